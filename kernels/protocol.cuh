@@ -1,0 +1,90 @@
+// The Lamport flag protocol of FlashInfer's MNNVL all-reduce kernels: words, stages, sentinel.
+//
+// Plain constants and pure functions, usable from host C++ and from device code; includes neither the
+// shim nor the analyzer. Thread-safe: no state.
+//
+// Sources: FlashInfer 0.6.4, include/flashinfer/comm/trtllm_mnnvl_allreduce.cuh (LamportFlags,
+// LamportBufferLayout, isNegZero); eras are explained in docs/hazards.md.
+#pragma once
+
+#include <cstdint>
+
+#ifdef __CUDACC__
+#define LAMPLIGHT_HD __host__ __device__
+#else
+#define LAMPLIGHT_HD
+#endif
+
+namespace lamplight::protocol {
+
+// "Not here yet": fp32 −0.0. Every 32-bit word of a workspace is initialised and re-armed to it.
+inline constexpr uint32_t kSentinel = 0x80000000u;
+// Generations of buffer that rotate; call n uses generation n % 3.
+inline constexpr uint32_t kGenerations = 3;
+inline constexpr uint32_t kMaxStages = 4;
+
+// Word positions in bufferFlags, eras C–G (FlashInfer 0.6.0rc1 and later).
+enum FlagWord : uint32_t {
+  kCurrentIndex = 0,
+  kDirtyIndex = 1,
+  kBytesPerBuffer = 2,
+  kDirtyStages = 3,
+  kClearBytes0 = 4,  // one word per stage, 4..7
+  kArrivals = 8,
+  kFlagWords = 9,
+};
+
+// How a kernel decides that a word has arrived.
+enum class Compare : uint8_t {
+  kUnknown = 0,
+  kBitwise = 1,     // word != 0x80000000
+  kFlushToZero = 2  // fp32 compare under -use_fast_math: negative subnormals also look absent
+};
+
+// The class of one payload word, as a flush-to-zero fp32 compare sees it.
+enum class WordClass : uint8_t { kSentinel = 0, kAlias = 1, kArrived = 2 };
+
+// kAlias: a negative fp32 subnormal. It has arrived, and a flush-to-zero compare calls it absent.
+LAMPLIGHT_HD constexpr WordClass Classify(uint32_t word) {
+  if (word == kSentinel) return WordClass::kSentinel;
+  const bool negative = (word >> 31) != 0;
+  const bool zero_exponent = (word & 0x7f800000u) == 0;
+  return negative && zero_exponent ? WordClass::kAlias : WordClass::kArrived;
+}
+
+// True when the kernel's own compare takes `word` for data.
+LAMPLIGHT_HD constexpr bool LooksArrived(uint32_t word, Compare compare) {
+  const WordClass word_class = Classify(word);
+  if (compare == Compare::kFlushToZero) return word_class == WordClass::kArrived;
+  return word_class != WordClass::kSentinel;
+}
+
+LAMPLIGHT_HD constexpr uint32_t NextIndex(uint32_t index) { return (index + 1) % kGenerations; }
+
+// Bytes from the workspace base to (generation, stage); stages share a generation evenly.
+LAMPLIGHT_HD constexpr uint64_t StageOffset(uint32_t generation, uint32_t stage, uint32_t stages,
+                                            uint32_t bytes_per_buffer) {
+  return static_cast<uint64_t>(generation * stages + stage) * (bytes_per_buffer / stages);
+}
+
+// One-shot (1 stage): element offset of (token, rank) inside its stage.
+LAMPLIGHT_HD constexpr uint64_t OneShotSlot(uint64_t token, uint32_t rank, uint32_t world,
+                                            uint64_t dim) {
+  return (token * world + rank) * dim;
+}
+
+// Two-shot stage 0 (SCATTER), in the workspace of the owner `token % world`.
+LAMPLIGHT_HD constexpr uint64_t ScatterSlot(uint64_t token, uint32_t rank, uint32_t world,
+                                            uint64_t dim) {
+  return ((token / world) * world + rank) * dim;
+}
+
+// Two-shot stage 1 (BROADCAST), in every workspace.
+LAMPLIGHT_HD constexpr uint64_t BroadcastSlot(uint64_t token, uint64_t dim) { return token * dim; }
+
+static_assert(Classify(0x80000000u) == WordClass::kSentinel);
+static_assert(Classify(0x80010000u) == WordClass::kAlias);
+static_assert(Classify(0x00000001u) == WordClass::kArrived);
+static_assert(Classify(0x80800000u) == WordClass::kArrived);
+
+}  // namespace lamplight::protocol
