@@ -1,0 +1,157 @@
+// Command line of the server.
+#include "options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <map>
+
+namespace piecewise {
+namespace {
+
+constexpr int kTwoShotThresholdBytes = 64 << 10;
+constexpr int kMaxDim = 8 * 1024 * 8;  // 8 blocks of a cluster, 1024 threads, 8 elements each
+
+constexpr char kFooter[] = R"(
+Exit codes: 0 all requests served; 2 a CUDA call failed; 3 no request finished within --hang-limit;
+4 --verify found wrong results; 5 a rank died of a signal; 64 bad arguments.
+
+Checksums (FNV-64 over the outputs of all requests, in order) go to stdout, progress to stderr.)";
+
+void AddWorkload(CLI::App& app, Options& o) {
+  app.add_option("--world", o.world, "Number of ranks: 2, 4 or 8")->check(CLI::IsMember({2, 4, 8}));
+  app.add_option("--requests", o.requests, "Requests to serve")->check(CLI::Range(1, 1 << 30));
+  app.add_option("--seed", o.seed, "Seed of requests and payloads");
+  app.add_option("--eager-percent", o.eager_percent, "Share of requests served without a graph")
+      ->check(CLI::Range(0, 100));
+  app.add_option("--layers", o.layers, "All-reduce calls per request")->check(CLI::Range(1, 64));
+  app.add_option("--dim", o.dim, "Hidden size, a multiple of 8")->check(CLI::Range(8, kMaxDim));
+  app.add_option("--buckets", o.buckets, "Token buckets, one captured graph each")->delimiter(',');
+  app.add_option("--hang-limit", o.hang_limit_s,
+                 "Seconds without a finished request until the server gives up; 0: never")
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_flag("--verify", o.verify, "Check every output against a reference on the host");
+  app.add_flag("--lockstep", o.lockstep, "No rank starts a request before all have finished the last");
+  app.add_flag("--pdl,!--no-pdl", o.pdl, "Programmatic dependent launch of the collectives (default on)");
+}
+
+void AddVariants(CLI::App& app, Options& o) {
+  const std::map<std::string, bool> ranks = {{"processes", false}, {"threads", true}};
+  app.add_option("--ranks", o.threads, "processes, or threads of one process")
+      ->transform(CLI::CheckedTransformer(ranks))
+      ->default_str("processes");
+  const std::map<std::string, Kernel> kernels = {{"legacy", Kernel::kLegacy},
+                                                 {"good", Kernel::kGood},
+                                                 {"baked-index", Kernel::kBakedIndex},
+                                                 {"lost-update", Kernel::kLostUpdate}};
+  app.add_option("--kernel", o.kernel, "legacy, good, baked-index or lost-update")
+      ->transform(CLI::CheckedTransformer(kernels))
+      ->default_str("good");
+  const std::map<std::string, AlgorithmChoice> algorithms = {{"oneshot", AlgorithmChoice::kOneShot},
+                                                             {"twoshot", AlgorithmChoice::kTwoShot},
+                                                             {"auto", AlgorithmChoice::kAuto}};
+  app.add_option("--algorithm", o.algorithm, "oneshot, twoshot or auto (by size)")
+      ->transform(CLI::CheckedTransformer(algorithms))
+      ->default_str("oneshot");
+}
+
+void AddTrouble(CLI::App& app, Options& o) {
+  const std::map<std::string, bool> payloads = {{"random", false}, {"subnormal", true}};
+  app.add_option("--payload", o.poison,
+                 "random, or subnormal: from --poison-request on, one rank's shard has negative "
+                 "bf16 subnormals in some odd elements")
+      ->transform(CLI::CheckedTransformer(payloads))
+      ->default_str("random");
+  app.add_option("--poison-request", o.poison_request,
+                 "First request with subnormals, served by a graph (default: half-way)");
+  app.add_option("--poison-rank", o.poison_rank, "Rank that sends them; -1: all ranks");
+  app.add_option("--poison-layer", o.poison_layer, "All-reduce they go into (default: the last)");
+  const std::map<std::string, Fault> faults = {{"none", Fault::kNone},
+                                               {"host-stall", Fault::kHostStall},
+                                               {"diverge", Fault::kDiverge},
+                                               {"overlap", Fault::kOverlap},
+                                               {"skip", Fault::kSkip}};
+  app.add_option("--fault", o.fault,
+                 "host-stall: a host function blocks rank 1 before the request; diverge: rank 1 "
+                 "takes another bucket; overlap: a second stream uses the workspace at the same "
+                 "time; skip: rank 1 leaves out an eager request")
+      ->transform(CLI::CheckedTransformer(faults))
+      ->default_str("none");
+  app.add_option("--fault-request", o.fault_request, "Request with the fault (default: half-way)");
+  app.add_option("--rank", o.rank)->group("");
+  app.add_option("--rendezvous-fd", o.rendezvous_fd)->group("");
+}
+
+[[noreturn]] void Refuse(const std::string& message) { throw UsageError(message); }
+
+void CheckBuckets(Options& o) {
+  std::sort(o.buckets.begin(), o.buckets.end());
+  o.buckets.erase(std::unique(o.buckets.begin(), o.buckets.end()), o.buckets.end());
+  if (o.buckets.empty() || o.buckets.front() < 1 || o.buckets.back() > 8192) {
+    Refuse("--buckets: token counts must lie between 1 and 8192");
+  }
+  if (o.fault == Fault::kDiverge && o.buckets.size() < 2) {
+    Refuse("--fault diverge needs at least two --buckets");
+  }
+}
+
+int RequestOr(int given, const Options& o, const char* name) {
+  if (given < 0) return o.requests / 2;
+  if (given >= o.requests) {
+    Refuse(std::string(name) + ": request " + std::to_string(given) +
+           " is not among the --requests 0.." + std::to_string(o.requests - 1));
+  }
+  return given;
+}
+
+void Settle(Options& o) {
+  CheckBuckets(o);
+  if (o.dim % 8 != 0) Refuse("--dim: " + std::to_string(o.dim) + " is not a multiple of 8");
+  if (o.poison_rank < -1 || o.poison_rank >= o.world) {
+    Refuse("--poison-rank: " + std::to_string(o.poison_rank) + " is not a rank of --world " +
+           std::to_string(o.world));
+  }
+  if (o.poison_layer < 0) o.poison_layer = o.layers - 1;
+  if (o.poison_layer >= o.layers) {
+    Refuse("--poison-layer: " + std::to_string(o.poison_layer) + " is not one of --layers 0.." +
+           std::to_string(o.layers - 1));
+  }
+  if (o.kernel == Kernel::kBakedIndex && o.algorithm != AlgorithmChoice::kOneShot) {
+    Refuse("--kernel baked-index has only --algorithm oneshot");
+  }
+  o.poison_request = RequestOr(o.poison_request, o, "--poison-request");
+  o.fault_request = RequestOr(o.fault_request, o, "--fault-request");
+  // Out of step, a stale index can also hang, and a skipped request shows as a divergence.
+  if (o.kernel == Kernel::kBakedIndex || o.fault == Fault::kSkip) o.lockstep = true;
+}
+
+}  // namespace
+
+bool Options::TwoShotFor(int tokens) const {
+  if (algorithm != AlgorithmChoice::kAuto) return algorithm == AlgorithmChoice::kTwoShot;
+  return tokens * dim * 2 * world > kTwoShotThresholdBytes;
+}
+
+ParseResult ParseOptions(int argc, char** argv) {
+  ParseResult result;
+  CLI::App app("Serves random requests with captured piecewise graphs of all-reduce + RMSNorm.",
+               "piecewise_server");
+  app.option_defaults()->always_capture_default();
+  AddWorkload(app, result.options);
+  AddVariants(app, result.options);
+  AddTrouble(app, result.options);
+  app.footer(kFooter);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    std::cout << app.help();
+    result.done = true;
+    return result;
+  } catch (const CLI::ParseError& error) {
+    Refuse(error.what());
+  }
+  Settle(result.options);
+  return result;
+}
+
+}  // namespace piecewise

@@ -1,0 +1,101 @@
+// All randomness is a hash of (seed, purpose, position): no generator state to keep in step.
+#include "payload.h"
+
+#include <algorithm>
+
+namespace piecewise {
+namespace {
+
+enum Purpose : uint64_t { kTokens = 1, kEager = 2, kInput = 3, kPoison = 4 };
+
+constexpr int kPoisonOneIn = 48;
+
+// splitmix64, public domain, by Sebastiano Vigna.
+uint64_t Mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+uint64_t Hash(const Options& options, Purpose purpose, uint64_t a, uint64_t b) {
+  return Mix(Mix(Mix(options.seed + (static_cast<uint64_t>(purpose) << 56)) + a) + b);
+}
+
+// Requests on which something is staged need a form of their own.
+void ApplyStage(const Options& options, Request& request) {
+  if (options.poison && request.number == options.poison_request) request.eager = false;
+  if (options.fault == Fault::kNone || request.number != options.fault_request) return;
+  request.eager = options.fault == Fault::kSkip;
+}
+
+// Bits 15..0 as a value in about ±2 with 8 significant bits: exponent 0x3d..0x3f.
+uint16_t SmallBf16(uint64_t bits) {
+  const uint64_t sign = bits & 0x8000u;
+  const uint64_t exponent = 0x7cu + (bits >> 7 & 3u);  // 2^-3 .. 2^0
+  return static_cast<uint16_t>(sign | exponent << 7 | (bits & 0x7fu));
+}
+
+}  // namespace
+
+Request MakeRequest(const Options& options, int number) {
+  const auto n = static_cast<uint64_t>(number);
+  Request request;
+  request.number = number;
+  request.tokens =
+      1 + static_cast<int>(Hash(options, kTokens, n, 0) % static_cast<uint64_t>(options.max_tokens()));
+  request.eager = static_cast<int>(Hash(options, kEager, n, 0) % 100) < options.eager_percent;
+  ApplyStage(options, request);
+  return request;
+}
+
+size_t BucketFor(const Options& options, int tokens) {
+  const auto& buckets = options.buckets;
+  return static_cast<size_t>(std::lower_bound(buckets.begin(), buckets.end(), tokens) -
+                             buckets.begin());
+}
+
+void FillInput(const Options& options, const Request& request, int rank,
+               std::span<uint16_t> input) {
+  uint64_t state = Hash(options, kInput, static_cast<uint64_t>(request.number),
+                        static_cast<uint64_t>(rank));
+  for (size_t i = 0; i < input.size(); i += 4) {
+    state = Mix(state);
+    const size_t count = std::min<size_t>(4, input.size() - i);
+    for (size_t j = 0; j < count; ++j) input[i + j] = SmallBf16(state >> (16 * j));
+  }
+}
+
+float LayerScale(int rank, int layer) {
+  return 0.25f * static_cast<float>(1 + (rank + layer) % 4);
+}
+
+std::vector<uint16_t> MakeGamma(int dim) {
+  std::vector<uint16_t> gamma(static_cast<size_t>(dim));
+  for (size_t i = 0; i < gamma.size(); ++i) {
+    gamma[i] = ToBf16(0.75f + 0.125f * static_cast<float>(i % 5));
+  }
+  return gamma;
+}
+
+bool SendsPoison(const Options& options, int rank) {
+  return options.poison && (options.poison_rank < 0 || options.poison_rank == rank);
+}
+
+Poison MakePoison(const Options& options, int rank, int tokens) {
+  const auto dim = static_cast<size_t>(options.dim);
+  Poison poison;
+  poison.patch.assign(static_cast<size_t>(tokens) * dim, 0);
+  for (size_t i = 1; i < poison.patch.size(); i += 2) {
+    const uint64_t hash = Hash(options, kPoison, static_cast<uint64_t>(rank), i);
+    const bool always = i % dim == 2 * (i / dim % (dim / 2)) + 1;  // one at least in every token
+    if (!always && hash % kPoisonOneIn != 0) continue;
+    poison.patch[i] = static_cast<uint16_t>(0x8001u + (hash >> 32) % 0x7fu);
+    if (poison.elements++ > 0) continue;
+    poison.first_token = static_cast<int>(i / dim);
+    poison.first_element = static_cast<int>(i % dim);
+  }
+  return poison;
+}
+
+}  // namespace piecewise
