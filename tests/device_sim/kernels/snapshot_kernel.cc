@@ -1,0 +1,60 @@
+// lamplight_snapshot of shim/snapshot_kernel.cu: copies flag words into the host-mapped ring.
+#include <algorithm>
+#include <atomic>
+
+#include "lamport.h"
+#include "shim/snapshot_args.h"
+
+namespace device_sim {
+namespace {
+
+namespace shim = lamplight::shim;
+
+template <class T>
+T* At(uint64_t address) {
+  return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
+}
+
+uint64_t Increment(uint64_t* counter) {
+  return std::atomic_ref<uint64_t>(*counter).fetch_add(1);
+}
+
+const uint32_t* WordsOf(const shim::SnapshotSource& source) {
+  if (!source.indirect) return At<const uint32_t>(source.address);
+  auto* slot = At<uint64_t>(source.address);
+  return At<const uint32_t>(std::atomic_ref<uint64_t>(*slot).load());
+}
+
+void Copy(const KernelContext& context, const shim::SnapshotArgs& args,
+          const shim::SnapshotSource& source, uint64_t run) {
+  const uint64_t ticket = Increment(At<uint64_t>(args.tickets));
+  shim::SnapshotSlot& slot = At<shim::SnapshotSlot>(args.ring)[ticket & args.mask];
+  std::atomic_ref<uint64_t> sequence(slot.sequence);
+  sequence.store(0);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const uint32_t* words = WordsOf(source);
+  const uint32_t count = std::min<uint32_t>(source.words, shim::kSnapshotWords);
+  for (uint32_t i = 0; i < count; ++i) slot.word[i] = LoadWord(words + i);
+  slot.gpu_ns = context.global_timer_ns();
+  slot.replay = run;
+  slot.exec_id = args.exec_id;
+  slot.workspace_id = source.workspace_id;
+  slot.node = args.node;
+  slot.place = args.place;
+  slot.words = source.words;
+  sequence.store(ticket + 1);
+}
+
+void Snapshot(KernelContext& context, shim::SnapshotArgs args) {
+  if (args.sources == 0) return;
+  auto* counter = At<shim::SnapshotCounter>(args.counter);
+  const uint64_t run = Increment(&counter->runs) + 1;
+  if (std::atomic_ref<uint64_t>(counter->disabled).load() != 0) return;
+  const uint32_t sources = std::min<uint32_t>(args.sources, shim::kSnapshotSources);
+  for (uint32_t i = 0; i < sources; ++i) Copy(context, args, args.source[i], run);
+}
+
+const KernelRegistration snapshot(shim::kSnapshotKernel, Snapshot);
+
+}  // namespace
+}  // namespace device_sim
