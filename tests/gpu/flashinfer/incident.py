@@ -13,6 +13,7 @@ Exit status: 0 all replays right, 1 wrong results, 2 bad arguments, 77 no GPU he
 import argparse
 import json
 import sys
+import zlib
 
 import payload
 
@@ -175,6 +176,12 @@ class Model:
                 return f"layer {layer}: norm is off by {error.max().item():.4f}"
         return ""
 
+    def checksum(self) -> str:
+        total = 0
+        for tensor in (self.output, self.residual_out):
+            total = zlib.crc32(tensor.view(self.torch.int16).cpu().numpy().tobytes(), total)
+        return f"{total:08x}"
+
 
 def write_manifest(arguments: argparse.Namespace, version: str) -> None:
     content = {name: value for name, value in vars(arguments).items() if name != "manifest"}
@@ -209,7 +216,8 @@ def replay_all(model: Model, graph) -> int:
         if mismatch:
             say(f"replay {replay}: WRONG: {mismatch}")
             return EXIT_WRONG
-        say(f"replay {replay}: right, flags {model.workspace.flags.tolist()}")
+        flags = model.workspace.flags.tolist()
+        say(f"replay {replay}: right, checksum {model.checksum()}, flags {flags}")
     say(f"all {arguments.replays} replays right")
     return 0
 
