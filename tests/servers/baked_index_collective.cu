@@ -1,8 +1,10 @@
-// A home-grown one-shot all-reduce that takes the generation from the host. A captured graph freezes
-// that number, so that replays read what an earlier replay left behind: the fault it is here for.
+// A home-grown one-shot all-reduce that takes the generation from the host. A captured graph
+// freezes that number, so that replays read what an earlier replay left behind: the fault it is
+// here for.
 //
-// It empties a generation before it sends, packet by packet, and the server keeps the ranks in step:
-// a stale index gives wrong sums here, never a hang. Launch functions may be called from any thread.
+// It empties a generation before it sends, packet by packet, and the server keeps the ranks in
+// step: a stale index gives wrong sums here, never a hang. Launch functions may be called from any
+// thread.
 #include "all_reduce.cuh"
 #include "launch_shape.h"
 
@@ -29,11 +31,20 @@ __global__ void __launch_bounds__(1024)
                               const __nv_bfloat16* shard, const __nv_bfloat16* residual,
                               const __nv_bfloat16* gamma, __nv_bfloat16** peers, int tokens,
                               int dim, float epsilon, int rank, uint32_t* flags, uint32_t index) {
-  const Job job = {out,   prenorm, shard,
-                   residual, gamma, peers,
-                   nullptr,  peers[rank], static_cast<uint32_t>(tokens),
-                   static_cast<uint32_t>(dim), epsilon, 0.0f,
-                   static_cast<uint32_t>(rank), flags};
+  const Job job = {out,
+                   prenorm,
+                   shard,
+                   residual,
+                   gamma,
+                   peers,
+                   nullptr,
+                   peers[rank],
+                   static_cast<uint32_t>(tokens),
+                   static_cast<uint32_t>(dim),
+                   epsilon,
+                   0.0f,
+                   static_cast<uint32_t>(rank),
+                   flags};
   const Place place;
   const uint32_t element = place.thread * 8;
   const bool active = element < job.dim;
@@ -68,8 +79,8 @@ void LaunchFor(const Endpoint& end, const CollectiveCall& call, cudaStream_t str
   LaunchCollective(FusedShape(call.tokens, end.dim, end.device_major), end, stream,
                    "launch of bakedIndexAllreduceKernel", &bakedIndexAllreduceKernel<World>,
                    static_cast<Bf16*>(call.out), static_cast<Bf16*>(call.prenorm),
-                   static_cast<const Bf16*>(call.shard),
-                   static_cast<const Bf16*>(call.residual_in), static_cast<const Bf16*>(end.gamma),
+                   static_cast<const Bf16*>(call.shard), static_cast<const Bf16*>(call.residual_in),
+                   static_cast<const Bf16*>(end.gamma),
                    reinterpret_cast<Bf16**>(const_cast<void**>(end.peers)), call.tokens, end.dim,
                    end.epsilon, end.rank, end.flags, call.index);
 }

@@ -1,4 +1,5 @@
-// One all-reduce + residual + RMSNorm call of one rank, and the kernel variants that can carry it out.
+// One all-reduce + residual + RMSNorm call of one rank, and the kernel variants that can carry it
+// out.
 //
 // Plain structs and free functions; a rank calls them from its own thread. Pointers are device
 // pointers to bf16 unless said otherwise.

@@ -12,8 +12,8 @@ class CudaError : public std::runtime_error {
  public:
   CudaError(cudaError_t code, const char* call)
       : std::runtime_error(std::string(call) + " failed: " + cudaGetErrorName(code) + " (" +
-                           std::to_string(static_cast<int>(code)) + "): " +
-                           cudaGetErrorString(code)) {}
+                           std::to_string(static_cast<int>(code)) +
+                           "): " + cudaGetErrorString(code)) {}
 };
 
 inline void Check(cudaError_t code, const char* call) {

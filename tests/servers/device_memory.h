@@ -1,5 +1,5 @@
-// Owning wrappers of CUDA allocations, stream and graph exec. One thread uses one object; the device
-// is the one current at construction.
+// Owning wrappers of CUDA allocations, stream and graph exec. One thread uses one object; the
+// device is the one current at construction.
 #pragma once
 
 #include <cuda_runtime_api.h>

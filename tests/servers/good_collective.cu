@@ -148,7 +148,9 @@ void PreloadFor() {
   PreloadKernel(kNorm, "loading rmsNormLamport");
 }
 
-void Preload(int world) { (world == 2 ? PreloadFor<2> : world == 4 ? PreloadFor<4> : PreloadFor<8>)(); }
+void Preload(int world) {
+  (world == 2 ? PreloadFor<2> : world == 4 ? PreloadFor<4> : PreloadFor<8>)();
+}
 
 }  // namespace
 

@@ -57,8 +57,8 @@ __device__ inline void Sanitise(Packet& packet) {
   }
 }
 
-// Where this thread stands. `thread` counts over the cluster of one token, or over the blocks of one
-// token where there are no clusters.
+// Where this thread stands. `thread` counts over the cluster of one token, or over the blocks of
+// one token where there are no clusters.
 struct Place {
   uint32_t token;
   uint32_t thread;
@@ -235,8 +235,8 @@ struct NormTail {
     if (active) {
       const Packet residual_in = LoadPacket(residual + offset);
       for (int i = 0; i < 8; ++i) {
-        const float value = __bfloat162float(sum.element[i]) +
-                            __bfloat162float(residual_in.element[i]);
+        const float value =
+            __bfloat162float(sum.element[i]) + __bfloat162float(residual_in.element[i]);
         sum.element[i] = __float2bfloat16(value);
         const float rounded = __bfloat162float(sum.element[i]);
         squares += rounded * rounded;
@@ -254,8 +254,8 @@ struct NormTail {
   }
 };
 
-// Polls one packet of every rank until the policy calls all their words arrived, then adds them up in
-// rank order.
+// Polls one packet of every rank until the policy calls all their words arrived, then adds them up
+// in rank order.
 template <class Compare, int World>
 __device__ Packet ReduceArrived(const char* first, size_t rank_stride) {
   Packet packets[World];

@@ -38,7 +38,8 @@ inline LaunchShape TwoShotShape(int tokens, int dim) {
   return {dim3(static_cast<unsigned>(tokens), static_cast<unsigned>(blocks), 1), kTwoShotBlock, 0};
 }
 
-// Attribute 0 is always programmatic stream serialisation; a cluster of 0 sets no cluster dimension.
+// Attribute 0 is always programmatic stream serialisation; a cluster of 0 sets no cluster
+// dimension.
 template <class... Parameters, class... Arguments>
 void LaunchCollective(const LaunchShape& shape, const Endpoint& end, cudaStream_t stream,
                       const char* name, void (*kernel)(Parameters...), Arguments... arguments) {

@@ -105,8 +105,8 @@ void Children::Start(int rank, const Options& options, const Rendezvous& rendezv
 
 int CodeOf(int status, int rank) {
   if (WIFEXITED(status)) return WEXITSTATUS(status);
-  std::fprintf(stderr, "piecewise_server: rank %d died of signal %d (%s)\n", rank,
-               WTERMSIG(status), strsignal(WTERMSIG(status)));
+  std::fprintf(stderr, "piecewise_server: rank %d died of signal %d (%s)\n", rank, WTERMSIG(status),
+               strsignal(WTERMSIG(status)));
   return kExitRankDied;
 }
 

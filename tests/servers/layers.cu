@@ -1,5 +1,5 @@
-// The small kernels between the collectives: padding of a request to its bucket, and the layer's own
-// work, which makes the shard that the next all-reduce adds up.
+// The small kernels between the collectives: padding of a request to its bucket, and the layer's
+// own work, which makes the shard that the next all-reduce adds up.
 #include "layers.h"
 
 #include <cuda_bf16.h>

@@ -32,11 +32,10 @@ __global__ void __launch_bounds__(1024)
                                  T const* gamma, T** peers, T* multicast, int tokens, int dim,
                                  float epsilon, int rank, uint32_t* flags) {
   static_assert(RMSNormFusion && sizeof(PackedType) == sizeof(piecewise::Packet));
-  piecewise::OneShot<LegacyPolicy, WorldSize>({out, prenorm, shard, residual, gamma, peers,
-                                               multicast, peers[rank],
-                                               static_cast<uint32_t>(tokens),
-                                               static_cast<uint32_t>(dim), epsilon, 0.0f,
-                                               static_cast<uint32_t>(rank), flags});
+  piecewise::OneShot<LegacyPolicy, WorldSize>(
+      {out, prenorm, shard, residual, gamma, peers, multicast, peers[rank],
+       static_cast<uint32_t>(tokens), static_cast<uint32_t>(dim), epsilon, 0.0f,
+       static_cast<uint32_t>(rank), flags});
 }
 
 template <uint8_t WorldSize, typename T, typename PackedType = float4>
@@ -57,8 +56,7 @@ __global__ void __launch_bounds__(1024)
                    uint32_t* flags) {
   static_assert(LoadsPerThread == 1);
   piecewise::NormAfterTwoShot<LegacyPolicy>({out, prenorm, nullptr, residual, gamma, nullptr,
-                                             nullptr, buffer, tokens, dim, epsilon, 0.0f, 0,
-                                             flags},
+                                             nullptr, buffer, tokens, dim, epsilon, 0.0f, 0, flags},
                                             world);
 }
 
@@ -72,23 +70,21 @@ using Bf16 = __nv_bfloat16;
 
 template <int World>
 void LaunchOneShot(const Endpoint& end, const CollectiveCall& call, cudaStream_t stream) {
-  LaunchCollective(FusedShape(call.tokens, end.dim, end.device_major), end, stream,
-                   "launch of oneshotAllreduceFusionKernel",
-                   &field::oneshotAllreduceFusionKernel<World, Bf16, true>,
-                   static_cast<Bf16*>(call.out), static_cast<Bf16*>(call.prenorm),
-                   static_cast<const Bf16*>(call.shard),
-                   static_cast<const Bf16*>(call.residual_in), static_cast<const Bf16*>(end.gamma),
-                   reinterpret_cast<Bf16**>(const_cast<void**>(end.peers)),
-                   static_cast<Bf16*>(nullptr), call.tokens, end.dim, end.epsilon, end.rank,
-                   end.flags);
+  LaunchCollective(
+      FusedShape(call.tokens, end.dim, end.device_major), end, stream,
+      "launch of oneshotAllreduceFusionKernel",
+      &field::oneshotAllreduceFusionKernel<World, Bf16, true>, static_cast<Bf16*>(call.out),
+      static_cast<Bf16*>(call.prenorm), static_cast<const Bf16*>(call.shard),
+      static_cast<const Bf16*>(call.residual_in), static_cast<const Bf16*>(end.gamma),
+      reinterpret_cast<Bf16**>(const_cast<void**>(end.peers)), static_cast<Bf16*>(nullptr),
+      call.tokens, end.dim, end.epsilon, end.rank, end.flags);
 }
 
 template <int World>
 void LaunchTwoShot(const Endpoint& end, const CollectiveCall& call, cudaStream_t stream) {
   LaunchCollective(TwoShotShape(call.tokens, end.dim), end, stream,
-                   "launch of twoshotAllreduceKernel",
-                   &field::twoshotAllreduceKernel<World, Bf16>, static_cast<Bf16*>(nullptr),
-                   static_cast<const Bf16*>(call.shard),
+                   "launch of twoshotAllreduceKernel", &field::twoshotAllreduceKernel<World, Bf16>,
+                   static_cast<Bf16*>(nullptr), static_cast<const Bf16*>(call.shard),
                    reinterpret_cast<Bf16**>(const_cast<void**>(end.peers)),
                    static_cast<Bf16*>(nullptr), call.tokens, end.dim, end.rank, end.flags, false);
   LaunchCollective(FusedShape(call.tokens, end.dim, end.device_major), end, stream,
@@ -118,7 +114,9 @@ void PreloadFor() {
   PreloadKernel(&field::rmsNormLamport<Bf16, Bf16>, "loading rmsNormLamport");
 }
 
-void Preload(int world) { (world == 2 ? PreloadFor<2> : world == 4 ? PreloadFor<4> : PreloadFor<8>)(); }
+void Preload(int world) {
+  (world == 2 ? PreloadFor<2> : world == 4 ? PreloadFor<4> : PreloadFor<8>)();
+}
 
 }  // namespace
 

@@ -79,9 +79,8 @@ void Model::Run(int tokens, cudaStream_t stream) {
                  LayerScale(rank_, layer), tokens, options_.dim},
                 stream);
     collective_->launch(endpoint_,
-                        {shard_.get(), residual_[layer % 2].get(),
-                         residual_[(layer + 1) % 2].get(), hidden_.get(), tokens,
-                         options_.TwoShotFor(tokens), calls_++},
+                        {shard_.get(), residual_[layer % 2].get(), residual_[(layer + 1) % 2].get(),
+                         hidden_.get(), tokens, options_.TwoShotFor(tokens), calls_++},
                         stream);
   }
 }

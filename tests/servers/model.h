@@ -1,5 +1,5 @@
-// What one rank runs for a request: the small kernels and the collectives, into a stream that may be
-// capturing. Used by its rank's thread only.
+// What one rank runs for a request: the small kernels and the collectives, into a stream that may
+// be capturing. Used by its rank's thread only.
 #pragma once
 
 #include <cstdint>

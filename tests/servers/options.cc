@@ -4,7 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
-#include <map>
+#include <utility>
 
 namespace piecewise {
 namespace {
@@ -19,7 +19,8 @@ Exit codes: 0 all requests served; 2 a CUDA call failed; 3 no request finished w
 Checksums (FNV-64 over the outputs of all requests, in order) go to stdout, progress to stderr.)";
 
 void AddWorkload(CLI::App& app, Options& o) {
-  app.add_option("--world", o.world, "Number of ranks: 2, 4 or 8")->check(CLI::IsMember({2, 4, 8}));
+  app.option_defaults()->always_capture_default();
+  app.add_option("--world", o.world, "Number of ranks")->check(CLI::IsMember({2, 4, 8}));
   app.add_option("--requests", o.requests, "Requests to serve")->check(CLI::Range(1, 1 << 30));
   app.add_option("--seed", o.seed, "Seed of requests and payloads");
   app.add_option("--eager-percent", o.eager_percent, "Share of requests served without a graph")
@@ -30,53 +31,68 @@ void AddWorkload(CLI::App& app, Options& o) {
   app.add_option("--hang-limit", o.hang_limit_s,
                  "Seconds without a finished request until the server gives up; 0: never")
       ->check(CLI::Range(0, 1 << 20));
+  app.option_defaults()->always_capture_default(false);
   app.add_flag("--verify", o.verify, "Check every output against a reference on the host");
-  app.add_flag("--lockstep", o.lockstep, "No rank starts a request before all have finished the last");
-  app.add_flag("--pdl,!--no-pdl", o.pdl, "Programmatic dependent launch of the collectives (default on)");
+  app.add_flag("--lockstep", o.lockstep,
+               "No rank starts a request before all have finished the last");
+  app.add_flag("!--no-pdl", o.pdl, "Launch the collectives without programmatic dependence");
+}
+
+template <class T>
+using Choices = std::vector<std::pair<const char*, T>>;
+
+// An option whose value is one of a few words; the first is the default.
+template <class T>
+void AddChoice(CLI::App& app, const char* name, T& target, const Choices<T>& choices,
+               const std::string& description) {
+  std::string words;
+  for (const auto& [word, value] : choices) words += (words.empty() ? "" : "|") + std::string(word);
+  const auto choose = [name, &target, choices, words](const std::string& given) {
+    for (const auto& [word, value] : choices) {
+      if (given != word) continue;
+      target = value;
+      return;
+    }
+    throw CLI::ValidationError(name, "'" + given + "' is not one of " + words);
+  };
+  app.add_option_function<std::string>(name, choose, description)
+      ->type_name(words)
+      ->default_str(choices.front().first);
 }
 
 void AddVariants(CLI::App& app, Options& o) {
-  const std::map<std::string, bool> ranks = {{"processes", false}, {"threads", true}};
-  app.add_option("--ranks", o.threads, "processes, or threads of one process")
-      ->transform(CLI::CheckedTransformer(ranks))
-      ->default_str("processes");
-  const std::map<std::string, Kernel> kernels = {{"legacy", Kernel::kLegacy},
-                                                 {"good", Kernel::kGood},
-                                                 {"baked-index", Kernel::kBakedIndex},
-                                                 {"lost-update", Kernel::kLostUpdate}};
-  app.add_option("--kernel", o.kernel, "legacy, good, baked-index or lost-update")
-      ->transform(CLI::CheckedTransformer(kernels))
-      ->default_str("good");
-  const std::map<std::string, AlgorithmChoice> algorithms = {{"oneshot", AlgorithmChoice::kOneShot},
-                                                             {"twoshot", AlgorithmChoice::kTwoShot},
-                                                             {"auto", AlgorithmChoice::kAuto}};
-  app.add_option("--algorithm", o.algorithm, "oneshot, twoshot or auto (by size)")
-      ->transform(CLI::CheckedTransformer(algorithms))
-      ->default_str("oneshot");
+  AddChoice<bool>(app, "--ranks", o.threads, {{"processes", false}, {"threads", true}},
+                  "Ranks as processes of their own, or as threads of one process");
+  AddChoice<Kernel>(app, "--kernel", o.kernel,
+                    {{"good", Kernel::kGood},
+                     {"legacy", Kernel::kLegacy},
+                     {"baked-index", Kernel::kBakedIndex},
+                     {"lost-update", Kernel::kLostUpdate}},
+                    "Which all-reduce");
+  AddChoice<AlgorithmChoice>(app, "--algorithm", o.algorithm,
+                             {{"oneshot", AlgorithmChoice::kOneShot},
+                              {"twoshot", AlgorithmChoice::kTwoShot},
+                              {"auto", AlgorithmChoice::kAuto}},
+                             "auto: one-shot for small requests");
 }
 
 void AddTrouble(CLI::App& app, Options& o) {
-  const std::map<std::string, bool> payloads = {{"random", false}, {"subnormal", true}};
-  app.add_option("--payload", o.poison,
-                 "random, or subnormal: from --poison-request on, one rank's shard has negative "
-                 "bf16 subnormals in some odd elements")
-      ->transform(CLI::CheckedTransformer(payloads))
-      ->default_str("random");
+  AddChoice<bool>(app, "--payload", o.poison, {{"random", false}, {"subnormal", true}},
+                  "subnormal: from --poison-request on, one rank's shard has negative bf16 "
+                  "subnormals in some odd elements");
   app.add_option("--poison-request", o.poison_request,
                  "First request with subnormals, served by a graph (default: half-way)");
   app.add_option("--poison-rank", o.poison_rank, "Rank that sends them; -1: all ranks");
   app.add_option("--poison-layer", o.poison_layer, "All-reduce they go into (default: the last)");
-  const std::map<std::string, Fault> faults = {{"none", Fault::kNone},
-                                               {"host-stall", Fault::kHostStall},
-                                               {"diverge", Fault::kDiverge},
-                                               {"overlap", Fault::kOverlap},
-                                               {"skip", Fault::kSkip}};
-  app.add_option("--fault", o.fault,
-                 "host-stall: a host function blocks rank 1 before the request; diverge: rank 1 "
-                 "takes another bucket; overlap: a second stream uses the workspace at the same "
-                 "time; skip: rank 1 leaves out an eager request")
-      ->transform(CLI::CheckedTransformer(faults))
-      ->default_str("none");
+  AddChoice<Fault>(app, "--fault", o.fault,
+                   {{"none", Fault::kNone},
+                    {"host-stall", Fault::kHostStall},
+                    {"diverge", Fault::kDiverge},
+                    {"overlap", Fault::kOverlap},
+                    {"skip", Fault::kSkip}},
+                   "host-stall: a host function blocks rank 1 in front of the request; diverge: "
+                   "rank 1 takes another bucket; overlap: a second stream uses the workspace at "
+                   "the same time; skip: rank 1 leaves out an eager request");
   app.add_option("--fault-request", o.fault_request, "Request with the fault (default: half-way)");
   app.add_option("--rank", o.rank)->group("");
   app.add_option("--rendezvous-fd", o.rendezvous_fd)->group("");
@@ -105,6 +121,9 @@ int RequestOr(int given, const Options& o, const char* name) {
 }
 
 void Settle(Options& o) {
+  if (o.rank >= 0 && (o.rank >= o.world || o.rendezvous_fd < 0)) {
+    Refuse("--rank is for the server's own use: it starts its ranks itself");
+  }
   CheckBuckets(o);
   if (o.dim % 8 != 0) Refuse("--dim: " + std::to_string(o.dim) + " is not a multiple of 8");
   if (o.poison_rank < -1 || o.poison_rank >= o.world) {
@@ -136,7 +155,6 @@ ParseResult ParseOptions(int argc, char** argv) {
   ParseResult result;
   CLI::App app("Serves random requests with captured piecewise graphs of all-reduce + RMSNorm.",
                "piecewise_server");
-  app.option_defaults()->always_capture_default();
   AddWorkload(app, result.options);
   AddVariants(app, result.options);
   AddTrouble(app, result.options);

@@ -29,7 +29,7 @@ struct Options {
   bool threads = false;
   Kernel kernel = Kernel::kGood;
   AlgorithmChoice algorithm = AlgorithmChoice::kOneShot;
-  bool poison = false;  // --payload subnormal
+  bool poison = false;      // --payload subnormal
   int poison_request = -1;  // −1: half-way; only read when `poison` is set
   int poison_rank = 1;
   int poison_layer = -1;  // −1: the last one

@@ -42,8 +42,8 @@ Request MakeRequest(const Options& options, int number) {
   const auto n = static_cast<uint64_t>(number);
   Request request;
   request.number = number;
-  request.tokens =
-      1 + static_cast<int>(Hash(options, kTokens, n, 0) % static_cast<uint64_t>(options.max_tokens()));
+  request.tokens = 1 + static_cast<int>(Hash(options, kTokens, n, 0) %
+                                        static_cast<uint64_t>(options.max_tokens()));
   request.eager = static_cast<int>(Hash(options, kEager, n, 0) % 100) < options.eager_percent;
   ApplyStage(options, request);
   return request;
@@ -57,8 +57,8 @@ size_t BucketFor(const Options& options, int tokens) {
 
 void FillInput(const Options& options, const Request& request, int rank,
                std::span<uint16_t> input) {
-  uint64_t state = Hash(options, kInput, static_cast<uint64_t>(request.number),
-                        static_cast<uint64_t>(rank));
+  uint64_t state =
+      Hash(options, kInput, static_cast<uint64_t>(request.number), static_cast<uint64_t>(rank));
   for (size_t i = 0; i < input.size(); i += 4) {
     state = Mix(state);
     const size_t count = std::min<size_t>(4, input.size() - i);
@@ -66,9 +66,7 @@ void FillInput(const Options& options, const Request& request, int rank,
   }
 }
 
-float LayerScale(int rank, int layer) {
-  return 0.25f * static_cast<float>(1 + (rank + layer) % 4);
-}
+float LayerScale(int rank, int layer) { return 0.25f * static_cast<float>(1 + (rank + layer) % 4); }
 
 std::vector<uint16_t> MakeGamma(int dim) {
   std::vector<uint16_t> gamma(static_cast<size_t>(dim));

@@ -33,8 +33,7 @@ Request MakeRequest(const Options& options, int number);
 size_t BucketFor(const Options& options, int tokens);
 
 // A rank's input, bf16 values in about ±2, `tokens` rows.
-void FillInput(const Options& options, const Request& request, int rank,
-               std::span<uint16_t> input);
+void FillInput(const Options& options, const Request& request, int rank, std::span<uint16_t> input);
 
 // Scale of the layer's shard, different per rank.
 float LayerScale(int rank, int layer);

@@ -1,5 +1,5 @@
-// A server to instrument: W ranks serve random requests with captured piecewise graphs of all-reduce,
-// residual and RMSNorm. It knows nothing of the tools that watch it.
+// A server to instrument: W ranks serve random requests with captured piecewise graphs of
+// all-reduce, residual and RMSNorm. It knows nothing of the tools that watch it.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -52,8 +52,8 @@ int Main(int argc, char** argv) {
   static_cast<void>(Workspace::BytesPerGeneration(options));  // refuses what is too large
   setenv("CUDA_MODULE_LOADING", "EAGER", 0);
   Rendezvous rendezvous(options.world);
-  const int code = options.threads ? RunThreads(options, rendezvous)
-                                   : RunProcesses(options, rendezvous, argv);
+  const int code =
+      options.threads ? RunThreads(options, rendezvous) : RunProcesses(options, rendezvous, argv);
   return code == kExitOk ? PrintResults(options, rendezvous) : code;
 }
 

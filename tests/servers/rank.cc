@@ -67,8 +67,9 @@ void Rank::MeetAll() {
 void Rank::WarmUp() {
   MeetAll();
   for (const int tokens : options_.buckets) {
-    FillInput(options_, {-1, tokens, true}, rank_,
-              model_.input().first(static_cast<size_t>(tokens) * static_cast<size_t>(options_.dim)));
+    FillInput(
+        options_, {-1, tokens, true}, rank_,
+        model_.input().first(static_cast<size_t>(tokens) * static_cast<size_t>(options_.dim)));
     model_.Upload(tokens, stream_.get());
     model_.Run(tokens, stream_.get());
     PIECEWISE_CHECK(cudaStreamSynchronize(stream_.get()));
@@ -78,7 +79,8 @@ void Rank::WarmUp() {
 
 void Rank::Capture() {
   // Threads of one process must not end each other's captures.
-  const auto mode = options_.threads ? cudaStreamCaptureModeThreadLocal : cudaStreamCaptureModeGlobal;
+  const auto mode =
+      options_.threads ? cudaStreamCaptureModeThreadLocal : cudaStreamCaptureModeGlobal;
   for (const int tokens : options_.buckets) {
     PIECEWISE_CHECK(cudaStreamBeginCapture(stream_.get(), mode));
     model_.Run(tokens, stream_.get());
@@ -102,12 +104,12 @@ bool Rank::FaultNow(const Request& request, Fault fault) const {
 void Rank::StartPoison(const Request& request) {
   if (!SendsPoison(options_, rank_) || request.number != options_.poison_request) return;
   const Poison poison = MakePoison(options_, rank_, request.tokens);
-  std::fprintf(stderr,
-               "rank %d: request %d (%d tokens, bucket %d) sends %d negative subnormals in layer %d, "
-               "the first in token %d, word %d\n",
-               rank_, request.number, request.tokens,
-               options_.buckets[BucketFor(options_, request.tokens)], poison.elements,
-               options_.poison_layer, poison.first_token, poison.first_element / 2);
+  std::fprintf(
+      stderr,
+      "rank %d: request %d (%d tokens, bucket %d) sends %d negative subnormals in layer %d, "
+      "the first in token %d, word %d\n",
+      rank_, request.number, request.tokens, options_.buckets[BucketFor(options_, request.tokens)],
+      poison.elements, options_.poison_layer, poison.first_token, poison.first_element / 2);
   model_.Patch(poison.patch, stream_.get());
 }
 
@@ -147,8 +149,7 @@ void Rank::Submit(const Request& request) {
 
 void Rank::ServeOne(const Request& request) {
   if (rank_ == kFaultyRank && FaultNow(request, Fault::kSkip)) return;
-  const size_t elements =
-      static_cast<size_t>(request.tokens) * static_cast<size_t>(options_.dim);
+  const size_t elements = static_cast<size_t>(request.tokens) * static_cast<size_t>(options_.dim);
   FillInput(options_, request, rank_, model_.input().first(elements));
   StartPoison(request);
   model_.Upload(request.tokens, stream_.get());

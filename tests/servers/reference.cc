@@ -1,5 +1,5 @@
-// All ranks' shards are made and added here as the device does it, rounding to bf16 where it does. The
-// order of the sums inside a norm is free, hence a tolerance.
+// All ranks' shards are made and added here as the device does it, rounding to bf16 where it does.
+// The order of the sums inside a norm is free, hence a tolerance.
 #include "reference.h"
 
 #include <cmath>
@@ -35,21 +35,12 @@ void AddLayer(const Options& o, int layer, size_t dim, Token& token,
 void Norm(const Options& o, const std::vector<uint16_t>& gamma, Token& token) {
   float squares = 0;
   for (const float value : token.residual) squares += value * value;
-  const float scale = 1.0f / std::sqrt(squares / static_cast<float>(token.residual.size()) + kEpsilon);
+  const float scale =
+      1.0f / std::sqrt(squares / static_cast<float>(token.residual.size()) + kEpsilon);
   for (size_t i = 0; i < gamma.size(); ++i) {
     token.hidden[0][i] = ToBf16(token.residual[i] * scale * FromBf16(gamma[i]));
   }
   for (int rank = 1; rank < o.world; ++rank) token.hidden[rank] = token.hidden[0];
-}
-
-uint64_t Compare(const std::vector<uint16_t>& expected, const uint16_t* output) {
-  uint64_t wrong = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const float want = FromBf16(expected[i]);
-    const float difference = std::fabs(FromBf16(output[i]) - want);
-    if (!(difference <= kAbsolute + kRelative * std::fabs(want))) ++wrong;
-  }
-  return wrong;
 }
 
 // Poison stays in place from its first request on, on the rows of that request.
@@ -63,38 +54,63 @@ std::vector<Poison> PoisonFor(const Options& o, const Request& request) {
   return poison;
 }
 
+std::vector<const uint16_t*> PatchesFor(const Options& o, const std::vector<Poison>& poison,
+                                        int layer, size_t row) {
+  std::vector<const uint16_t*> patches(poison.size(), nullptr);
+  for (size_t r = 0; r < poison.size(); ++r) {
+    if (layer != o.poison_layer || row >= poison[r].patch.size()) continue;
+    patches[r] = poison[r].patch.data() + row;
+  }
+  return patches;
+}
+
+using Inputs = std::vector<std::vector<uint16_t>>;
+
+Inputs InputsFor(const Options& o, const Request& request, size_t elements) {
+  Inputs inputs(static_cast<size_t>(o.world), std::vector<uint16_t>(elements));
+  for (int rank = 0; rank < o.world; ++rank) {
+    FillInput(o, request, rank, inputs[static_cast<size_t>(rank)]);
+  }
+  return inputs;
+}
+
+Token TokenAt(const Inputs& inputs, size_t row, size_t dim) {
+  Token token;
+  token.residual.assign(dim, 0.0f);
+  for (size_t r = 0; r < inputs.size(); ++r) {
+    const auto first = inputs[r].begin() + static_cast<std::ptrdiff_t>(row);
+    token.hidden[r].assign(first, first + static_cast<std::ptrdiff_t>(dim));
+  }
+  return token;
+}
+
 }  // namespace
 
-uint64_t CountWrong(const Options& o, const Request& request, std::span<const uint16_t> output) {
+std::vector<uint16_t> ReferenceOutput(const Options& o, const Request& request) {
   const auto dim = static_cast<size_t>(o.dim);
-  const auto world = static_cast<size_t>(o.world);
-  std::vector<std::vector<uint16_t>> inputs(world);
-  for (int rank = 0; rank < o.world; ++rank) {
-    auto& input = inputs[static_cast<size_t>(rank)];
-    input.resize(static_cast<size_t>(request.tokens) * dim);
-    FillInput(o, request, rank, input);
-  }
-  const std::vector<uint16_t> gamma = MakeGamma(o.dim);
+  const size_t elements = static_cast<size_t>(request.tokens) * dim;
+  const Inputs inputs = InputsFor(o, request, elements);
   const std::vector<Poison> poison = PoisonFor(o, request);
-  uint64_t wrong = 0;
-  for (size_t row = 0; row < static_cast<size_t>(request.tokens) * dim; row += dim) {
-    Token token;
-    token.residual.assign(dim, 0.0f);
-    for (size_t r = 0; r < world; ++r) {
-      token.hidden[r].assign(inputs[r].begin() + static_cast<ptrdiff_t>(row),
-                             inputs[r].begin() + static_cast<ptrdiff_t>(row + dim));
-    }
+  const std::vector<uint16_t> gamma = MakeGamma(o.dim);
+  std::vector<uint16_t> output;
+  for (size_t row = 0; row < elements; row += dim) {
+    Token token = TokenAt(inputs, row, dim);
     for (int layer = 0; layer < o.layers; ++layer) {
-      std::vector<const uint16_t*> patches(world, nullptr);
-      for (size_t r = 0; r < world; ++r) {
-        if (layer == o.poison_layer && row < poison[r].patch.size()) {
-          patches[r] = poison[r].patch.data() + row;
-        }
-      }
-      AddLayer(o, layer, dim, token, patches);
+      AddLayer(o, layer, dim, token, PatchesFor(o, poison, layer, row));
       Norm(o, gamma, token);
     }
-    wrong += Compare(token.hidden[0], output.data() + row);
+    output.insert(output.end(), token.hidden[0].begin(), token.hidden[0].end());
+  }
+  return output;
+}
+
+uint64_t CountWrong(const Options& o, const Request& request, std::span<const uint16_t> output) {
+  const std::vector<uint16_t> expected = ReferenceOutput(o, request);
+  uint64_t wrong = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const float want = FromBf16(expected[i]);
+    const float difference = std::fabs(FromBf16(output[i]) - want);
+    if (!(difference <= kAbsolute + kRelative * std::fabs(want))) ++wrong;
   }
   return wrong;
 }

@@ -3,13 +3,17 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "options.h"
 #include "payload.h"
 
 namespace piecewise {
 
-// Outputs of `request` that lie outside the tolerance of the reference.
+// What every rank should put out for `request`.
+std::vector<uint16_t> ReferenceOutput(const Options& options, const Request& request);
+
+// Values of `output` that lie outside the tolerance of the reference.
 uint64_t CountWrong(const Options& options, const Request& request,
                     std::span<const uint16_t> output);
 

@@ -1,7 +1,7 @@
 // Shared memory in which the ranks of one server meet: barrier, buffer handles, progress, results.
 //
-// Created by the parent as an unnamed file that the rank processes inherit, or used by the threads of
-// one process. All members may be called from any rank at any time.
+// Created by the parent as an unnamed file that the rank processes inherit, or used by the threads
+// of one process. All members may be called from any rank at any time.
 #pragma once
 
 #include <atomic>

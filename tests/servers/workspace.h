@@ -1,7 +1,8 @@
 // One rank's end of the communicator: its buffer of three generations, its flag words, and the
 // buffers of its peers, mapped through CUDA IPC or shared between threads.
 //
-// Constructed by all ranks together (it meets them at the rendezvous); used by its rank's thread only.
+// Constructed by all ranks together (it meets them at the rendezvous); used by its rank's thread
+// only.
 #pragma once
 
 #include <cstdint>

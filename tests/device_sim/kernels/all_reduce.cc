@@ -17,8 +17,8 @@ void UpdateTwoShot(const Lamport& lamport, const Job& job, uint32_t target) {
 
 std::vector<uint32_t> AwaitBroadcast(const Lamport& lamport, const Policy& policy, const Job& job,
                                      uint32_t token) {
-  const uint32_t* row = lamport.Stage(job.local, kBroadcast) +
-                        protocol::BroadcastSlot(token, job.row_words());
+  const uint32_t* row =
+      lamport.Stage(job.local, kBroadcast) + protocol::BroadcastSlot(token, job.row_words());
   std::vector<uint32_t> sums(job.row_words());
   for (size_t i = 0; i < sums.size(); ++i) {
     const bool decides = i % 4 == 0 || policy.check_all_words;
@@ -69,8 +69,8 @@ void OneShot(KernelContext& context, const Policy& policy, const Job& job) {
   lamport.Arrive(Clusters(context));
   lamport.ClearAll(job.local);
   for (uint32_t token = 0; token < job.tokens; ++token) {
-    const uint32_t* first = lamport.Stage(job.local, 0) +
-                            protocol::OneShotSlot(token, 0, job.world, job.row_words());
+    const uint32_t* first =
+        lamport.Stage(job.local, 0) + protocol::OneShotSlot(token, 0, job.world, job.row_words());
     FinishToken(job, token, AwaitSum(lamport, job, first, policy.compare));
   }
   lamport.Update(Clusters(context), job.tokens * job.world * RowBytes(job), 0);

@@ -1,5 +1,5 @@
-// The three kernels of the all-reduce as functions of a policy. Each runs a whole grid on the calling
-// thread and returns when the grid is over.
+// The three kernels of the all-reduce as functions of a policy. Each runs a whole grid on the
+// calling thread and returns when the grid is over.
 #pragma once
 
 #include "lamport.h"

@@ -28,8 +28,8 @@ void Run(KernelContext& context, const Job& job, uint32_t index) {
   }
   lamport.Arrive(Clusters(context));
   for (uint32_t token = 0; token < job.tokens; ++token) {
-    const uint32_t* first = lamport.Stage(job.local, 0) +
-                            protocol::OneShotSlot(token, 0, job.world, job.row_words());
+    const uint32_t* first =
+        lamport.Stage(job.local, 0) + protocol::OneShotSlot(token, 0, job.world, job.row_words());
     FinishToken(job, token, AwaitSum(lamport, job, first, protocol::Compare::kBitwise));
   }
   lamport.Update(Clusters(context), job.tokens * job.world * job.dim * 2, 0);

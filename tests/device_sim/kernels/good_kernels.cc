@@ -1,4 +1,5 @@
-// FlashInfer 0.6.15 and later: one 128-byte struct by value; bitwise compare, both stages sanitised.
+// FlashInfer 0.6.15 and later: one 128-byte struct by value; bitwise compare, both stages
+// sanitised.
 #include <cstddef>
 #include <string>
 

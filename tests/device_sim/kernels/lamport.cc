@@ -27,9 +27,7 @@ uint32_t Blocks(const KernelContext& context) {
   return context.grid().x * context.grid().y * context.grid().z;
 }
 
-uint32_t Clusters(const KernelContext& context) {
-  return Blocks(context) / context.cluster_size();
-}
+uint32_t Clusters(const KernelContext& context) { return Blocks(context) / context.cluster_size(); }
 
 Lamport::Lamport(KernelContext& context, uint32_t* flags, uint32_t stages)
     : context_(context),

@@ -1,8 +1,8 @@
 // The Lamport protocol as the simulated kernels speak it: one call of a kernel over the same words,
 // in the same order of events as on a GPU.
 //
-// One thread runs one kernel; words that other ranks write are accessed by atomics. The bodies run all
-// blocks' sends, arrival and clears before anything waits, so that ranks cannot wait in a ring.
+// One thread runs one kernel; words that other ranks write are accessed by atomics. The bodies run
+// all blocks' sends, arrival and clears before anything waits, so that ranks cannot wait in a ring.
 #pragma once
 
 #include <atomic>

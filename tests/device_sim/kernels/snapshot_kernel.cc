@@ -15,9 +15,7 @@ T* At(uint64_t address) {
   return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
 }
 
-uint64_t Increment(uint64_t* counter) {
-  return std::atomic_ref<uint64_t>(*counter).fetch_add(1);
-}
+uint64_t Increment(uint64_t* counter) { return std::atomic_ref<uint64_t>(*counter).fetch_add(1); }
 
 const uint32_t* WordsOf(const shim::SnapshotSource& source) {
   if (!source.indirect) return At<const uint32_t>(source.address);

@@ -51,13 +51,16 @@ constexpr char kLegacyOneShot[] =
     "_ZN10flashinfer22trtllm_mnnvl_allreduce28oneshotAllreduceFusionKernelILh2E13__nv_bfloat16Lb1E"
     "6float4EEvPT0_S5_PKS4_S7_S7_PS5_S5_iifiPj";
 constexpr char kLegacyTwoShot[] =
-    "_ZN10flashinfer22trtllm_mnnvl_allreduce22twoshotAllreduceKernelILh2E13__nv_bfloat166float4EEvPT0"
+    "_ZN10flashinfer22trtllm_mnnvl_allreduce22twoshotAllreduceKernelILh2E13__nv_"
+    "bfloat166float4EEvPT0"
     "_PKS4_PS5_S5_jjjPjb";
 constexpr char kLegacyNorm[] =
-    "_ZN10flashinfer22trtllm_mnnvl_allreduce14rmsNormLamportI13__nv_bfloat16S2_Li1EEEvPT_PT0_S4_PKS3_"
+    "_ZN10flashinfer22trtllm_mnnvl_allreduce14rmsNormLamportI13__nv_bfloat16S2_Li1EEEvPT_PT0_S4_"
+    "PKS3_"
     "fS8_jjjPj";
 constexpr char kGoodOneShot[] =
-    "_ZN10flashinfer22trtllm_mnnvl_allreduce28oneshotAllreduceFusionKernelILh2E13__nv_bfloat16Lb1ELNS"
+    "_ZN10flashinfer22trtllm_mnnvl_allreduce28oneshotAllreduceFusionKernelILh2E13__nv_"
+    "bfloat16Lb1ELNS"
     "0_9QuantTypeE0E6float4EEvNS0_21AllReduceKernelParamsIT0_EE";
 constexpr char kBakedIndex[] =
     "_ZN9piecewise25bakedIndexAllreduceKernelILi2EEEvP13__nv_bfloat16S2_PKS1_S4_S4_PS2_iifiPjj";
@@ -205,7 +208,8 @@ TEST_F(Kernels, OneShotSumsAndMovesTheIndexOn) {
   for (const Rank& rank : rank_) {
     EXPECT_EQ(rank.prenorm[0], 0x4000);  // 1 + 1
     EXPECT_EQ(rank.out[0], kOne);        // 2 / rms 2
-    const std::array<uint32_t, 9> expected = {1, 0, kGenerationBytes, 1, kGenerationBytes, 0, 0, 0, 0};
+    const std::array<uint32_t, 9> expected = {1, 0, kGenerationBytes, 1, kGenerationBytes, 0, 0,
+                                              0, 0};
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), rank.flags.begin()));
   }
 }
@@ -225,7 +229,8 @@ TEST_F(Kernels, TwoShotEqualsOneShot) {
   EXPECT_EQ(rank_[0].out, one_shot);
   EXPECT_EQ(rank_[1].out, one_shot);
   // Scatter rounds three tokens up to a whole number per owner.
-  const std::array<uint32_t, 6> expected = {2, 1, kGenerationBytes, 2, 4 * kRowBytes, 3 * kRowBytes};
+  const std::array<uint32_t, 6> expected = {
+      2, 1, kGenerationBytes, 2, 4 * kRowBytes, 3 * kRowBytes};
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), rank_[0].flags.begin()));
 }
 
