@@ -42,11 +42,11 @@ enum class Compare : uint8_t {
 };
 
 // The class of one payload word, as a flush-to-zero fp32 compare sees it.
-enum class WordClass : uint8_t { kSentinel = 0, kAlias = 1, kArrived = 2 };
+enum class WordClass : uint8_t { kArmed = 0, kAlias = 1, kArrived = 2 };
 
 // kAlias: a negative fp32 subnormal. It has arrived, and a flush-to-zero compare calls it absent.
 LAMPLIGHT_HD constexpr WordClass Classify(uint32_t word) {
-  if (word == kSentinel) return WordClass::kSentinel;
+  if (word == kSentinel) return WordClass::kArmed;
   const bool negative = (word >> 31) != 0;
   const bool zero_exponent = (word & 0x7f800000u) == 0;
   return negative && zero_exponent ? WordClass::kAlias : WordClass::kArrived;
@@ -56,7 +56,7 @@ LAMPLIGHT_HD constexpr WordClass Classify(uint32_t word) {
 LAMPLIGHT_HD constexpr bool LooksArrived(uint32_t word, Compare compare) {
   const WordClass word_class = Classify(word);
   if (compare == Compare::kFlushToZero) return word_class == WordClass::kArrived;
-  return word_class != WordClass::kSentinel;
+  return word_class != WordClass::kArmed;
 }
 
 LAMPLIGHT_HD constexpr uint32_t NextIndex(uint32_t index) { return (index + 1) % kGenerations; }
@@ -82,7 +82,7 @@ LAMPLIGHT_HD constexpr uint64_t ScatterSlot(uint64_t token, uint32_t rank, uint3
 // Two-shot stage 1 (BROADCAST), in every workspace.
 LAMPLIGHT_HD constexpr uint64_t BroadcastSlot(uint64_t token, uint64_t dim) { return token * dim; }
 
-static_assert(Classify(0x80000000u) == WordClass::kSentinel);
+static_assert(Classify(0x80000000u) == WordClass::kArmed);
 static_assert(Classify(0x80010000u) == WordClass::kAlias);
 static_assert(Classify(0x00000001u) == WordClass::kArrived);
 static_assert(Classify(0x80800000u) == WordClass::kArrived);

@@ -40,7 +40,7 @@ class RecordBuilder {
 
   void SetString(trace::Str T::*field, std::string_view text) {
     const trace::Str stored = AddString(text);
-    (*this)->*field = stored;
+    this->operator*().*field = stored;
   }
 
   template <class E>

@@ -1,0 +1,35 @@
+// What the environment asks of the shim, read once. Immutable afterwards, safe from any thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace lamplight::shim {
+
+enum class Mode {
+  kDefault,  // one snapshot after the last Lamport node of a replay
+  kStrict,   // and one before the first
+  kJournal,  // and one after every Lamport node
+};
+
+struct Config {
+  bool disabled = false;              // LAMPLIGHT_DISABLE
+  std::string directory;              // LAMPLIGHT_DIR
+  std::string job;                    // LAMPLIGHT_JOB
+  std::string abi_paths;              // LAMPLIGHT_ABI, separated by ':'
+  std::string log_level;              // LAMPLIGHT_LOG: error, warn (default), info, debug
+  std::chrono::milliseconds timeout{10000};  // LAMPLIGHT_TIMEOUT, seconds
+  Mode mode = Mode::kDefault;         // LAMPLIGHT_MODE
+  uint64_t ring_bytes = 64ull << 20;  // LAMPLIGHT_RING_MB
+  uint64_t evidence_bytes = 256ull << 20;  // LAMPLIGHT_EVIDENCE_MB, most payload read per hang
+  // One line for each value that was not understood; the default is in force there.
+  std::string complaints;
+
+  static Config FromEnvironment();
+  static bool Disabled();  // only the kill switch
+};
+
+const char* ModeName(Mode mode);
+
+}  // namespace lamplight::shim

@@ -1,0 +1,127 @@
+// Set-up of the shim's own objects on a context, through the driver alone.
+#include "shim/device.h"
+
+#include <time.h>
+
+#include <cstring>
+
+// The kernel's fat binary, embedded by the assembler (LAMPLIGHT_SNAPSHOT_FATBIN: set by CMake).
+asm(".section .rodata\n"
+    ".balign 16\n"
+    ".local lamplight_snapshot_image\n"
+    "lamplight_snapshot_image:\n"
+    ".incbin \"" LAMPLIGHT_SNAPSHOT_FATBIN "\"\n"
+    ".byte 0\n"
+    ".previous\n");
+extern "C" __attribute__((visibility("hidden"))) const unsigned char lamplight_snapshot_image[];
+
+namespace lamplight::shim {
+namespace {
+
+constexpr uint32_t kRingSlots = 16384;
+constexpr uint32_t kCounters = 65536;
+constexpr int kWarmUpMs = 5000;
+
+bool Ok(const DriverApi& driver, CUresult result, const char* call, std::string* error) {
+  if (result == CUDA_SUCCESS) return true;
+  const char* name = nullptr;
+  driver.GetErrorName(result, &name);
+  *error = std::string(call) + ": " + (name == nullptr ? "unknown error" : name);
+  return false;
+}
+
+void SleepMs(int milliseconds) {
+  const timespec pause{milliseconds / 1000, (milliseconds % 1000) * 1000000L};
+  nanosleep(&pause, nullptr);
+}
+
+}  // namespace
+
+std::unique_ptr<Device> Device::Open(const DriverApi& driver, std::string* error) noexcept {
+  const RelaxedCapture relaxed(driver);
+  std::unique_ptr<Device> device(new Device());
+  CUdevice ordinal = 0;
+  CUmodule module = nullptr;
+  const bool loaded =
+      Ok(driver, driver.CtxGetCurrent(&device->context_), "cuCtxGetCurrent", error) &&
+      Ok(driver, driver.CtxGetDevice(&ordinal), "cuCtxGetDevice", error) &&
+      Ok(driver, driver.ModuleLoadData(&module, lamplight_snapshot_image), "cuModuleLoadData",
+         error) &&
+      Ok(driver, driver.ModuleGetFunction(&device->snapshot_, module, kSnapshotKernel),
+         "cuModuleGetFunction", error);
+  device->ordinal_ = static_cast<uint32_t>(ordinal);
+  if (!loaded || !device->Allocate(driver, error) || !device->WarmUp(driver, error)) return nullptr;
+  return device;
+}
+
+bool Device::Allocate(const DriverApi& driver, std::string* error) {
+  constexpr unsigned kFlags = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP;
+  void* slots = nullptr;
+  const bool allocated =
+      Ok(driver, driver.StreamCreate(&stream_, CU_STREAM_NON_BLOCKING), "cuStreamCreate", error) &&
+      Ok(driver, driver.MemHostAlloc(&slots, kRingSlots * sizeof(SnapshotSlot), kFlags),
+         "cuMemHostAlloc", error) &&
+      Ok(driver, driver.MemHostGetDevicePointer(&slots_address_, slots, 0),
+         "cuMemHostGetDevicePointer", error) &&
+      Ok(driver, driver.MemHostAlloc(&staging_, kStagingBytes, kFlags), "cuMemHostAlloc", error) &&
+      Ok(driver, driver.MemAlloc(&tickets_, sizeof(uint64_t)), "cuMemAlloc", error) &&
+      Ok(driver, driver.MemAlloc(&counters_, kCounters * sizeof(SnapshotCounter)), "cuMemAlloc",
+         error);
+  if (!allocated) return false;
+  std::memset(slots, 0, kRingSlots * sizeof(SnapshotSlot));
+  slots_ = static_cast<SnapshotSlot*>(slots);
+  ring_ = std::make_unique<SnapshotRing>(slots_, kRingSlots);
+  return true;
+}
+
+bool Device::WarmUp(const DriverApi& driver, std::string* error) {
+  SnapshotArgs args{};
+  void* parameters[] = {&args};
+  const bool queued =
+      Ok(driver, driver.MemsetD8Async(tickets_, 0, sizeof(uint64_t), stream_), "cuMemsetD8Async",
+         error) &&
+      Ok(driver, driver.MemsetD8Async(counters_, 0, kCounters * sizeof(SnapshotCounter), stream_),
+         "cuMemsetD8Async", error) &&
+      Ok(driver,
+         driver.LaunchKernel(snapshot_, 1, 1, 1, kSnapshotThreads, 1, 1, 0, stream_, parameters,
+                             nullptr),
+         "cuLaunchKernel", error) &&
+      // The first copy sets up the copy engine's channel, which must not wait for a hang either.
+      Ok(driver, driver.MemcpyDtoHAsync(staging_, tickets_, sizeof(uint64_t), stream_),
+         "cuMemcpyDtoHAsync", error);
+  if (!queued) return false;
+  for (int waited = 0; waited < kWarmUpMs; ++waited) {
+    const CUresult state = driver.StreamQuery(stream_);
+    if (state == CUDA_SUCCESS) return true;
+    if (state != CUDA_ERROR_NOT_READY) return Ok(driver, state, "cuStreamQuery", error);
+    SleepMs(1);
+  }
+  *error = "the device did not run the shim's first kernel within 5 s";
+  return false;
+}
+
+uint64_t Device::NewCounter() noexcept {
+  const uint32_t index = counters_used_.fetch_add(1, std::memory_order_relaxed);
+  if (index >= kCounters) return 0;
+  return counters_ + index * sizeof(SnapshotCounter);
+}
+
+void Device::DisableCounter(const DriverApi& driver, uint64_t counter) noexcept {
+  const RelaxedCapture relaxed(driver);
+  const uint64_t address = counter + offsetof(SnapshotCounter, disabled);
+  driver.MemsetD8Async(address, 1, sizeof(uint64_t), stream_);
+  for (int waited = 0; waited < 100; ++waited) {
+    if (driver.StreamQuery(stream_) != CUDA_ERROR_NOT_READY) return;
+    SleepMs(1);
+  }
+}
+
+SnapshotArgs Device::BaseArgs() const noexcept {
+  SnapshotArgs args{};
+  args.ring = slots_address_;
+  args.tickets = tickets_;
+  args.mask = kRingSlots - 1;
+  return args;
+}
+
+}  // namespace lamplight::shim

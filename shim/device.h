@@ -1,0 +1,62 @@
+// What the shim keeps on one CUDA context: its kernel, its stream, its snapshot ring, its staging.
+//
+// Created before the first collective, because a module loaded behind a spinning kernel never loads.
+// Never destroyed: the driver is torn down first at exit. Members are immutable after Open except
+// where noted.
+#pragma once
+
+#include <cuda.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "shim/driver_api.h"
+#include "shim/snapshot_args.h"
+#include "shim/snapshot_ring.h"
+
+namespace lamplight::shim {
+
+class Device {
+ public:
+  // Loads everything into the current context and waits, bounded, until the kernel has run once.
+  // Null with `error` set where that fails; the caller then records without snapshots.
+  static std::unique_ptr<Device> Open(const DriverApi& driver, std::string* error) noexcept;
+
+  CUcontext context() const { return context_; }
+  uint32_t ordinal() const { return ordinal_; }
+  CUfunction snapshot_function() const { return snapshot_; }
+  CUstream stream() const { return stream_; }  // for the probe thread only
+  SnapshotRing& ring() { return *ring_; }      // for the drain thread only
+
+  // Pinned memory for the probe thread's copies.
+  void* staging() const { return staging_; }
+  static constexpr size_t kStagingBytes = 4u << 20;
+
+  // A fresh, zeroed counter in device memory for one snapshot node; 0 when they are used up.
+  uint64_t NewCounter() noexcept;
+  // Tells the node of `counter` to read nothing any more. Waits, bounded, until the GPU knows.
+  void DisableCounter(const DriverApi& driver, uint64_t counter) noexcept;
+  // The parts of a node's arguments that are the device's.
+  SnapshotArgs BaseArgs() const noexcept;
+
+ private:
+  Device() = default;
+  bool Allocate(const DriverApi& driver, std::string* error);
+  bool WarmUp(const DriverApi& driver, std::string* error);
+
+  CUcontext context_ = nullptr;
+  uint32_t ordinal_ = 0;
+  CUfunction snapshot_ = nullptr;
+  CUstream stream_ = nullptr;
+  SnapshotSlot* slots_ = nullptr;
+  CUdeviceptr slots_address_ = 0;
+  CUdeviceptr tickets_ = 0;
+  CUdeviceptr counters_ = 0;
+  std::atomic<uint32_t> counters_used_{0};
+  void* staging_ = nullptr;
+  std::unique_ptr<SnapshotRing> ring_;
+};
+
+}  // namespace lamplight::shim

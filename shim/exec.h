@@ -1,0 +1,93 @@
+// One instantiated graph: what the shim added to it, and how far its replays have come.
+//
+// `calls` may change by an update and is read under `mutex`; the rest of the plan is immutable once the
+// exec is registered. Counters are atomic and may be read by any thread.
+#pragma once
+
+#include <cuda.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "shim/device.h"
+#include "shim/graph_shape.h"
+#include "shim/trace_format.h"
+#include "shim/workspaces.h"
+
+namespace lamplight::shim {
+
+// One snapshot node that every replay runs.
+struct PlannedSnapshot {
+  trace::SnapshotPlace place;
+  std::vector<uint32_t> after;   // own nodes it depends on
+  std::vector<uint32_t> before;  // own nodes that wait for it (strict and journal modes only)
+  uint32_t node;                 // Lamport node that it speaks of
+  uint64_t counter;              // device address of its SnapshotCounter
+  std::vector<Workspace*> workspaces;
+};
+
+struct WorkspaceOps {
+  std::atomic<Workspace*> workspace{nullptr};
+  std::atomic<uint32_t> ops{0};  // advancing calls in one replay
+};
+
+struct Exec {
+  uint32_t id = 0;
+  std::atomic<uint32_t> graph_id{0};
+  Device* device = nullptr;
+  uint32_t own_nodes = 0;
+  std::vector<CUgraphNode> nodes;  // the host's node handles, by position
+  std::vector<PlannedSnapshot> snapshots;
+  std::vector<uint32_t> sinks;
+  CUevent done = nullptr;          // recorded by every replay; null: completion is not watched
+  mutable std::mutex mutex;
+  std::vector<GraphShape::Call> calls;
+  std::array<WorkspaceOps, trace::kMaxWorkspacesPerGraph> ops{};
+
+  std::atomic<uint64_t> launched{0};   // replays handed to the driver
+  std::atomic<uint64_t> returned{0};   // of those, launch calls that came back
+  std::atomic<uint64_t> completed{0};  // replays known complete
+  std::atomic<uint64_t> snapshot_runs{0};  // tail snapshots seen
+  std::atomic<uint32_t> stream_id{0};
+  std::atomic<bool> retired{false};    // destroyed by the host
+
+  // Launch time of a recent replay; 0 where it has been forgotten.
+  uint64_t LaunchTime(uint64_t replay) const noexcept {
+    const LaunchMark& mark = marks_[replay % kMarks];
+    return mark.replay.load(std::memory_order_acquire) == replay
+               ? mark.time_ns.load(std::memory_order_relaxed)
+               : 0;
+  }
+  uint64_t OpBefore(uint64_t replay) const noexcept {
+    const LaunchMark& mark = marks_[replay % kMarks];
+    return mark.replay.load(std::memory_order_acquire) == replay
+               ? mark.op_before.load(std::memory_order_relaxed)
+               : 0;
+  }
+  void MarkLaunch(uint64_t replay, uint64_t time_ns, uint64_t op_before) noexcept {
+    LaunchMark& mark = marks_[replay % kMarks];
+    mark.time_ns.store(time_ns, std::memory_order_relaxed);
+    mark.op_before.store(op_before, std::memory_order_relaxed);
+    mark.replay.store(replay, std::memory_order_release);
+  }
+  bool Uses(const Workspace& workspace) const noexcept {
+    return std::any_of(ops.begin(), ops.end(), [&](const WorkspaceOps& slot) {
+      return slot.workspace.load(std::memory_order_acquire) == &workspace;
+    });
+  }
+
+ private:
+  static constexpr size_t kMarks = 64;
+  struct LaunchMark {
+    std::atomic<uint64_t> replay{0};
+    std::atomic<uint64_t> time_ns{0};
+    std::atomic<uint64_t> op_before{0};  // on the first workspace
+  };
+  std::array<LaunchMark, kMarks> marks_{};
+};
+
+}  // namespace lamplight::shim

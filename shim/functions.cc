@@ -1,0 +1,116 @@
+// Naming and checking kernels through the runtime and the driver.
+#include "shim/functions.h"
+
+#include <cuda_runtime_api.h>
+
+#include "shim/log.h"
+#include "shim/recorder/record_builder.h"
+#include "shim/resolver.h"
+
+namespace lamplight::shim {
+namespace {
+
+RealFunction<decltype(&cudaGetFuncBySymbol)> real_func_by_symbol{"cudaGetFuncBySymbol"};
+RealFunction<decltype(&cudaGetLastError)> real_get_last_error{"cudaGetLastError"};
+RealFunction<decltype(&cudaPeekAtLastError)> real_peek_last_error{"cudaPeekAtLastError"};
+
+const Function kOther;  // any kernel that is not of a Lamport family
+
+std::vector<lamport::ParameterSpan> ReadParameters(const DriverApi& driver, CUfunction function) {
+  std::vector<lamport::ParameterSpan> parameters;
+  lamport::ParameterSpan span{};
+  while (driver.FuncGetParamInfo(function, parameters.size(), &span.offset, &span.size) ==
+         CUDA_SUCCESS) {
+    parameters.push_back(span);
+  }
+  return parameters;
+}
+
+}  // namespace
+
+// A host function is known to the runtime; what it does not know is a cudaKernel_t, which the driver
+// knows. The question must leave no error behind for the host to find.
+CUfunction Functions::DriverFunction(const void* launched) noexcept {
+  auto* by_symbol = real_func_by_symbol.get();
+  auto* get_last = real_get_last_error.get();
+  auto* peek_last = real_peek_last_error.get();
+  if (by_symbol == nullptr || get_last == nullptr || peek_last == nullptr) return nullptr;
+  const bool clean_before = peek_last() == cudaSuccess;
+  cudaFunction_t function = nullptr;
+  if (by_symbol(&function, launched) == cudaSuccess) return function;
+  if (clean_before) get_last();
+  CUfunction of_kernel = nullptr;
+  auto* kernel = static_cast<CUkernel>(const_cast<void*>(launched));
+  return driver_.KernelGetFunction(&of_kernel, kernel) == CUDA_SUCCESS ? of_kernel : nullptr;
+}
+
+const Function* Functions::Learn(const void* launched) noexcept {
+  const RelaxedCapture relaxed(driver_);
+  const CUfunction function = DriverFunction(launched);
+  const Function* learnt = function == nullptr ? &kOther : LearnDriver(function);
+  by_launch_.Insert(launched, learnt);
+  return learnt;
+}
+
+const Function* Functions::LearnDriver(CUfunction function) noexcept {
+  if (const Function* known = by_driver_.Find(function)) return known;
+  const Function* learnt = Describe(function);
+  by_driver_.Insert(function, learnt);
+  return learnt;
+}
+
+const Function* Functions::Describe(CUfunction function) {
+  const char* name = nullptr;
+  if (driver_.FuncGetName(&name, function) != CUDA_SUCCESS || name == nullptr) return &kOther;
+  if (!abi_.MaybeLamport(name)) return &kOther;
+  std::lock_guard lock(mutex_);
+  std::unique_ptr<Function>& entry = by_symbol_[name];
+  if (entry != nullptr) return entry.get();
+  const std::vector<lamport::ParameterSpan> parameters = ReadParameters(driver_, function);
+  entry = std::make_unique<Function>();
+  entry->symbol = name;
+  entry->recognition = abi_.Recognise(name, parameters);
+  if (!entry->lamport()) return &kOther;
+  entry->kernel_id = next_id_++;
+  Define(*entry, static_cast<uint32_t>(parameters.size()));
+  return entry.get();
+}
+
+void Functions::Define(const Function& function, uint32_t parameters) {
+  const lamport::Recognition& recognition = function.recognition;
+  RecordBuilder<trace::Kernel> builder(trace::RecordType::kKernel);
+  builder->kernel_id = function.kernel_id;
+  builder->algorithm = static_cast<uint16_t>(recognition.algorithm);
+  builder->data_type = static_cast<uint16_t>(recognition.data_type);
+  builder->flag_layout = static_cast<uint16_t>(recognition.flag_layout);
+  builder->compare = static_cast<uint16_t>(recognition.compare);
+  builder->world = recognition.world;
+  builder->parameters = parameters;
+  builder->flags = trace::kKernelLamport | (recognition.decoded ? trace::kKernelDecoded : 0);
+  builder.SetString(&trace::Kernel::symbol, function.symbol);
+  if (recognition.descriptor != nullptr) {
+    builder.SetString(&trace::Kernel::descriptor, recognition.descriptor->name);
+    builder.SetString(&trace::Kernel::era, recognition.descriptor->era);
+  }
+  builder.SetString(&trace::Kernel::reason, recognition.reason);
+  recorder_.Define(builder);
+  if (!recognition.decoded) {
+    Log().warn("kernel {} looks like a Lamport kernel but cannot be decoded: {}", function.symbol,
+               recognition.reason);
+  }
+}
+
+const Function* Functions::ById(uint32_t kernel_id) noexcept {
+  std::lock_guard lock(mutex_);
+  for (const auto& [symbol, function] : by_symbol_) {
+    if (function->kernel_id == kernel_id) return function.get();
+  }
+  return nullptr;
+}
+
+void Functions::ForgetLaunches() noexcept {
+  by_launch_.Clear();
+  by_driver_.Clear();
+}
+
+}  // namespace lamplight::shim

@@ -1,0 +1,62 @@
+// Which kernels are Lamport kernels: one entry for every function that the process has launched.
+//
+// Find is wait-free. Entries live for ever; a kernel is named and checked against the driver once.
+#pragma once
+
+#include <cuda.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "shim/driver_api.h"
+#include "shim/handle_map.h"
+#include "shim/lamport/recognition.h"
+#include "shim/recorder/recorder.h"
+
+namespace lamplight::shim {
+
+struct Function {
+  uint32_t kernel_id = 0;
+  std::string symbol;
+  lamport::Recognition recognition;
+
+  bool lamport() const { return recognition.lamport; }
+  bool decoded() const { return recognition.decoded; }
+};
+
+class Functions {
+ public:
+  Functions(const DriverApi& driver, const lamport::AbiTable& abi, Recorder& recorder)
+      : driver_(driver), abi_(abi), recorder_(recorder) {}
+
+  // The entry of a launch's function argument; null before its first Learn.
+  const Function* Find(const void* launched) const noexcept { return by_launch_.Find(launched); }
+  // Names the kernel behind `launched` (a host function or a cudaKernel_t). Never null.
+  const Function* Learn(const void* launched) noexcept;
+  // The same for a driver's function, as graph nodes name it.
+  const Function* LearnDriver(CUfunction function) noexcept;
+  // A Lamport kernel by its id in the trace; null if there is none.
+  const Function* ById(uint32_t kernel_id) noexcept;
+  // The process unloaded code: addresses may come to mean other kernels.
+  void ForgetLaunches() noexcept;
+
+ private:
+  CUfunction DriverFunction(const void* launched) noexcept;
+  const Function* Describe(CUfunction function);
+  void Define(const Function& function, uint32_t parameters);
+
+  const DriverApi& driver_;
+  const lamport::AbiTable& abi_;
+  Recorder& recorder_;
+  HandleMap<const Function> by_launch_;
+  HandleMap<const Function> by_driver_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::unique_ptr<Function>> by_symbol_;
+  uint32_t next_id_ = 1;
+};
+
+}  // namespace lamplight::shim

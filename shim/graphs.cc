@@ -1,0 +1,111 @@
+// Graph and exec bookkeeping.
+#include "shim/graphs.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "shim/recorder/record_builder.h"
+
+namespace lamplight::shim {
+
+void Graphs::Captured(CUgraph graph, const GraphInfo& info) {
+  auto owned = std::make_unique<GraphInfo>(info);
+  by_graph_.Insert(graph, owned.get());
+  std::lock_guard lock(mutex_);
+  infos_.push_back(std::move(owned));
+}
+
+void Graphs::GraphDestroyed(CUgraph graph) { by_graph_.Erase(graph); }
+
+GraphInfo Graphs::InfoOf(CUgraph graph) const {
+  const GraphInfo* info = by_graph_.Find(graph);
+  return info == nullptr ? GraphInfo{} : *info;
+}
+
+uint32_t Graphs::DefineGraph(const GraphInfo& info, const GraphShape& shape) {
+  trace::Graph record{};
+  record.graph_id = next_graph_.fetch_add(1, std::memory_order_relaxed);
+  record.stream_id = info.stream_id;
+  record.capture_begin_ns = info.capture_begin_ns;
+  record.capture_end_ns = info.capture_end_ns;
+  record.site_id = info.site_id;
+  record.nodes = static_cast<uint32_t>(shape.nodes.size());
+  record.lamport_nodes = static_cast<uint32_t>(shape.calls.size());
+  record.origin = static_cast<uint16_t>(info.origin);
+  record.capture_mode = info.capture_mode;
+  recorder_.Define(trace::RecordType::kGraph, record);
+
+  std::vector<const GraphShape::Call*> call_of(shape.nodes.size(), nullptr);
+  for (const GraphShape::Call& call : shape.calls) call_of[call.node] = &call;
+  for (uint32_t node = 0; node < shape.nodes.size(); ++node) {
+    RecordBuilder<trace::Node> builder(trace::RecordType::kNode);
+    builder->graph_id = record.graph_id;
+    builder->node = node;
+    builder->kind = shape.kinds[node];
+    if (const GraphShape::Call* call = call_of[node]) {
+      builder->call = call->decoded.call;
+      builder->call.kernel_id = call->function->kernel_id;
+      builder.SetString(&trace::Node::name, call->function->symbol);
+    }
+    recorder_.Define(builder);
+  }
+  for (const GraphShape::Edge& edge : shape.edges) {
+    trace::Edge out{};
+    out.graph_id = record.graph_id;
+    out.from = edge.from;
+    out.to = edge.to;
+    out.kind = edge.kind;
+    out.from_port = edge.from_port;
+    recorder_.Define(trace::RecordType::kEdge, out);
+  }
+  return record.graph_id;
+}
+
+void Graphs::ExecCreated(CUgraphExec handle, std::unique_ptr<Exec> exec, uint32_t site_id,
+                         uint64_t instantiate_flags) {
+  trace::Exec record{};
+  record.exec_id = exec->id;
+  record.graph_id = exec->graph_id;
+  record.site_id = site_id;
+  record.device_id = exec->device == nullptr ? trace::kNoId : exec->device->ordinal();
+  record.instantiate_flags = instantiate_flags;
+  for (const PlannedSnapshot& snapshot : exec->snapshots) {
+    record.snapshots += static_cast<uint32_t>(snapshot.workspaces.size());
+  }
+  record.completion = exec->done != nullptr;
+  recorder_.Define(trace::RecordType::kExec, record);
+  Exec* raw = exec.get();
+  {
+    std::lock_guard lock(mutex_);
+    execs_.push_back(std::move(exec));
+  }
+  if (Exec* stale = by_exec_.Insert(handle, raw)) stale->retired = true;
+}
+
+void Graphs::ExecDestroyed(CUgraphExec handle) {
+  Exec* exec = by_exec_.Erase(handle);
+  if (exec == nullptr) return;
+  exec->retired = true;
+  trace::Destroy record{};
+  record.kind = static_cast<uint32_t>(trace::Handle::kExec);
+  record.id = exec->id;
+  recorder_.Emit(trace::RecordType::kDestroy, record);
+}
+
+std::vector<Exec*> Graphs::LiveExecs() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Exec*> live;
+  for (const auto& exec : execs_) {
+    if (!exec->retired.load(std::memory_order_relaxed)) live.push_back(exec.get());
+  }
+  return live;
+}
+
+Exec* Graphs::ExecById(uint32_t id) const {
+  std::lock_guard lock(mutex_);
+  const auto found = std::find_if(execs_.begin(), execs_.end(),
+                                  [id](const auto& exec) { return exec->id == id; });
+  return found == execs_.end() ? nullptr : found->get();
+}
+
+}  // namespace lamplight::shim

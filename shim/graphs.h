@@ -1,0 +1,63 @@
+// The process's graphs and graph execs: captured graphs under ids of ours, execs with their plans.
+//
+// FindExec is wait-free; the rest takes a lock and belongs to captures and instantiations. No lock is
+// held while the host's own call runs.
+#pragma once
+
+#include <cuda.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "shim/exec.h"
+#include "shim/handle_map.h"
+#include "shim/recorder/recorder.h"
+
+namespace lamplight::shim {
+
+// What is known of a graph from how it came to be.
+struct GraphInfo {
+  uint32_t stream_id = 0;
+  uint32_t site_id = 0;
+  uint64_t capture_begin_ns = 0;
+  uint64_t capture_end_ns = 0;
+  trace::GraphOrigin origin = trace::GraphOrigin::kExplicit;
+  uint16_t capture_mode = 0;
+};
+
+class Graphs {
+ public:
+  explicit Graphs(Recorder& recorder) : recorder_(recorder) {}
+
+  void Captured(CUgraph graph, const GraphInfo& info);
+  void GraphDestroyed(CUgraph graph);
+  GraphInfo InfoOf(CUgraph graph) const;
+
+  // Defines graph, nodes and edges in the trace; returns the new graph id.
+  uint32_t DefineGraph(const GraphInfo& info, const GraphShape& shape);
+
+  uint32_t NextExecId() { return next_exec_.fetch_add(1, std::memory_order_relaxed); }
+  void ExecCreated(CUgraphExec handle, std::unique_ptr<Exec> exec, uint32_t site_id,
+                   uint64_t instantiate_flags);
+  // The host destroyed it; the entry stays readable, the watchdog lets go of it.
+  void ExecDestroyed(CUgraphExec handle);
+  Exec* FindExec(CUgraphExec handle) const noexcept { return by_exec_.Find(handle); }
+
+  // Every exec that has not been retired.
+  std::vector<Exec*> LiveExecs() const;
+  Exec* ExecById(uint32_t id) const;
+
+ private:
+  Recorder& recorder_;
+  HandleMap<const GraphInfo> by_graph_;
+  HandleMap<Exec> by_exec_;
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<Exec>> execs_;
+  std::vector<std::unique_ptr<GraphInfo>> infos_;
+  std::atomic<uint32_t> next_graph_{1};
+  std::atomic<uint32_t> next_exec_{1};
+};
+
+}  // namespace lamplight::shim

@@ -1,0 +1,280 @@
+// Instantiation and what follows it on the cold side; replays are in replay.cc.
+#include "shim/hooks/graph.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "shim/hooks/guard.h"
+#include "shim/instrument.h"
+#include "shim/log.h"
+
+namespace lamplight::shim::hooks {
+namespace {
+
+RealFunction<decltype(&cudaGetLastError)> real_get_last_error{"cudaGetLastError"};
+RealFunction<decltype(&cudaPeekAtLastError)> real_peek_last_error{"cudaPeekAtLastError"};
+
+std::vector<Workspace*> ResolveWorkspaces(Session& session, GraphShape* shape, uint32_t device) {
+  std::vector<Workspace*> workspaces;
+  for (GraphShape::Call& call : shape->calls) {
+    workspaces.push_back(call.decodable
+                             ? session.workspaces().Resolve(call.function->recognition, device,
+                                                            &call.decoded)
+                             : nullptr);
+  }
+  return workspaces;
+}
+
+// One instantiation: the plan for the new exec, its nodes in the graph while the real call runs.
+class Instantiation {
+ public:
+  Instantiation(Session& session, CUgraph graph, unsigned long long flags)
+      : session_(session), graph_(graph), flags_(flags), nodes_(session.driver(), graph) {
+    const RelaxedCapture relaxed(session.driver());
+    exec_->device = session.CurrentDevice();
+    std::string error;
+    if (!ReadGraphShape(session.driver(), session.functions(), graph, &shape_, &error)) {
+      Log().warn("a graph could not be read ({}); its replays are recorded without snapshots", error);
+      return;
+    }
+    const uint32_t device = exec_->device == nullptr ? trace::kNoId : exec_->device->ordinal();
+    const std::vector<Workspace*> workspaces = ResolveWorkspaces(session, &shape_, device);
+    exec_->id = session.graphs().NextExecId();
+    // Device-launched graphs may hold no event nodes (cudaGraphInstantiateFlagDeviceLaunch).
+    if ((flags & cudaGraphInstantiateFlagDeviceLaunch) != 0) exec_->device = nullptr;
+    PlanInstrumentation(session.driver(), shape_, session.config().mode, workspaces, exec_.get());
+    if (nodes_.Add(shape_, *exec_)) return;
+    Forget();
+  }
+
+  bool added() const { return nodes_.added(); }
+
+  // Takes our nodes out again, for a second real call without them.
+  void WithdrawFrom(cudaError_t status) {
+    Log().warn("instantiate failed with the shim's nodes (error {}); retrying without", int{status});
+    nodes_.Remove();
+    Forget();
+  }
+
+  void Commit(CUgraphExec handle, size_t skip_frames) {
+    const RelaxedCapture relaxed(session_.driver());
+    nodes_.Remove();
+    if (exec_->id == 0) exec_->id = session_.graphs().NextExecId();
+    exec_->graph_id = session_.graphs().DefineGraph(session_.graphs().InfoOf(graph_), shape_);
+    exec_->nodes.assign(shape_.nodes.begin(), shape_.nodes.begin() + shape_.own);
+    exec_->calls = std::move(shape_.calls);
+    session_.graphs().ExecCreated(handle, std::move(exec_), session_.sites().Here(skip_frames),
+                                  flags_);
+  }
+
+ private:
+  void Forget() {
+    exec_->snapshots.clear();
+    if (exec_->done != nullptr) session_.driver().EventDestroy(exec_->done);
+    exec_->done = nullptr;
+  }
+
+  Session& session_;
+  CUgraph graph_;
+  unsigned long long flags_;
+  GraphShape shape_;
+  std::unique_ptr<Exec> exec_ = std::make_unique<Exec>();
+  Instrumentation nodes_;
+};
+
+// Instantiates with our nodes, and once more without them where the driver refuses.
+template <class Real>
+cudaError_t InstantiateAround(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long flags,
+                              Real real) noexcept {
+  std::optional<Instantiation> instantiation;
+  Guarded([&] {
+    if (Session* session = Session::Current()) instantiation.emplace(*session, graph, flags);
+  });
+  const bool clean_before = CallReal(real_peek_last_error) == cudaSuccess;
+  cudaError_t status = real();
+  if (status != cudaSuccess && instantiation && instantiation->added()) {
+    Guarded([&] { instantiation->WithdrawFrom(status); });
+    if (clean_before) CallReal(real_get_last_error);  // the failure was ours
+    status = real();
+  }
+  if (status == cudaSuccess && instantiation && exec != nullptr) {
+    Guarded([&] { instantiation->Commit(*exec, 2); });
+  }
+  Guarded([&] { instantiation.reset(); });
+  return status;
+}
+
+void NoteUpdate(Session& session, Exec& exec, uint32_t graph_id, cudaError_t status,
+                const cudaGraphExecUpdateResultInfo* result) {
+  trace::ExecUpdate record{};
+  record.exec_id = exec.id;
+  record.graph_id = graph_id;
+  record.status = status;
+  record.result = result == nullptr ? 0 : static_cast<uint32_t>(result->result);
+  session.recorder().Emit(trace::RecordType::kExecUpdate, record);
+}
+
+// One whole-graph update: the exec's own plan laid over the new graph.
+class Update {
+ public:
+  Update(Session& session, Exec& exec, CUgraph graph)
+      : session_(session), exec_(exec), graph_(graph), nodes_(session.driver(), graph) {
+    const RelaxedCapture relaxed(session.driver());
+    std::string error;
+    readable_ = ReadGraphShape(session.driver(), session.functions(), graph, &shape_, &error);
+    if (!readable_) return;
+    const uint32_t device = exec.device == nullptr ? trace::kNoId : exec.device->ordinal();
+    workspaces_ = ResolveWorkspaces(session, &shape_, device);
+    if (exec.done != nullptr || !exec.snapshots.empty()) nodes_.Add(shape_, exec);
+  }
+
+  void Commit(cudaError_t status, const cudaGraphExecUpdateResultInfo* result) {
+    const RelaxedCapture relaxed(session_.driver());
+    nodes_.Remove();
+    if (status != cudaSuccess || !readable_) {
+      NoteUpdate(session_, exec_, exec_.graph_id, status, result);
+      return;
+    }
+    exec_.graph_id = session_.graphs().DefineGraph(session_.graphs().InfoOf(graph_), shape_);
+    CountOps(shape_, workspaces_, &exec_);
+    {
+      std::lock_guard lock(exec_.mutex);
+      exec_.calls = std::move(shape_.calls);
+    }
+    NoteUpdate(session_, exec_, exec_.graph_id, status, result);
+  }
+
+ private:
+  Session& session_;
+  Exec& exec_;
+  CUgraph graph_;
+  GraphShape shape_;
+  bool readable_ = false;
+  std::vector<Workspace*> workspaces_;
+  Instrumentation nodes_;
+};
+
+lamport::LaunchShape ShapeOf(const cudaKernelNodeParams& parameters, const lamport::DecodedCall& was) {
+  lamport::LaunchShape shape{};
+  shape.grid[0] = parameters.gridDim.x;
+  shape.grid[1] = parameters.gridDim.y;
+  shape.grid[2] = parameters.gridDim.z;
+  shape.block = parameters.blockDim.x * parameters.blockDim.y * parameters.blockDim.z;
+  shape.cluster = was.call.cluster;  // node attributes do not change with the parameters
+  shape.pdl = (was.call.flags & trace::kCallPdl) != 0;
+  shape.cooperative = (was.call.flags & trace::kCallCooperative) != 0;
+  return shape;
+}
+
+void NoteNodeParams(Session& session, Exec& exec, CUgraphNode node,
+                    const cudaKernelNodeParams& parameters) {
+  const auto found = std::find(exec.nodes.begin(), exec.nodes.end(), node);
+  if (found == exec.nodes.end()) return;
+  const auto position = static_cast<uint32_t>(found - exec.nodes.begin());
+  std::lock_guard lock(exec.mutex);
+  for (GraphShape::Call& call : exec.calls) {
+    if (call.node != position || !call.decodable || parameters.kernelParams == nullptr) continue;
+    lamport::DecodedCall decoded{};
+    if (!lamport::Decode(call.function->recognition, parameters.kernelParams,
+                         ShapeOf(parameters, call.decoded), &decoded)) {
+      continue;
+    }
+    const uint32_t before = call.decoded.call.workspace_id;
+    session.workspaces().Resolve(call.function->recognition,
+                                 exec.device == nullptr ? trace::kNoId : exec.device->ordinal(),
+                                 &decoded);
+    call.decoded = decoded;
+    if (decoded.call.workspace_id != before) session.StopSnapshots(exec);
+    trace::NodeParams record{};
+    record.exec_id = exec.id;
+    record.node = position;
+    record.call = decoded.call;
+    record.call.kernel_id = call.function->kernel_id;
+    session.recorder().Emit(trace::RecordType::kNodeParams, record);
+  }
+}
+
+void NoteNodeParams(CUgraphExec handle, CUgraphNode node, const cudaKernelNodeParams& parameters) {
+  Session* session = Session::Running();
+  Exec* exec = session == nullptr ? nullptr : session->graphs().FindExec(handle);
+  if (exec != nullptr) NoteNodeParams(*session, *exec, node, parameters);
+}
+
+}  // namespace
+
+cudaError_t Instantiate(RealFunction<decltype(&cudaGraphInstantiate)>& real, cudaGraphExec_t* exec,
+                        cudaGraph_t graph, unsigned long long flags) noexcept {
+  return InstantiateAround(exec, graph, flags, [&] { return CallReal(real, exec, graph, flags); });
+}
+
+cudaError_t InstantiateWithParams(RealFunction<decltype(&cudaGraphInstantiateWithParams)>& real,
+                                  cudaGraphExec_t* exec, cudaGraph_t graph,
+                                  cudaGraphInstantiateParams* parameters) noexcept {
+  const unsigned long long flags = parameters == nullptr ? 0 : parameters->flags;
+  return InstantiateAround(exec, graph, flags,
+                           [&] { return CallReal(real, exec, graph, parameters); });
+}
+
+cudaError_t ExecUpdate(RealFunction<decltype(&cudaGraphExecUpdate)>& real, cudaGraphExec_t exec,
+                       cudaGraph_t graph, cudaGraphExecUpdateResultInfo* result) noexcept {
+  std::optional<Update> update;
+  Guarded([&] {
+    Session* session = Session::Running();
+    Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
+    if (known != nullptr) update.emplace(*session, *known, graph);
+  });
+  const cudaError_t status = CallReal(real, exec, graph, result);
+  Guarded([&] {
+    if (update) update->Commit(status, result);
+    update.reset();
+  });
+  return status;
+}
+
+cudaError_t SetNodeParams(RealFunction<decltype(&cudaGraphExecKernelNodeSetParams)>& real,
+                          cudaGraphExec_t exec, cudaGraphNode_t node,
+                          const cudaKernelNodeParams* parameters) noexcept {
+  const cudaError_t status = CallReal(real, exec, node, parameters);
+  if (status == cudaSuccess && parameters != nullptr) {
+    Guarded([&] { NoteNodeParams(exec, node, *parameters); });
+  }
+  return status;
+}
+
+cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>& real,
+                             cudaGraphExec_t exec, cudaGraphNode_t node,
+                             cudaGraphNodeParams* parameters) noexcept {
+  const cudaError_t status = CallReal(real, exec, node, parameters);
+  if (status != cudaSuccess || parameters == nullptr) return status;
+  if (parameters->type != cudaGraphNodeTypeKernel) return status;
+  Guarded([&] {
+    cudaKernelNodeParams kernel{};
+    kernel.func = parameters->kernel.func;
+    kernel.gridDim = parameters->kernel.gridDim;
+    kernel.blockDim = parameters->kernel.blockDim;
+    kernel.kernelParams = parameters->kernel.kernelParams;
+    NoteNodeParams(exec, node, kernel);
+  });
+  return status;
+}
+
+cudaError_t ExecDestroy(RealFunction<decltype(&cudaGraphExecDestroy)>& real,
+                        cudaGraphExec_t exec) noexcept {
+  // Before the call: another thread may get the same handle as soon as it returns.
+  Guarded([&] {
+    if (Session* session = Session::Running()) session->graphs().ExecDestroyed(exec);
+  });
+  return CallReal(real, exec);
+}
+
+cudaError_t GraphDestroy(RealFunction<decltype(&cudaGraphDestroy)>& real,
+                         cudaGraph_t graph) noexcept {
+  Guarded([&] {
+    if (Session* session = Session::Running()) session->graphs().GraphDestroyed(graph);
+  });
+  return CallReal(real, graph);
+}
+
+}  // namespace lamplight::shim::hooks

@@ -1,0 +1,144 @@
+// Recognises Lamport launches. Captured ones are read from the finished graph; eager ones are recorded
+// here.
+#include "shim/hooks/launch.h"
+
+#include "shim/hooks/guard.h"
+
+namespace lamplight::shim::hooks {
+namespace {
+
+lamport::LaunchShape ShapeOf(dim3 grid, dim3 block, bool cooperative) {
+  lamport::LaunchShape shape{};
+  shape.grid[0] = grid.x;
+  shape.grid[1] = grid.y;
+  shape.grid[2] = grid.z;
+  shape.block = block.x * block.y * block.z;
+  shape.cluster = 1;
+  shape.cooperative = cooperative;
+  return shape;
+}
+
+lamport::LaunchShape ShapeOf(const cudaLaunchConfig_t& config) {
+  lamport::LaunchShape shape = ShapeOf(config.gridDim, config.blockDim, false);
+  for (unsigned i = 0; i < config.numAttrs; ++i) {
+    const cudaLaunchAttribute& attribute = config.attrs[i];
+    if (attribute.id == cudaLaunchAttributeClusterDimension) {
+      const auto& cluster = attribute.val.clusterDim;
+      shape.cluster = cluster.x * cluster.y * cluster.z;
+    } else if (attribute.id == cudaLaunchAttributeProgrammaticStreamSerialization) {
+      shape.pdl = attribute.val.programmaticStreamSerializationAllowed != 0;
+    } else if (attribute.id == cudaLaunchAttributeCooperative) {
+      shape.cooperative = attribute.val.cooperative != 0;
+    }
+  }
+  return shape;
+}
+
+// One eager launch of a decoded Lamport kernel.
+struct EagerCall {
+  Workspace* workspace = nullptr;
+  trace::EagerLaunch record{};
+  lamport::DecodedCall decoded{};
+};
+
+// Counts the call in; leaves `call.workspace` null where it cannot be decoded.
+void Prepare(Session& session, const Function& function, void** arguments,
+             const lamport::LaunchShape& shape, CUstream stream, EagerCall* call) {
+  if (arguments == nullptr || session.streams().IsCapturing(stream)) return;
+  if (!lamport::Decode(function.recognition, arguments, shape, &call->decoded)) return;
+  const Device* device = session.CurrentDevice();
+  call->workspace = session.workspaces().Resolve(
+      function.recognition, device == nullptr ? trace::kNoId : device->ordinal(), &call->decoded);
+  if (call->workspace == nullptr) return;
+  call->decoded.call.kernel_id = function.kernel_id;
+  call->record.call = call->decoded.call;
+  call->record.stream_id = session.streams().Id(stream);
+  call->record.header.time_ns = Recorder::NowNs();
+  const bool advances = (call->decoded.call.flags & trace::kCallAdvances) != 0;
+  call->record.op = call->workspace->ops.fetch_add(advances, std::memory_order_relaxed);
+}
+
+void Record(Session& session, EagerCall& call, cudaError_t status) {
+  if (call.workspace == nullptr) return;
+  call.record.status = status;
+  if (status == cudaSuccess) {
+    call.workspace->NoteEager(call.decoded, call.record.stream_id, call.record.header.time_ns,
+                              call.record.op);
+  } else if ((call.record.call.flags & trace::kCallAdvances) != 0) {
+    call.workspace->ops.fetch_sub(1, std::memory_order_relaxed);
+  }
+  session.recorder().Emit(trace::RecordType::kEagerLaunch, call.record);
+}
+
+const Function* Known(const void* launched) noexcept {
+  const Session* session = Session::Running();
+  return session == nullptr ? nullptr : const_cast<Session*>(session)->functions().Find(launched);
+}
+
+// A first launch names the kernel, with the shim's own set-up done before it: behind a spinning
+// kernel it could not be done any more.
+const Function* Learn(const void* launched) noexcept {
+  const Function* function = nullptr;
+  Guarded([&] {
+    Session* session = Session::Current();
+    if (session == nullptr) return;
+    session->CurrentDevice();
+    function = session->functions().Learn(launched);
+  });
+  return function;
+}
+
+template <class ShapeFunction, class Real>
+cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream,
+                         ShapeFunction shape, Real real) noexcept {
+  const Function* function = Known(launched);
+  if (function == nullptr) [[unlikely]] function = Learn(launched);
+  if (function == nullptr || !function->decoded()) [[likely]] return real();
+  EagerCall call;
+  Guarded([&] {
+    Prepare(*Session::Running(), *function, arguments, shape(), stream, &call);
+  });
+  const cudaError_t status = real();
+  Guarded([&] {
+    if (Session* session = Session::Running()) Record(*session, call, status);
+  });
+  return status;
+}
+
+}  // namespace
+
+cudaError_t Launch(RealFunction<LaunchFunction>& real, const void* function, dim3 grid, dim3 block,
+                   void** arguments, size_t shared_bytes, cudaStream_t stream, bool cooperative,
+                   bool per_thread) noexcept {
+  return LaunchAround(
+      function, arguments, DriverStream(stream, per_thread),
+      [&] { return ShapeOf(grid, block, cooperative); },
+      [&] { return CallReal(real, function, grid, block, arguments, shared_bytes, stream); });
+}
+
+cudaError_t LaunchHandle(RealFunction<KernelLaunchFunction>& real, cudaKernel_t kernel, dim3 grid,
+                         dim3 block, void** arguments, size_t shared_bytes, cudaStream_t stream,
+                         bool per_thread) noexcept {
+  return LaunchAround(
+      kernel, arguments, DriverStream(stream, per_thread),
+      [&] { return ShapeOf(grid, block, false); },
+      [&] { return CallReal(real, kernel, grid, block, arguments, shared_bytes, stream); });
+}
+
+cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
+                     const cudaLaunchConfig_t* config, const void* function, void** arguments,
+                     bool per_thread) noexcept {
+  if (config == nullptr) return CallReal(real, config, function, arguments);
+  return LaunchAround(
+      function, arguments, DriverStream(config->stream, per_thread),
+      [&] { return ShapeOf(*config); },
+      [&] { return CallReal(real, config, function, arguments); });
+}
+
+void CodeUnloaded() noexcept {
+  Guarded([] {
+    if (Session* session = Session::Running()) session->functions().ForgetLaunches();
+  });
+}
+
+}  // namespace lamplight::shim::hooks

@@ -1,0 +1,151 @@
+// The plan (which nodes) and its execution (adding and removing them).
+#include "shim/instrument.h"
+
+#include <algorithm>
+
+namespace lamplight::shim {
+namespace {
+
+constexpr size_t kMaxJournalNodes = 1024;
+
+void AddUnique(std::vector<Workspace*>* list, Workspace* workspace) {
+  if (workspace == nullptr) return;
+  if (std::find(list->begin(), list->end(), workspace) == list->end()) list->push_back(workspace);
+}
+
+// Every workspace once, split by what one snapshot node can read.
+void PlanOne(trace::SnapshotPlace place, std::vector<uint32_t> after, std::vector<uint32_t> before,
+             uint32_t node, const std::vector<Workspace*>& workspaces, Exec* exec) {
+  for (size_t i = 0; i < workspaces.size(); i += kSnapshotSources) {
+    const uint64_t counter = exec->device->NewCounter();
+    if (counter == 0) return;
+    const size_t end = std::min(workspaces.size(), i + kSnapshotSources);
+    exec->snapshots.push_back({place, after, before, node, counter,
+                               {workspaces.begin() + static_cast<ptrdiff_t>(i),
+                                workspaces.begin() + static_cast<ptrdiff_t>(end)}});
+  }
+}
+
+// One snapshot after every Lamport node but the last; the next Lamport node waits for it.
+void PlanJournal(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
+                 Exec* exec) {
+  for (size_t i = 0; i + 1 < shape.calls.size() && i < kMaxJournalNodes; ++i) {
+    const uint32_t node = shape.top[shape.calls[i].node];
+    const uint32_t next = shape.top[shape.calls[i + 1].node];
+    if (workspace_of_call[i] == nullptr || node == next) continue;
+    PlanOne(trace::SnapshotPlace::kNode, {node}, {next}, shape.calls[i].node,
+            {workspace_of_call[i]}, exec);
+  }
+}
+
+std::vector<CUgraphNode> At(const GraphShape& shape, const std::vector<uint32_t>& positions) {
+  std::vector<CUgraphNode> nodes;
+  for (const uint32_t position : positions) nodes.push_back(shape.nodes[position]);
+  return nodes;
+}
+
+}  // namespace
+
+void CountOps(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
+              Exec* exec) noexcept {
+  std::array<std::pair<Workspace*, uint32_t>, trace::kMaxWorkspacesPerGraph> counts{};
+  for (size_t i = 0; i < shape.calls.size(); ++i) {
+    if (workspace_of_call[i] == nullptr) continue;
+    for (auto& [workspace, ops] : counts) {
+      if (workspace != nullptr && workspace != workspace_of_call[i]) continue;
+      workspace = workspace_of_call[i];
+      ops += (shape.calls[i].decoded.call.flags & trace::kCallAdvances) != 0;
+      break;
+    }
+  }
+  for (size_t i = 0; i < counts.size(); ++i) {
+    exec->ops[i].ops.store(counts[i].second, std::memory_order_relaxed);
+    exec->ops[i].workspace.store(counts[i].first, std::memory_order_release);
+  }
+}
+
+void PlanInstrumentation(const DriverApi& driver, const GraphShape& shape, Mode mode,
+                         const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept {
+  exec->own_nodes = shape.own;
+  if (exec->device == nullptr || shape.owns_memory || shape.own == 0) return;
+  exec->sinks = shape.Sinks();
+  if (driver.EventCreate(&exec->done, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
+    exec->done = nullptr;
+  }
+  std::vector<Workspace*> workspaces;
+  for (Workspace* workspace : workspace_of_call) AddUnique(&workspaces, workspace);
+  if (workspaces.empty()) return;
+  if (mode != Mode::kDefault) {
+    PlanOne(trace::SnapshotPlace::kHead, {}, shape.FirstLamportNodes(), shape.calls.front().node,
+            workspaces, exec);
+  }
+  if (mode == Mode::kJournal) PlanJournal(shape, workspace_of_call, exec);
+  PlanOne(trace::SnapshotPlace::kTail, shape.LastLamportNodes(), {}, shape.calls.back().node,
+          workspaces, exec);
+}
+
+bool Instrumentation::Add(const GraphShape& shape, const Exec& exec) noexcept {
+  if (shape.own != exec.own_nodes || exec.device == nullptr) return false;
+  const bool complete =
+      std::all_of(exec.snapshots.begin(), exec.snapshots.end(),
+                  [&](const PlannedSnapshot& snapshot) { return AddSnapshot(shape, exec, snapshot); }) &&
+      (exec.done == nullptr || AddDone(shape, exec));
+  if (!complete) Remove();
+  return complete;
+}
+
+bool Instrumentation::AddSnapshot(const GraphShape& shape, const Exec& exec,
+                                  const PlannedSnapshot& snapshot) {
+  SnapshotArgs args = exec.device->BaseArgs();
+  args.counter = snapshot.counter;
+  args.exec_id = exec.id;
+  args.node = snapshot.node;
+  args.place = static_cast<uint16_t>(snapshot.place);
+  args.sources = static_cast<uint16_t>(snapshot.workspaces.size());
+  for (size_t i = 0; i < snapshot.workspaces.size(); ++i) {
+    args.source[i] = SourceOf(*snapshot.workspaces[i]);
+  }
+  void* parameters[] = {&args};
+  CUDA_KERNEL_NODE_PARAMS node_parameters{};
+  node_parameters.func = exec.device->snapshot_function();
+  node_parameters.gridDimX = node_parameters.gridDimY = node_parameters.gridDimZ = 1;
+  node_parameters.blockDimX = kSnapshotThreads;
+  node_parameters.blockDimY = node_parameters.blockDimZ = 1;
+  node_parameters.kernelParams = parameters;
+  node_parameters.ctx = exec.device->context();
+  const std::vector<CUgraphNode> after = At(shape, snapshot.after);
+  CUgraphNode node = nullptr;
+  if (driver_.GraphAddKernelNode(&node, graph_, after.data(), after.size(), &node_parameters) !=
+      CUDA_SUCCESS) {
+    return false;
+  }
+  added_.push_back(node);
+  for (const CUgraphNode before : At(shape, snapshot.before)) {
+    const CUgraphEdgeData full{};
+    if (driver_.GraphAddDependencies(graph_, &node, &before, &full, 1) != CUDA_SUCCESS) return false;
+  }
+  return true;
+}
+
+// After all that the replay does, our own snapshots included.
+bool Instrumentation::AddDone(const GraphShape& shape, const Exec& exec) {
+  std::vector<CUgraphNode> after = At(shape, exec.sinks);
+  for (size_t i = 0; i < added_.size(); ++i) {
+    if (exec.snapshots[i].before.empty()) after.push_back(added_[i]);
+  }
+  CUgraphNode node = nullptr;
+  if (driver_.GraphAddEventRecordNode(&node, graph_, after.data(), after.size(), exec.done) !=
+      CUDA_SUCCESS) {
+    return false;
+  }
+  added_.push_back(node);
+  return true;
+}
+
+void Instrumentation::Remove() noexcept {
+  // Backwards, so that no node loses a dependency before it goes itself.
+  for (auto node = added_.rbegin(); node != added_.rend(); ++node) driver_.GraphDestroyNode(*node);
+  added_.clear();
+}
+
+}  // namespace lamplight::shim

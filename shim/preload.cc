@@ -1,0 +1,282 @@
+// The runtime's entry points that the shim stands in front of: extern "C", one call each.
+//
+// Two forms each where the runtime has them: the plain one, whose null stream is the legacy stream, and
+// `_ptsz`, whose null stream is the thread's own. Everything else is in hooks/.
+#include <cuda_runtime_api.h>
+
+#include "shim/hooks/capture.h"
+#include "shim/hooks/graph.h"
+#include "shim/hooks/guard.h"
+#include "shim/hooks/launch.h"
+#include "shim/hooks/order.h"
+
+#define LAMPLIGHT_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace {
+
+namespace hooks = lamplight::shim::hooks;
+using lamplight::shim::CallReal;
+using lamplight::shim::RealFunction;
+
+// Real functions, one per entry point; `Real<decltype(f)>` is a pointer to f's type.
+template <class F>
+using Real = RealFunction<F*>;
+
+Real<decltype(cudaStreamBeginCapture)> begin_capture{"cudaStreamBeginCapture"};
+Real<decltype(cudaStreamBeginCapture)> begin_capture_ptsz{"cudaStreamBeginCapture_ptsz"};
+Real<decltype(cudaStreamBeginCaptureToGraph)> begin_to_graph{"cudaStreamBeginCaptureToGraph"};
+Real<decltype(cudaStreamBeginCaptureToGraph)> begin_to_graph_ptsz{
+    "cudaStreamBeginCaptureToGraph_ptsz"};
+Real<decltype(cudaStreamEndCapture)> end_capture{"cudaStreamEndCapture"};
+Real<decltype(cudaStreamEndCapture)> end_capture_ptsz{"cudaStreamEndCapture_ptsz"};
+
+Real<decltype(cudaGraphInstantiate)> instantiate{"cudaGraphInstantiate"};
+Real<decltype(cudaGraphInstantiate)> instantiate_flags{"cudaGraphInstantiateWithFlags"};
+Real<decltype(cudaGraphInstantiateWithParams)> instantiate_params{"cudaGraphInstantiateWithParams"};
+Real<decltype(cudaGraphInstantiateWithParams)> instantiate_params_ptsz{
+    "cudaGraphInstantiateWithParams_ptsz"};
+Real<decltype(cudaGraphExecUpdate)> exec_update{"cudaGraphExecUpdate"};
+Real<decltype(cudaGraphExecKernelNodeSetParams)> set_node_params{"cudaGraphExecKernelNodeSetParams"};
+Real<decltype(cudaGraphExecNodeSetParams)> set_any_node_params{"cudaGraphExecNodeSetParams"};
+Real<decltype(cudaGraphLaunch)> graph_launch{"cudaGraphLaunch"};
+Real<decltype(cudaGraphLaunch)> graph_launch_ptsz{"cudaGraphLaunch_ptsz"};
+Real<decltype(cudaGraphExecDestroy)> exec_destroy{"cudaGraphExecDestroy"};
+Real<decltype(cudaGraphDestroy)> graph_destroy{"cudaGraphDestroy"};
+
+RealFunction<hooks::LaunchFunction> launch{"cudaLaunchKernel"};
+RealFunction<hooks::LaunchFunction> launch_ptsz{"cudaLaunchKernel_ptsz"};
+RealFunction<hooks::LaunchFunction> launch_cooperative{"cudaLaunchCooperativeKernel"};
+RealFunction<hooks::LaunchFunction> launch_cooperative_ptsz{"cudaLaunchCooperativeKernel_ptsz"};
+RealFunction<hooks::KernelLaunchFunction> launch_handle{"__cudaLaunchKernel"};
+RealFunction<hooks::KernelLaunchFunction> launch_handle_ptsz{"__cudaLaunchKernel_ptsz"};
+Real<decltype(cudaLaunchKernelExC)> launch_ex{"cudaLaunchKernelExC"};
+Real<decltype(cudaLaunchKernelExC)> launch_ex_ptsz{"cudaLaunchKernelExC_ptsz"};
+RealFunction<void (*)(void**)> unregister_binary{"__cudaUnregisterFatBinary"};
+
+Real<decltype(cudaStreamCreate)> stream_create{"cudaStreamCreate"};
+Real<decltype(cudaStreamCreateWithFlags)> stream_create_flags{"cudaStreamCreateWithFlags"};
+Real<decltype(cudaStreamCreateWithPriority)> stream_create_priority{"cudaStreamCreateWithPriority"};
+Real<decltype(cudaStreamDestroy)> stream_destroy{"cudaStreamDestroy"};
+Real<decltype(cudaEventRecord)> event_record{"cudaEventRecord"};
+Real<decltype(cudaEventRecord)> event_record_ptsz{"cudaEventRecord_ptsz"};
+Real<decltype(cudaEventRecordWithFlags)> event_record_flags{"cudaEventRecordWithFlags"};
+Real<decltype(cudaEventRecordWithFlags)> event_record_flags_ptsz{"cudaEventRecordWithFlags_ptsz"};
+Real<decltype(cudaEventDestroy)> event_destroy{"cudaEventDestroy"};
+RealFunction<cudaError_t (*)(cudaStream_t, cudaEvent_t, unsigned)> stream_wait{
+    "cudaStreamWaitEvent"};
+RealFunction<cudaError_t (*)(cudaStream_t, cudaEvent_t, unsigned)> stream_wait_ptsz{
+    "cudaStreamWaitEvent_ptsz"};
+Real<decltype(cudaStreamSynchronize)> stream_sync{"cudaStreamSynchronize"};
+Real<decltype(cudaStreamSynchronize)> stream_sync_ptsz{"cudaStreamSynchronize_ptsz"};
+Real<decltype(cudaStreamQuery)> stream_query{"cudaStreamQuery"};
+Real<decltype(cudaStreamQuery)> stream_query_ptsz{"cudaStreamQuery_ptsz"};
+Real<decltype(cudaEventSynchronize)> event_sync{"cudaEventSynchronize"};
+Real<decltype(cudaEventQuery)> event_query{"cudaEventQuery"};
+Real<decltype(cudaDeviceSynchronize)> device_sync{"cudaDeviceSynchronize"};
+
+template <class F>
+cudaError_t Then(cudaError_t status, F note) noexcept {
+  if (status == cudaSuccess) note();
+  return status;
+}
+
+}  // namespace
+
+// ---- capture
+
+LAMPLIGHT_EXPORT cudaError_t cudaStreamBeginCapture(cudaStream_t stream,
+                                                    cudaStreamCaptureMode mode) {
+  return hooks::BeginCapture(begin_capture, stream, mode, false);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamBeginCapture_ptsz(cudaStream_t stream,
+                                                         cudaStreamCaptureMode mode) {
+  return hooks::BeginCapture(begin_capture_ptsz, stream, mode, true);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamBeginCaptureToGraph(
+    cudaStream_t stream, cudaGraph_t graph, const cudaGraphNode_t* dependencies,
+    const cudaGraphEdgeData* edges, size_t count, cudaStreamCaptureMode mode) {
+  return hooks::BeginCaptureToGraph(begin_to_graph, stream, graph, dependencies, edges, count, mode,
+                                    false);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamBeginCaptureToGraph_ptsz(
+    cudaStream_t stream, cudaGraph_t graph, const cudaGraphNode_t* dependencies,
+    const cudaGraphEdgeData* edges, size_t count, cudaStreamCaptureMode mode) {
+  return hooks::BeginCaptureToGraph(begin_to_graph_ptsz, stream, graph, dependencies, edges, count,
+                                    mode, true);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  return hooks::EndCapture(end_capture, stream, graph, false);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamEndCapture_ptsz(cudaStream_t stream, cudaGraph_t* graph) {
+  return hooks::EndCapture(end_capture_ptsz, stream, graph, true);
+}
+
+// ---- graphs
+
+LAMPLIGHT_EXPORT cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph,
+                                                  unsigned long long flags) {
+  return hooks::Instantiate(instantiate, exec, graph, flags);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* exec, cudaGraph_t graph,
+                                                           unsigned long long flags) {
+  return hooks::Instantiate(instantiate_flags, exec, graph, flags);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphInstantiateWithParams(cudaGraphExec_t* exec,
+                                                            cudaGraph_t graph,
+                                                            cudaGraphInstantiateParams* parameters) {
+  return hooks::InstantiateWithParams(instantiate_params, exec, graph, parameters);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphInstantiateWithParams_ptsz(
+    cudaGraphExec_t* exec, cudaGraph_t graph, cudaGraphInstantiateParams* parameters) {
+  return hooks::InstantiateWithParams(instantiate_params_ptsz, exec, graph, parameters);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph,
+                                                 cudaGraphExecUpdateResultInfo* result) {
+  return hooks::ExecUpdate(exec_update, exec, graph, result);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphExecKernelNodeSetParams(
+    cudaGraphExec_t exec, cudaGraphNode_t node, const cudaKernelNodeParams* parameters) {
+  return hooks::SetNodeParams(set_node_params, exec, node, parameters);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphExecNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
+                                                        cudaGraphNodeParams* parameters) {
+  return hooks::SetAnyNodeParams(set_any_node_params, exec, node, parameters);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  return hooks::GraphLaunch(graph_launch, exec, stream, false);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphLaunch_ptsz(cudaGraphExec_t exec, cudaStream_t stream) {
+  return hooks::GraphLaunch(graph_launch_ptsz, exec, stream, true);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  return hooks::ExecDestroy(exec_destroy, exec);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  return hooks::GraphDestroy(graph_destroy, graph);
+}
+
+// ---- launches
+
+LAMPLIGHT_EXPORT cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block,
+                                              void** arguments, size_t shared_bytes,
+                                              cudaStream_t stream) {
+  return hooks::Launch(launch, function, grid, block, arguments, shared_bytes, stream, false, false);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaLaunchKernel_ptsz(const void* function, dim3 grid, dim3 block,
+                                                   void** arguments, size_t shared_bytes,
+                                                   cudaStream_t stream) {
+  return hooks::Launch(launch_ptsz, function, grid, block, arguments, shared_bytes, stream, false,
+                       true);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaLaunchCooperativeKernel(const void* function, dim3 grid, dim3 block,
+                                                         void** arguments, size_t shared_bytes,
+                                                         cudaStream_t stream) {
+  return hooks::Launch(launch_cooperative, function, grid, block, arguments, shared_bytes, stream,
+                       true, false);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaLaunchCooperativeKernel_ptsz(const void* function, dim3 grid,
+                                                              dim3 block, void** arguments,
+                                                              size_t shared_bytes,
+                                                              cudaStream_t stream) {
+  return hooks::Launch(launch_cooperative_ptsz, function, grid, block, arguments, shared_bytes,
+                       stream, true, true);
+}
+LAMPLIGHT_EXPORT cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block,
+                                                void** arguments, size_t shared_bytes,
+                                                cudaStream_t stream) {
+  return hooks::LaunchHandle(launch_handle, kernel, grid, block, arguments, shared_bytes, stream,
+                             false);
+}
+LAMPLIGHT_EXPORT cudaError_t __cudaLaunchKernel_ptsz(cudaKernel_t kernel, dim3 grid, dim3 block,
+                                                     void** arguments, size_t shared_bytes,
+                                                     cudaStream_t stream) {
+  return hooks::LaunchHandle(launch_handle_ptsz, kernel, grid, block, arguments, shared_bytes,
+                             stream, true);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config,
+                                                 const void* function, void** arguments) {
+  return hooks::LaunchEx(launch_ex, config, function, arguments, false);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaLaunchKernelExC_ptsz(const cudaLaunchConfig_t* config,
+                                                      const void* function, void** arguments) {
+  return hooks::LaunchEx(launch_ex_ptsz, config, function, arguments, true);
+}
+LAMPLIGHT_EXPORT void __cudaUnregisterFatBinary(void** handle) {
+  hooks::CodeUnloaded();
+  if (auto* real = unregister_binary.get()) real(handle);
+}
+
+// ---- order
+
+LAMPLIGHT_EXPORT cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+  return Then(CallReal(stream_create, stream), [=] { hooks::StreamCreated(*stream, 0); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  return Then(CallReal(stream_create_flags, stream, flags),
+              [=] { hooks::StreamCreated(*stream, flags); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags,
+                                                          int priority) {
+  return Then(CallReal(stream_create_priority, stream, flags, priority),
+              [=] { hooks::StreamCreated(*stream, flags); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  hooks::StreamDestroying(stream);
+  return CallReal(stream_destroy, stream);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  return Then(CallReal(event_record, event, stream),
+              [=] { hooks::EventRecorded(event, stream, false); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaEventRecord_ptsz(cudaEvent_t event, cudaStream_t stream) {
+  return Then(CallReal(event_record_ptsz, event, stream),
+              [=] { hooks::EventRecorded(event, stream, true); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream,
+                                                      unsigned flags) {
+  return Then(CallReal(event_record_flags, event, stream, flags),
+              [=] { hooks::EventRecorded(event, stream, false); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaEventRecordWithFlags_ptsz(cudaEvent_t event, cudaStream_t stream,
+                                                           unsigned flags) {
+  return Then(CallReal(event_record_flags_ptsz, event, stream, flags),
+              [=] { hooks::EventRecorded(event, stream, true); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  hooks::EventDestroying(event);
+  return CallReal(event_destroy, event);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event,
+                                                 unsigned flags) {
+  return Then(CallReal(stream_wait, stream, event, flags),
+              [=] { hooks::StreamWaits(stream, event, false); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamWaitEvent_ptsz(cudaStream_t stream, cudaEvent_t event,
+                                                      unsigned flags) {
+  return Then(CallReal(stream_wait_ptsz, stream, event, flags),
+              [=] { hooks::StreamWaits(stream, event, true); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return Then(CallReal(stream_sync, stream), [=] { hooks::StreamDone(stream, false); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamSynchronize_ptsz(cudaStream_t stream) {
+  return Then(CallReal(stream_sync_ptsz, stream), [=] { hooks::StreamDone(stream, true); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  return Then(CallReal(stream_query, stream), [=] { hooks::StreamDone(stream, false); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaStreamQuery_ptsz(cudaStream_t stream) {
+  return Then(CallReal(stream_query_ptsz, stream), [=] { hooks::StreamDone(stream, true); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  return Then(CallReal(event_sync, event), [=] { hooks::EventDone(event); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaEventQuery(cudaEvent_t event) {
+  return Then(CallReal(event_query, event), [=] { hooks::EventDone(event); });
+}
+LAMPLIGHT_EXPORT cudaError_t cudaDeviceSynchronize() {
+  return Then(CallReal(device_sync), [] { hooks::DeviceDone(); });
+}
+
+// The last moment at which staged records can reach the file.
+__attribute__((destructor)) static void LamplightFinish() { lamplight::shim::Session::Finish(); }

@@ -1,0 +1,115 @@
+// The probe thread is detached: it may be stuck in the driver when the process ends.
+#include "shim/probe.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace lamplight::shim {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void PauseOneMs() {
+  const timespec pause{0, 1000000};
+  nanosleep(&pause, nullptr);
+}
+
+// The host's signals are not for our threads.
+class BlockSignals {
+ public:
+  BlockSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &saved_);
+  }
+  ~BlockSignals() { pthread_sigmask(SIG_SETMASK, &saved_, nullptr); }
+
+ private:
+  sigset_t saved_;
+};
+
+}  // namespace
+
+struct Probe::State {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::function<void()> task;
+  CUcontext context = nullptr;
+  uint64_t posted = 0;
+  uint64_t finished = 0;
+  bool stop = false;
+};
+
+Probe::Probe(const DriverApi& driver) : driver_(driver), state_(std::make_shared<State>()) {
+  const BlockSignals block;
+  std::thread([&driver, state = state_] { Loop(driver, state); }).detach();
+}
+
+Probe::~Probe() {
+  std::lock_guard lock(state_->mutex);
+  state_->stop = true;
+  state_->changed.notify_all();
+}
+
+void Probe::Loop(const DriverApi& driver, std::shared_ptr<State> state) {
+  pthread_setname_np(pthread_self(), "lamplight-probe");
+  const RelaxedCapture relaxed(driver);
+  std::unique_lock lock(state->mutex);
+  for (;;) {
+    state->changed.wait(lock, [&] { return state->stop || state->posted > state->finished; });
+    if (state->stop) return;
+    const std::function<void()> task = std::move(state->task);
+    const CUcontext context = state->context;
+    lock.unlock();
+    driver.CtxSetCurrent(context);
+    try {
+      task();
+    } catch (...) {  // out of memory: the reader of the result sees it missing
+    }
+    lock.lock();
+    ++state->finished;
+    state->changed.notify_all();
+  }
+}
+
+bool Probe::Run(Device& device, std::function<void()> task, Duration limit) {
+  std::unique_lock lock(state_->mutex);
+  if (state_->posted > state_->finished) return false;
+  state_->task = std::move(task);
+  state_->context = device.context();
+  const uint64_t mine = ++state_->posted;
+  state_->changed.notify_all();
+  return state_->changed.wait_for(lock, limit, [&] { return state_->finished >= mine; });
+}
+
+bool Probe::blocked() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->posted > state_->finished;
+}
+
+trace::SideChannel Probe::Read(Device& device, uint64_t address, void* out, size_t bytes,
+                               Duration limit, CUresult* error) noexcept {
+  const Clock::time_point deadline = Clock::now() + limit;
+  auto* target = static_cast<std::byte*>(out);
+  while (bytes > 0) {
+    const size_t part = std::min(bytes, Device::kStagingBytes);
+    *error = driver_.MemcpyDtoHAsync(device.staging(), address, part, device.stream());
+    if (*error != CUDA_SUCCESS) return trace::SideChannel::kError;
+    while ((*error = driver_.StreamQuery(device.stream())) == CUDA_ERROR_NOT_READY) {
+      if (Clock::now() > deadline) return trace::SideChannel::kTimedOut;
+      PauseOneMs();
+    }
+    if (*error != CUDA_SUCCESS) return trace::SideChannel::kError;
+    std::memcpy(target, device.staging(), part);
+    target += part;
+    address += part;
+    bytes -= part;
+  }
+  return trace::SideChannel::kOk;
+}
+
+}  // namespace lamplight::shim

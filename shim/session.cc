@@ -1,0 +1,196 @@
+// Start, failure and end of the shim in a process.
+#include "shim/session.h"
+
+#include <cuda_runtime_api.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include <string>
+#include <vector>
+
+#include "shim/log.h"
+#include "shim/process_record.h"
+#include "shim/resolver.h"
+#include "shim/snapshot_drain.h"
+#include "shim/stacks/stacks.h"
+#include "shim/watchdog.h"
+
+namespace lamplight::shim {
+
+std::atomic<Session*> Session::running_{nullptr};
+
+namespace {
+
+enum class State : int { kIdle, kStarting, kRunning, kOff };
+std::atomic<State> state{State::kIdle};
+
+constexpr int kOldestRuntime = 12000;
+
+RealFunction<decltype(&cudaFree)> real_free{"cudaFree"};
+RealFunction<decltype(&cudaRuntimeGetVersion)> real_runtime_version{"cudaRuntimeGetVersion"};
+
+bool RuntimeIsKnown(std::string* why) {
+  auto* get_version = real_runtime_version.get();
+  int version = 0;
+  if (get_version == nullptr || get_version(&version) != cudaSuccess) {
+    *why = "no CUDA runtime answers";
+    return false;
+  }
+  if (version >= kOldestRuntime) return true;
+  *why = "CUDA runtime " + std::to_string(version / 1000) + "." +
+         std::to_string(version % 1000 / 10) + " is older than 12.0";
+  return false;
+}
+
+void OnRecorderError(const char* reason) { Session::Fail(reason); }
+
+}  // namespace
+
+Session* Session::Start() noexcept {
+  State expected = State::kIdle;
+  while (!state.compare_exchange_weak(expected, State::kStarting)) {
+    if (expected == State::kRunning || expected == State::kOff) return Running();
+    sched_yield();  // another thread is starting it
+    expected = State::kIdle;
+  }
+  if (Config::Disabled()) {
+    state = State::kOff;
+    return nullptr;
+  }
+  std::unique_ptr<Session> session;
+  try {
+    session = Build();
+  } catch (...) {
+    Log().error("off: out of memory at the start");
+  }
+  if (session == nullptr) {
+    state = State::kOff;
+    return nullptr;
+  }
+  Session* raw = session.release();  // never destroyed: hooks may run to the very end
+  running_.store(raw, std::memory_order_release);
+  state = State::kRunning;
+  raw->watchdog_->Start();
+  return raw;
+}
+
+std::unique_ptr<Session> Session::Build() {
+  std::unique_ptr<Session> session(new Session());
+  session->config_ = Config::FromEnvironment();
+  SetLogLevel(session->config_.log_level);
+  if (!session->config_.complaints.empty()) Log().warn("{}", session->config_.complaints);
+  std::string error;
+  if (!RuntimeIsKnown(&error)) {
+    Log().error("off: {}", error);
+    return nullptr;
+  }
+  session->driver_ = DriverApi::Load(&error);
+  if (session->driver_ == nullptr) {
+    Log().error("off: libcuda.so.1 lacks {}; CUDA 12.4 or newer is needed", error);
+    return nullptr;
+  }
+  RecorderOptions options;
+  options.directory = session->config_.directory;
+  options.ring_bytes = session->config_.ring_bytes;
+  options.on_error = OnRecorderError;
+  session->recorder_ = Recorder::Open(options, &error);
+  if (session->recorder_ == nullptr || !session->recorder_->Start(&error)) {
+    Log().error("off: {}", error);
+    return nullptr;
+  }
+  stacks::Prepare(reinterpret_cast<const void*>(&Session::Fail));
+  std::vector<std::string> abi_errors;
+  session->abi_ = lamport::AbiTable::Load(session->config_.abi_paths, &abi_errors);
+  for (const std::string& complaint : abi_errors) Log().warn("{}", complaint);
+  session->streams_ = std::make_unique<Streams>(*session->driver_, *session->recorder_);
+  session->functions_ =
+      std::make_unique<Functions>(*session->driver_, *session->abi_, *session->recorder_);
+  session->workspaces_ = std::make_unique<Workspaces>(*session->recorder_);
+  session->graphs_ = std::make_unique<Graphs>(*session->recorder_);
+  session->sites_ = std::make_unique<Sites>(*session->recorder_);
+  session->watchdog_ = new Watchdog(*session);
+  DefineProcess(session->config_, *session->recorder_);
+  static const int registered = pthread_atfork(nullptr, nullptr, &Session::ForkedChild);
+  static_cast<void>(registered);
+  Log().info("recording to {}", session->recorder_->path());
+  return session;
+}
+
+void Session::Fail(const char* reason) noexcept {
+  if (state.exchange(State::kOff) == State::kOff) return;
+  running_.store(nullptr, std::memory_order_release);
+  Log().error("off: {}; the server goes on without it", reason);
+}
+
+void Session::Finish() noexcept {
+  Session* session = running_.exchange(nullptr, std::memory_order_acq_rel);
+  if (session == nullptr) return;
+  state = State::kOff;
+  session->watchdog_->Stop();
+  session->recorder_->Stop();
+}
+
+// The child shares nothing with its parent's trace; it starts its own if it comes to use CUDA.
+void Session::ForkedChild() noexcept {
+  running_.store(nullptr, std::memory_order_relaxed);
+  State expected = State::kRunning;
+  state.compare_exchange_strong(expected, State::kIdle);
+}
+
+Device* Session::CurrentDevice() noexcept {
+  thread_local CUcontext last_context = nullptr;
+  thread_local Device* last_device = nullptr;
+  CUcontext context = nullptr;
+  if (driver_->CtxGetCurrent(&context) != CUDA_SUCCESS) return nullptr;
+  if (context == nullptr) {
+    // The host's first call on this thread: the runtime has not made its context current yet.
+    if (auto* free = real_free.get()) free(nullptr);
+    driver_->CtxGetCurrent(&context);
+  }
+  if (context == nullptr) return nullptr;
+  if (context == last_context) return last_device;
+  std::lock_guard lock(devices_mutex_);
+  last_context = context;
+  for (const OpenedDevice& opened : devices_) {
+    if (opened.context == context) return last_device = opened.device.get();
+  }
+  return last_device = OpenDevice(context);
+}
+
+Device* Session::OpenDevice(CUcontext context) {
+  std::string error;
+  std::unique_ptr<Device> device = Device::Open(*driver_, &error);
+  if (device == nullptr) {
+    Log().warn("no snapshots on this device: {}", error);
+  } else {
+    DefineDevice(*driver_, *device, *recorder_);
+    // Both live as long as the process.
+    recorder_->AddSource(new SnapshotDrain(device->ring(), *graphs_));
+  }
+  devices_.push_back({context, std::move(device)});
+  return devices_.back().device.get();
+}
+
+std::vector<Device*> Session::devices() const {
+  std::lock_guard lock(devices_mutex_);
+  std::vector<Device*> devices;
+  for (const OpenedDevice& opened : devices_) {
+    if (opened.device != nullptr) devices.push_back(opened.device.get());
+  }
+  return devices;
+}
+
+Device* Session::DeviceByOrdinal(uint32_t ordinal) const {
+  for (Device* device : devices()) {
+    if (device->ordinal() == ordinal) return device;
+  }
+  return nullptr;
+}
+
+void Session::StopSnapshots(const Exec& exec) noexcept {
+  for (const PlannedSnapshot& snapshot : exec.snapshots) {
+    exec.device->DisableCounter(*driver_, snapshot.counter);
+  }
+}
+
+}  // namespace lamplight::shim

@@ -1,0 +1,86 @@
+// Everything that the shim holds in one process, from its first use of CUDA on.
+//
+// Current() is the only door: null while the process has not used CUDA, after an internal failure, in
+// a forked child that has not, and when LAMPLIGHT_DISABLE is set. The object is never destroyed.
+#pragma once
+
+#include <cuda.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "shim/config.h"
+#include "shim/device.h"
+#include "shim/driver_api.h"
+#include "shim/functions.h"
+#include "shim/graphs.h"
+#include "shim/lamport/recognition.h"
+#include "shim/recorder/recorder.h"
+#include "shim/sites.h"
+#include "shim/streams.h"
+#include "shim/workspaces.h"
+
+namespace lamplight::shim {
+
+class Watchdog;
+
+class Session {
+ public:
+  // The running session, without starting one.
+  static Session* Running() noexcept { return running_.load(std::memory_order_acquire); }
+  // The running session, started if this is the process's first use of CUDA.
+  static Session* Current() noexcept {
+    Session* session = Running();
+    return session != nullptr ? session : Start();
+  }
+  // Switches everything off for good, with one line on stderr.
+  static void Fail(const char* reason) noexcept;
+  // Final drain, at process exit.
+  static void Finish() noexcept;
+
+  const DriverApi& driver() const { return *driver_; }
+  const Config& config() const { return config_; }
+  Recorder& recorder() { return *recorder_; }
+  Functions& functions() { return *functions_; }
+  Streams& streams() { return *streams_; }
+  Workspaces& workspaces() { return *workspaces_; }
+  Graphs& graphs() { return *graphs_; }
+  Sites& sites() { return *sites_; }
+
+  // The current context's device, opened at its first call; null where there is no context, or the
+  // shim could not set itself up on it.
+  Device* CurrentDevice() noexcept;
+  std::vector<Device*> devices() const;
+  Device* DeviceByOrdinal(uint32_t ordinal) const;
+  // The exec no longer uses the workspace that its snapshot nodes read.
+  void StopSnapshots(const Exec& exec) noexcept;
+
+ private:
+  static Session* Start() noexcept;
+  static void ForkedChild() noexcept;
+  static std::unique_ptr<Session> Build();
+  Device* OpenDevice(CUcontext context);
+
+  static std::atomic<Session*> running_;
+
+  Config config_;
+  const DriverApi* driver_ = nullptr;
+  std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<lamport::AbiTable> abi_;
+  std::unique_ptr<Functions> functions_;
+  std::unique_ptr<Streams> streams_;
+  std::unique_ptr<Workspaces> workspaces_;
+  std::unique_ptr<Graphs> graphs_;
+  std::unique_ptr<Sites> sites_;
+  Watchdog* watchdog_ = nullptr;
+  mutable std::mutex devices_mutex_;
+  struct OpenedDevice {
+    CUcontext context;
+    std::unique_ptr<Device> device;  // null: the shim cannot use this context
+  };
+  std::vector<OpenedDevice> devices_;
+};
+
+}  // namespace lamplight::shim

@@ -1,0 +1,194 @@
+// Slot addressing (kernels/protocol.cuh) and word classes.
+#include "shim/slots.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "kernels/protocol.cuh"
+
+namespace lamplight::shim {
+namespace {
+
+uint32_t ElementBytes(trace::DataType type) {
+  return type == trace::DataType::kF32 ? 4 : 2;
+}
+
+bool Known(uint32_t value) { return value != 0 && value != trace::kNoId; }
+
+// Tokens whose slots fit both the stage and the limit.
+uint32_t FittingTokens(uint32_t tokens, uint64_t bytes_per_token, uint64_t stage_bytes,
+                       uint64_t max_bytes) {
+  const uint64_t room = std::min(stage_bytes, max_bytes);
+  return static_cast<uint32_t>(std::min<uint64_t>(tokens, room / bytes_per_token));
+}
+
+struct Dimensions {
+  uint32_t tokens;
+  uint32_t world;
+  uint32_t rank;
+  uint64_t slot_bytes;
+};
+
+StageLayout OneShot(const Dimensions& d, Generation generation, uint64_t max_bytes) {
+  StageLayout layout;
+  layout.begin = protocol::StageOffset(generation.index, 0, 1,
+                                       static_cast<uint32_t>(generation.bytes_per_buffer));
+  layout.words = static_cast<uint32_t>(d.slot_bytes / 4);
+  const uint32_t tokens =
+      FittingTokens(d.tokens, d.slot_bytes * d.world, generation.bytes_per_buffer, max_bytes);
+  for (uint32_t token = 0; token < tokens; ++token) {
+    for (uint32_t peer = 0; peer < d.world; ++peer) {
+      const uint64_t offset = protocol::OneShotSlot(token, peer, d.world, d.slot_bytes);
+      layout.slots.push_back({token, peer, offset, true});
+    }
+  }
+  layout.bytes = tokens * d.slot_bytes * d.world;
+  return layout;
+}
+
+// Only the owner of a token receives its parts.
+StageLayout Scatter(const Dimensions& d, Generation generation, uint64_t max_bytes) {
+  const uint64_t stage_bytes = generation.bytes_per_buffer / 2;
+  StageLayout layout;
+  layout.begin = protocol::StageOffset(generation.index, 0, 2,
+                                       static_cast<uint32_t>(generation.bytes_per_buffer));
+  layout.words = static_cast<uint32_t>(d.slot_bytes / 4);
+  const uint32_t tokens = FittingTokens(d.tokens, d.slot_bytes, stage_bytes, max_bytes);
+  for (uint32_t token = d.rank; token < tokens; token += d.world) {
+    for (uint32_t peer = 0; peer < d.world; ++peer) {
+      const uint64_t offset = protocol::ScatterSlot(token, peer, d.world, d.slot_bytes);
+      layout.slots.push_back({token, peer, offset, true});
+      layout.bytes = std::max(layout.bytes, offset + d.slot_bytes);
+    }
+  }
+  return layout;
+}
+
+StageLayout Broadcast(const Dimensions& d, Generation generation, uint64_t max_bytes) {
+  const uint64_t stage_bytes = generation.bytes_per_buffer / 2;
+  StageLayout layout;
+  layout.stage = 1;
+  layout.begin = protocol::StageOffset(generation.index, 1, 2,
+                                       static_cast<uint32_t>(generation.bytes_per_buffer));
+  layout.words = static_cast<uint32_t>(d.slot_bytes / 4);
+  const uint32_t tokens = FittingTokens(d.tokens, d.slot_bytes, stage_bytes, max_bytes);
+  for (uint32_t token = 0; token < tokens; ++token) {
+    const uint64_t offset = protocol::BroadcastSlot(token, d.slot_bytes);
+    layout.slots.push_back({token, token % d.world, offset, true});
+  }
+  layout.bytes = tokens * d.slot_bytes;
+  return layout;
+}
+
+// Non-MNNVL one-shot: generations of commSizeBytes, in each one block of all tokens for every peer
+// (FlashInfer 0.6.4, comm/trtllm_allreduce_fusion.cuh, allreduce_fusion_kernel_oneshot_lamport).
+StageLayout UnicastOneShot(const Dimensions& d, Generation generation, uint64_t max_bytes) {
+  StageLayout layout;
+  layout.begin = generation.index * generation.bytes_per_buffer;
+  layout.words = static_cast<uint32_t>(d.slot_bytes / 4);
+  const uint64_t per_peer = d.tokens * d.slot_bytes;
+  if (per_peer * d.world > std::min(generation.bytes_per_buffer, max_bytes)) return layout;
+  for (uint32_t peer = 0; peer < d.world; ++peer) {
+    for (uint32_t token = 0; token < d.tokens; ++token) {
+      layout.slots.push_back({token, peer, peer * per_peer + token * d.slot_bytes, true});
+    }
+  }
+  layout.bytes = per_peer * d.world;
+  return layout;
+}
+
+// Positions of the first few words of a kind.
+void NotePosition(uint32_t (&positions)[4], uint32_t count, uint32_t position) {
+  if (count < 4) positions[count] = position;
+}
+
+trace::SlotState Empty(const StageLayout& layout, uint32_t peer, uint32_t token) {
+  trace::SlotState state{};
+  state.stage = layout.stage;
+  state.peer = peer;
+  state.token = token;
+  std::fill(std::begin(state.first_sentinel), std::end(state.first_sentinel), trace::kNoId);
+  std::fill(std::begin(state.first_alias), std::end(state.first_alias), trace::kNoId);
+  return state;
+}
+
+trace::SlotState ClassifyOne(const StageLayout& layout, const StageLayout::Slot& slot,
+                             const std::byte* first, const std::byte* second) {
+  trace::SlotState state = Empty(layout, slot.peer, slot.token);
+  state.words = layout.words;
+  state.role = slot.awaited ? trace::kSlotAwaited : 0;
+  for (uint32_t position = 0; position < layout.words; ++position) {
+    uint32_t before = 0, word = 0;
+    std::memcpy(&before, first + slot.offset + position * 4ull, 4);
+    std::memcpy(&word, second + slot.offset + position * 4ull, 4);
+    state.changed += before != word;
+    switch (protocol::Classify(word)) {
+      case protocol::WordClass::kArmed:
+        NotePosition(state.first_sentinel, state.sentinel++, position);
+        break;
+      case protocol::WordClass::kAlias:
+        NotePosition(state.first_alias, state.alias++, position);
+        break;
+      case protocol::WordClass::kArrived:
+        ++state.arrived;
+        break;
+    }
+  }
+  return state;
+}
+
+void AddTo(trace::SlotState* sum, const trace::SlotState& state) {
+  sum->words += state.words;
+  sum->sentinel += state.sentinel;
+  sum->alias += state.alias;
+  sum->arrived += state.arrived;
+  sum->changed += state.changed;
+  sum->role |= state.role;
+}
+
+}  // namespace
+
+std::vector<StageLayout> LayoutOf(const trace::LamportCall& call, trace::Algorithm algorithm,
+                                  trace::DataType type, Generation generation, uint64_t max_bytes) {
+  if (!Known(call.tokens) || !Known(call.dim) || !Known(call.world) || call.rank >= call.world ||
+      generation.index >= protocol::kGenerations || generation.bytes_per_buffer == 0) {
+    return {};
+  }
+  const Dimensions d{call.tokens, call.world, call.rank,
+                     static_cast<uint64_t>(call.dim) * ElementBytes(type)};
+  switch (algorithm) {
+    case trace::Algorithm::kOneShot:
+      return {OneShot(d, generation, max_bytes)};
+    case trace::Algorithm::kTwoShot:
+    case trace::Algorithm::kRmsNorm:
+      return {Scatter(d, generation, max_bytes), Broadcast(d, generation, max_bytes)};
+    case trace::Algorithm::kUnicastOneShot:
+      return {UnicastOneShot(d, generation, max_bytes)};
+    default:
+      return {};
+  }
+}
+
+std::vector<trace::SlotState> ClassifySlots(const StageLayout& layout,
+                                            std::span<const std::byte> first,
+                                            std::span<const std::byte> second,
+                                            uint32_t max_details) {
+  std::map<uint32_t, trace::SlotState> sums;
+  std::vector<trace::SlotState> details;
+  for (const StageLayout::Slot& slot : layout.slots) {
+    const uint64_t end = slot.offset + layout.words * 4ull;
+    if (end > first.size() || end > second.size()) continue;
+    const trace::SlotState state = ClassifyOne(layout, slot, first.data(), second.data());
+    AddTo(&sums.try_emplace(slot.peer, Empty(layout, slot.peer, trace::kNoId)).first->second,
+          state);
+    const bool plain = state.sentinel == 0 && state.alias == 0 && state.changed == 0;
+    if (!plain && details.size() < max_details) details.push_back(state);
+  }
+  std::vector<trace::SlotState> states;
+  for (const auto& [peer, sum] : sums) states.push_back(sum);
+  states.insert(states.end(), details.begin(), details.end());
+  return states;
+}
+
+}  // namespace lamplight::shim

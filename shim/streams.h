@@ -1,0 +1,50 @@
+// The host's streams under ids of our own, because handles are reused.
+//
+// Id is wait-free for a known stream. A stream is defined in the trace when first seen.
+#pragma once
+
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "shim/driver_api.h"
+#include "shim/handle_map.h"
+#include "shim/recorder/recorder.h"
+
+namespace lamplight::shim {
+
+// The driver's name for a stream argument of the runtime: null means the legacy stream, or the
+// per-thread one in the runtime's `_ptsz` entry points.
+CUstream DriverStream(cudaStream_t stream, bool per_thread) noexcept;
+
+class Streams {
+ public:
+  Streams(const DriverApi& driver, Recorder& recorder) : driver_(driver), recorder_(recorder) {}
+
+  uint32_t Id(CUstream stream) noexcept;
+  // `created` with these cudaStreamCreate flags.
+  void Created(CUstream stream, unsigned flags) noexcept;
+  void Destroyed(CUstream stream) noexcept;
+
+  // Captures in progress, so that launches look up capture state only when there are any.
+  void CaptureBegan() noexcept { captures_.fetch_add(1, std::memory_order_relaxed); }
+  void CaptureEnded() noexcept { captures_.fetch_sub(1, std::memory_order_relaxed); }
+  bool AnyCapture() const noexcept { return captures_.load(std::memory_order_relaxed) > 0; }
+  bool IsCapturing(CUstream stream) const noexcept;
+
+ private:
+  struct Entry {
+    uint32_t id;
+  };
+  Entry* Define(CUstream stream, uint32_t flags) noexcept;
+
+  const DriverApi& driver_;
+  Recorder& recorder_;
+  HandleMap<Entry> entries_;
+  std::atomic<uint32_t> next_id_{1};
+  std::atomic<int> captures_{0};
+};
+
+}  // namespace lamplight::shim

@@ -1,0 +1,101 @@
+// Reads slot summaries the way an engineer would.
+#include "shim/verdict.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+
+#include "kernels/protocol.cuh"
+
+namespace lamplight::shim {
+namespace {
+
+struct Totals {
+  uint64_t words = 0;
+  uint64_t sentinel = 0;
+  uint64_t alias = 0;
+  uint64_t changed = 0;
+  std::vector<uint32_t> absent_peers;  // no word of theirs has arrived
+};
+
+Totals Sum(const WorkspaceEvidence& evidence) {
+  Totals totals;
+  for (const trace::SlotState& slot : evidence.slots) {
+    const bool awaited = (slot.role & trace::kSlotCurrent) && (slot.role & trace::kSlotAwaited);
+    if (slot.token != trace::kNoId || !awaited) continue;
+    totals.words += slot.words;
+    totals.sentinel += slot.sentinel;
+    totals.alias += slot.alias;
+    totals.changed += slot.changed;
+    if (slot.words > 0 && slot.sentinel == slot.words) totals.absent_peers.push_back(slot.peer);
+  }
+  return totals;
+}
+
+const trace::SlotState* FirstAlias(const WorkspaceEvidence& evidence) {
+  const auto found =
+      std::find_if(evidence.slots.begin(), evidence.slots.end(), [](const auto& slot) {
+        return slot.token != trace::kNoId && slot.alias > 0 && (slot.role & trace::kSlotCurrent);
+      });
+  return found == evidence.slots.end() ? nullptr : &*found;
+}
+
+std::string SideChannelText(const WorkspaceEvidence& evidence) {
+  switch (evidence.status) {
+    case trace::SideChannel::kTimedOut:
+      return "a copy on the shim's own stream did not complete either";
+    case trace::SideChannel::kBlocked:
+      return "the driver does not answer: a call on the shim's own thread did not return";
+    case trace::SideChannel::kError:
+      return "the driver refused the read (CUDA error " + std::to_string(evidence.error) + ")";
+    default:
+      return "its memory was not read";
+  }
+}
+
+std::string List(const std::vector<uint32_t>& ranks) {
+  std::string text;
+  for (const uint32_t rank : ranks) text += (text.empty() ? "" : ", ") + std::to_string(rank);
+  return text;
+}
+
+std::string Judge(const WorkspaceEvidence& evidence) {
+  if (evidence.status != trace::SideChannel::kOk) return SideChannelText(evidence);
+  const Totals totals = Sum(evidence);
+  const std::string rank = "rank " + std::to_string(evidence.workspace->rank) + ": ";
+  if (totals.words == 0) return rank + "flag words read; its payload layout is not known";
+  if (totals.changed > 0) return rank + "its buffer is still changing";
+  if (totals.sentinel == 0 && totals.alias > 0) {
+    const trace::SlotState* first = FirstAlias(evidence);
+    std::string where;
+    if (first != nullptr) {
+      where = "; first: peer " + std::to_string(first->peer) + ", token " +
+              std::to_string(first->token) + ", word " + std::to_string(first->first_alias[0]);
+    }
+    return rank + "all " + std::to_string(totals.words) + " awaited words have arrived, and " +
+           std::to_string(totals.alias) +
+           " of them look absent to a compare that flushes subnormals (C1)" + where;
+  }
+  if (!totals.absent_peers.empty()) {
+    return rank + "nothing has arrived from rank " + List(totals.absent_peers);
+  }
+  if (totals.sentinel > 0) {
+    return rank + std::to_string(totals.sentinel) + " of " + std::to_string(totals.words) +
+           " awaited words have not arrived";
+  }
+  return rank + "all awaited words have arrived";
+}
+
+}  // namespace
+
+std::string Verdict(const std::vector<WorkspaceEvidence>& evidence, bool launch_returned) {
+  std::string text;
+  if (!launch_returned) text = "the host is still inside the launch call";
+  for (const WorkspaceEvidence& found : evidence) {
+    text += (text.empty() ? "" : "; ") + Judge(found);
+  }
+  if (text.empty()) text = "the replay has no Lamport kernel: it is not the collective of this graph";
+  return text;
+}
+
+}  // namespace lamplight::shim

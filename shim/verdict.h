@@ -1,0 +1,16 @@
+// The watchdog's one sentence about a hang, from this rank's evidence alone. Pure.
+//
+// It names a cause only where the evidence of this rank proves it; the report, which sees all ranks,
+// has the last word.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "shim/evidence.h"
+
+namespace lamplight::shim {
+
+std::string Verdict(const std::vector<WorkspaceEvidence>& evidence, bool launch_returned);
+
+}  // namespace lamplight::shim

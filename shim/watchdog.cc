@@ -1,0 +1,242 @@
+// The watch over replays and eager calls. Bookkeeping is by completion of the event node; tail
+// snapshots show progress inside a replay without any driver call.
+#include "shim/watchdog.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "kernels/protocol.cuh"
+#include "shim/log.h"
+#include "shim/suspects.h"
+#include "shim/verdict.h"
+
+namespace lamplight::shim {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr uint64_t kMs = 1'000'000;
+constexpr milliseconds kQueryLimit{1000};
+
+// A first replay may upload its graph, load code and wait for ranks that are still compiling.
+constexpr double kFirstReplayFactor = 1.5;
+constexpr double kCaptureFactor = 2.0;
+
+std::string Seconds(uint64_t ns) {
+  const uint64_t tenths = ns / (100 * kMs);
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
+}
+
+uint32_t ArrivalsWord(trace::FlagLayout layout) {
+  switch (layout) {
+    case trace::FlagLayout::kEraA:
+      return 3;
+    case trace::FlagLayout::kEraB:
+      return 4;
+    case trace::FlagLayout::kEraC:
+      return protocol::kArrivals;
+    default:
+      return 0;  // the unicast family counts in its first word
+  }
+}
+
+}  // namespace
+
+Watchdog::Watchdog(Session& session)
+    : session_(session), probe_(session.driver()), evidence_(session, probe_) {
+  timeout_ns_ = static_cast<uint64_t>(session.config().timeout.count()) * kMs;
+  tick_ns_ = std::clamp<uint64_t>(timeout_ns_ / 20, 10 * kMs, 250 * kMs);
+}
+
+void Watchdog::Start() {
+  sigset_t all, saved;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &saved);
+  ended_ = false;
+  std::thread([this] {
+    pthread_setname_np(pthread_self(), "lamplight-watch");
+    Loop();
+    ended_ = true;
+  }).detach();
+  pthread_sigmask(SIG_SETMASK, &saved, nullptr);
+}
+
+void Watchdog::Stop() noexcept {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+    changed_.notify_all();
+  }
+  for (int waited = 0; waited < 200 && !ended_; ++waited) {
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+}
+
+void Watchdog::Loop() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    changed_.wait_for(lock, std::chrono::nanoseconds(tick_ns_));
+    if (stop_) return;
+    lock.unlock();
+    try {
+      Tick();
+    } catch (...) {
+      Session::Fail("an internal error in the watchdog");
+      return;
+    }
+    lock.lock();
+    if (Session::Running() != &session_) return;
+  }
+}
+
+void Watchdog::Tick() {
+  const uint64_t now = Recorder::NowNs();
+  for (Exec* exec : session_.graphs().LiveExecs()) Follow(*exec, now);
+  session_.workspaces().ForEach([&](Workspace& workspace) { CheckEager(workspace, now); });
+}
+
+void Watchdog::Follow(Exec& exec, uint64_t now) {
+  Seen& seen = seen_[&exec];
+  const uint64_t launched = exec.launched.load(std::memory_order_acquire);
+  if (launched > exec.completed.load(std::memory_order_relaxed)) QueryDone(exec);
+  const uint64_t completed = exec.completed.load(std::memory_order_relaxed);
+  const uint64_t runs = exec.snapshot_runs.load(std::memory_order_relaxed);
+  if (completed != seen.completed || runs != seen.snapshot_runs) {
+    progress_[exec.stream_id.load(std::memory_order_relaxed)].time_ns = now;
+    seen.completed = completed;
+    seen.snapshot_runs = runs;
+    if (seen.reported != 0 && completed >= seen.reported) EndHang(seen);
+  }
+  // Without an event node nothing but its snapshots tells that a replay is over.
+  if (exec.done == nullptr && exec.snapshots.empty()) return;
+  const uint64_t oldest = completed + 1;
+  uint64_t launched_ns = 0;
+  if (launched < oldest || seen.reported >= oldest) return;
+  if (!Overdue(exec, oldest, now, &launched_ns)) return;
+  seen.reported = oldest;
+  seen.hang_id = next_hang_;
+  ReportReplay(exec, oldest, launched_ns, now);
+}
+
+void Watchdog::QueryDone(Exec& exec) {
+  if (exec.done == nullptr) {
+    exec.completed = exec.snapshot_runs.load(std::memory_order_relaxed);
+    return;
+  }
+  // Only launches whose call has returned have certainly armed the event.
+  const uint64_t returned = exec.returned.load(std::memory_order_acquire);
+  if (returned <= exec.completed.load(std::memory_order_relaxed)) return;
+  auto result = std::make_shared<CUresult>(CUDA_ERROR_NOT_READY);
+  const DriverApi& driver = session_.driver();
+  const CUevent event = exec.done;
+  if (!probe_.Run(*exec.device, [=, &driver] { *result = driver.EventQuery(event); }, kQueryLimit)) {
+    return;
+  }
+  if (*result != CUDA_SUCCESS) return;
+  exec.completed = returned;
+  trace::ReplayDone record{};
+  record.exec_id = exec.id;
+  record.replay = returned;
+  session_.recorder().Emit(trace::RecordType::kReplayDone, record);
+}
+
+bool Watchdog::Overdue(const Exec& exec, uint64_t replay, uint64_t now,
+                       uint64_t* launched_ns) const {
+  *launched_ns = exec.LaunchTime(replay);
+  uint64_t since = *launched_ns;
+  const auto progress = progress_.find(exec.stream_id.load(std::memory_order_relaxed));
+  if (progress != progress_.end()) since = std::max(since, progress->second.time_ns);
+  double limit = static_cast<double>(timeout_ns_);
+  if (session_.streams().AnyCapture()) {
+    limit *= kCaptureFactor;
+  } else if (replay == 1) {
+    limit *= kFirstReplayFactor;
+  }
+  return since != 0 && now > since && static_cast<double>(now - since) > limit;
+}
+
+void Watchdog::EndHang(Seen& seen) {
+  trace::HangEnd record{};
+  record.hang_id = seen.hang_id;
+  session_.recorder().Define(trace::RecordType::kHangEnd, record);
+  Log().warn("the replay of hang {} has completed after all", seen.hang_id);
+  seen.reported = 0;
+}
+
+void Watchdog::ReportReplay(Exec& exec, uint64_t replay, uint64_t launched_ns, uint64_t now) {
+  const std::vector<Suspect> suspects = SuspectsOf(exec, session_.workspaces());
+  trace::Hang hang{};
+  hang.exec_id = exec.id;
+  hang.stream_id = exec.stream_id;
+  hang.workspace_id = suspects.empty() ? 0 : suspects.front().workspace->id;
+  hang.replay = replay;
+  hang.replays_launched = exec.launched;
+  hang.replays_completed = exec.completed;
+  hang.launched_ns = launched_ns;
+  hang.detected_ns = now;
+  hang.op_before = exec.OpBefore(replay);
+  hang.launch_returned = exec.returned.load(std::memory_order_acquire) >= replay;
+  const std::string what = "replay " + std::to_string(replay) + " of graph " +
+                           std::to_string(exec.graph_id) + " has not completed for " +
+                           Seconds(now - (launched_ns == 0 ? now : launched_ns));
+  Report(hang, suspects, exec.device, what);
+}
+
+// An eager call leaves no marker of its own; a kernel that is stuck in it leaves arrivals standing.
+void Watchdog::CheckEager(Workspace& workspace, uint64_t now) {
+  const Workspace::Eager eager = workspace.last_eager();
+  SeenEager& seen = seen_eager_[&workspace];
+  if (eager.calls == seen.checked || now < eager.time_ns + timeout_ns_) return;
+  Device* device = session_.DeviceByOrdinal(workspace.device);
+  if (device == nullptr || session_.streams().AnyCapture()) return;
+  seen.checked = eager.calls;
+  const auto first = evidence_.ReadFlags(workspace, *device);
+  std::this_thread::sleep_for(milliseconds(20));
+  const auto second = evidence_.ReadFlags(workspace, *device);
+  const uint32_t arrivals = ArrivalsWord(workspace.layout);
+  if (!first || !second || first->size() <= arrivals) return;
+  if (*first != *second || (*first)[arrivals] == 0) return;
+  // A replay on the same workspace explains arrivals too, and has a watch of its own.
+  for (const Exec* exec : session_.graphs().LiveExecs()) {
+    if (exec->launched > exec->completed && exec->Uses(workspace)) return;
+  }
+  ReportEager(workspace, eager, now);
+}
+
+void Watchdog::ReportEager(Workspace& workspace, const Workspace::Eager& eager, uint64_t now) {
+  const Function* function = session_.functions().ById(eager.call.call.kernel_id);
+  if (function == nullptr) return;
+  trace::Hang hang{};
+  hang.stream_id = eager.stream_id;
+  hang.workspace_id = workspace.id;
+  hang.launched_ns = eager.time_ns;
+  hang.detected_ns = now;
+  hang.op_before = eager.op_before;
+  hang.launch_returned = 1;
+  const std::string what =
+      "an eager all-reduce has not completed for " + Seconds(now - eager.time_ns);
+  Report(hang, {{&workspace, function, eager.call.call}},
+         session_.DeviceByOrdinal(workspace.device), what);
+}
+
+void Watchdog::Report(trace::Hang hang, const std::vector<Suspect>& suspects, Device* device,
+                      const std::string& what) {
+  hang.hang_id = next_hang_++;
+  hang.timeout_ns = timeout_ns_;
+  const std::vector<WorkspaceEvidence> found = evidence_.Read(suspects, device);
+  hang.side_channel = static_cast<uint16_t>(found.empty() ? trace::SideChannel::kNotTried
+                                                          : found.front().status);
+  hang.side_error = static_cast<uint16_t>(found.empty() ? 0 : found.front().error);
+  session_.recorder().Define(trace::RecordType::kHang, hang);
+  evidence_.WriteWorkspaces(hang.hang_id, found);
+  const std::string verdict = Verdict(found, hang.launch_returned != 0);
+  evidence_.WriteText(hang.hang_id, trace::TextKind::kVerdict, what + ". " + verdict);
+  Log().warn("{}. {}. Next: lamplight report {}", what, verdict, session_.config().directory);
+  evidence_.WriteHostThreads(hang.hang_id);
+  evidence_.WritePythonStacks(hang.hang_id);
+}
+
+}  // namespace lamplight::shim
