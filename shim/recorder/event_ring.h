@@ -13,8 +13,8 @@ void SealRecord(trace::RecordHeader* record) noexcept;
 
 // Invariants: [tail, head) is a sequence of whole records, as seen in the file too: tail moves on
 // before the bytes behind it are overwritten, head after its record is sealed. No record straddles
-// the end of the ring; one that would leave less than a pad's header there is lengthened to the end.
-// Own copies of the positions are kept: the file is never believed.
+// the end of the ring; one that would leave less than a pad's header there is lengthened to the
+// end. Own copies of the positions are kept: the file is never believed.
 class EventRing {
  public:
   // `ring` has header->ring_bytes bytes, all zero.

@@ -58,8 +58,8 @@ std::unique_ptr<Recorder> Recorder::Open(const RecorderOptions& options,
     auto file = TraceFile::Create(options.directory, options.ring_bytes, error);
     if (file == nullptr) return nullptr;
     std::unique_ptr<Recorder> recorder(new Recorder(options, std::move(file)));
-    const uint32_t slots = std::clamp(options.staging_slots, StagingRing::kMinSlots,
-                                      StagingRing::kMaxSlots);
+    const uint32_t slots =
+        std::clamp(options.staging_slots, StagingRing::kMinSlots, StagingRing::kMaxSlots);
     if (!recorder->staging_.Allocate(std::bit_ceil(slots), error)) return nullptr;
     trace::ClockAnchor anchor = MakeAnchor();
     recorder->Define(trace::RecordType::kClockAnchor, anchor);
@@ -96,7 +96,11 @@ void Recorder::CountSnapshotDrops(uint64_t more) noexcept {
 
 bool Recorder::Start(std::string* error) noexcept {
   const ErrnoGuard guard;
-  return Active() && thread_.Start(RunRound, this, period_, error);
+  if (!Active() || thread_.running()) {
+    error->assign(Active() ? "the drain thread runs already" : "the recording has ended");
+    return false;
+  }
+  return thread_.Start(RunRound, this, period_, error);
 }
 
 void Recorder::DrainNow() noexcept {

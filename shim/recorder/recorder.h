@@ -1,8 +1,9 @@
 // The facade through which the shim writes its process's trace file.
 //
-// Emit and Define are for any thread; WriteEvent and CountSnapshotDrops for drain sources while they
-// are drained; the rest for the thread that opened the Recorder. Nothing throws to the caller, and
-// errno is kept. After an internal failure, after Stop and in a forked child everything is a no-op.
+// Emit and Define are for any thread; WriteEvent and CountSnapshotDrops for drain sources while
+// they are drained; the rest for the thread that opened the Recorder. Nothing throws to the caller,
+// and errno is kept. After an internal failure, after Stop and in a forked child everything is a
+// no-op.
 #pragma once
 
 #include <time.h>
@@ -38,16 +39,16 @@ class DrainSource {
 };
 
 struct RecorderOptions {
-  std::string directory;                 // created where missing
-  uint64_t ring_bytes = 64ull << 20;     // rounded up to whole pages
-  uint32_t staging_slots = 1u << 16;     // rounded up to a power of two
+  std::string directory;                   // created where missing
+  uint64_t ring_bytes = 64ull << 20;       // rounded up to whole pages
+  uint32_t staging_slots = 1u << 16;       // rounded up to a power of two
   std::chrono::microseconds period{5000};  // of the drain thread
   // Told at most once, by any thread, why the trace is incomplete from here on.
   void (*on_error)(const char* reason) = nullptr;
 };
 
-// Invariants: one writer of the file's ring at a time (the drain thread while it runs, else the thread
-// in Stop or DrainNow); only the process that opened the file writes to it.
+// Invariants: one writer of the file's ring at a time (the drain thread while it runs, else the
+// thread in Stop or DrainNow); only the process that opened the file writes to it.
 class Recorder {
  public:
   static std::unique_ptr<Recorder> Open(const RecorderOptions& options,
@@ -100,8 +101,8 @@ class Recorder {
   bool Start(std::string* error) noexcept;
   // One round of the drain on the calling thread, where Start was not called.
   void DrainNow() noexcept;
-  // Drains once more, marks the trace as closed and ends the thread, within a bounded time. What other
-  // threads record meanwhile may be lost.
+  // Drains once more, marks the trace as closed and ends the thread, within a bounded time. What
+  // other threads record meanwhile may be lost.
   void Stop() noexcept;
 
   // False after a failure, after Stop and in a forked child.

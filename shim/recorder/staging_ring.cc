@@ -1,4 +1,5 @@
-// The reading end of the staging ring, and its memory: anonymous, so that only slots in use cost any.
+// The reading end of the staging ring, and its memory: anonymous, so that only slots in use cost
+// any.
 #include "shim/recorder/staging_ring.h"
 
 #include <sys/mman.h>
@@ -22,8 +23,8 @@ bool StagingRing::Allocate(uint32_t slots, std::string* error) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
-    *error = "no memory for a staging ring of " + std::to_string(bytes) + " bytes: " +
-             std::strerror(errno);
+    *error = "no memory for a staging ring of " + std::to_string(bytes) +
+             " bytes: " + std::strerror(errno);
     return false;
   }
   slots_ = static_cast<Slot*>(memory);

@@ -1,7 +1,7 @@
 // Carries event records from the server's threads to the drain thread, through memory alone.
 //
-// Push is for any thread, also inside a signal handler: no heap, no lock, no system call. Pop is for
-// one thread at a time.
+// Push is for any thread, also inside a signal handler: no heap, no lock, no system call. Pop is
+// for one thread at a time.
 #pragma once
 
 #include <atomic>
@@ -32,7 +32,8 @@ class StagingRing {
 
   // False, and one drop counted, where the ring is full or the record does not fit a slot.
   bool Push(const void* record, uint32_t bytes) noexcept {
-    if (bytes > kMaxRecordBytes) [[unlikely]] return Drop();
+    if (bytes > kMaxRecordBytes) [[unlikely]]
+      return Drop();
     uint64_t position = write_.load(std::memory_order_relaxed);
     for (;;) {
       Slot& slot = slots_[position & mask_];
