@@ -1,4 +1,5 @@
-// What is known about one Lamport kernel: how its symbol looks, where its parameters lie, what they mean.
+// What is known about one Lamport kernel: how its symbol looks, where its parameters lie, what they
+// mean.
 //
 // Plain values, filled from JSON by descriptor_parser.h and never changed afterwards.
 #pragma once
@@ -32,9 +33,9 @@ enum class Role : uint8_t {
   kRank,
   kWorld,
   kEps,
-  kIndex,   // generation index that the host passes
-  kWaits,   // this launch awaits the result itself
-  kScalar,  // any other number that must be the same in comparable calls
+  kIndex,     // generation index that the host passes
+  kWaits,     // this launch awaits the result itself
+  kScalar,    // any other number that must be the same in comparable calls
   kDataType,  // template argument only
 };
 
@@ -49,41 +50,70 @@ struct Field {
   uint32_t size = 0;
 };
 
-// Offset and size as the driver tells them. Size 0: not checked.
-struct ParameterSpan {
-  size_t offset;
-  size_t size;
+// One parameter of the kernel. Its size is size + size_per_rank * world.
+struct Parameter {
+  uint32_t size = 0;
+  uint32_t size_per_rank = 0;
+  uint32_t alignment = 1;
 };
 
 // How a mangled symbol is told apart. Exactly one of `prefix` and `contains` is set.
 struct SymbolRule {
   std::string prefix;
   std::string contains;
-  std::string suffix;                // empty: any
-  bool templated = false;            // template arguments follow the prefix at once
-  std::vector<Role> arguments;       // meaning of each; kNone: of no interest
+  std::string suffix;           // empty: any
+  bool templated = false;       // template arguments follow the prefix at once
+  std::vector<Role> arguments;  // meaning of each; kNone: of no interest
 };
 
+// What the kernel does, as far as it can differ between releases that share a signature.
+struct Semantics {
+  std::string era;
+  trace::FlagLayout flag_layout = trace::FlagLayout::kUnknown;
+  uint16_t flag_words = 0;
+  protocol::Compare compare = protocol::Compare::kUnknown;
+};
+
+// Semantics in releases [from, below) of the package; empty bounds are open.
+struct VersionCase {
+  std::string from;
+  std::string below;
+  Semantics semantics;
+};
+
+enum class Sentinel : uint8_t {
+  kWord,     // fp32 −0
+  kElement,  // −0 of the data type, in each element
+};
 enum class Advances : uint8_t { kNever, kAlways, kWhenWaiting };
 enum class Arrivals : uint8_t { kUnknown, kBlocks, kClusters };
 
 struct Descriptor {
   std::string name;
-  std::string era;
   std::string source;  // file that it came from, for messages
   trace::Algorithm algorithm = trace::Algorithm::kUnknown;
-  trace::FlagLayout flag_layout = trace::FlagLayout::kUnknown;
-  uint16_t flag_words = 0;
-  protocol::Compare compare = protocol::Compare::kUnknown;
   trace::DataType data_type = trace::DataType::kUnknown;  // unless the symbol tells
+  Semantics semantics;
+  std::string package;  // whose version decides between `versions`
+  std::vector<VersionCase> versions;
+  Sentinel sentinel = Sentinel::kWord;
   Advances advances = Advances::kAlways;
   Arrivals arrivals = Arrivals::kUnknown;
-  // Flag words behind workspace[slot_per_rank * world + slot].
+  // With a workspace: the flag words lie behind workspace[slot_per_rank * world + slot].
+  bool flags_indirect = false;
   uint16_t slot_per_rank = 0;
   uint16_t slot = 0;
   SymbolRule symbol;
-  std::vector<ParameterSpan> parameters;
+  std::vector<Parameter> parameters;
   std::vector<Field> fields;
+};
+
+// Names that belong to a Lamport protocol even where no descriptor fits.
+struct Family {
+  std::string name;
+  std::string prefix;
+  std::string contains;
+  std::vector<std::string> except;
 };
 
 }  // namespace lamplight::lamport

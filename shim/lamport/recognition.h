@@ -18,51 +18,56 @@
 
 namespace lamplight::lamport {
 
+// One parameter as the driver tells it (cuFuncGetParamInfo).
+struct ParameterSpan {
+  size_t offset;
+  size_t size;
+};
+
 // What is known about a kernel before any launch of it. `descriptor` lives as long as the AbiTable.
-// Invariant: decoded implies lamport and descriptor; !decoded implies a reason where lamport is set.
+// Invariant: decoded implies lamport and descriptor; lamport without decoded implies a reason.
 struct Recognition {
   bool lamport = false;  // the name belongs to a Lamport family
   bool decoded = false;  // the parameters agree with the driver's: launches can be read
   const Descriptor* descriptor = nullptr;
   std::string reason;
+  std::string era;
   trace::Algorithm algorithm = trace::Algorithm::kUnknown;
   trace::DataType data_type = trace::DataType::kUnknown;
   trace::FlagLayout flag_layout = trace::FlagLayout::kUnknown;
   protocol::Compare compare = protocol::Compare::kUnknown;
-  uint32_t world = 0;  // template argument, 0: not in the name
-  uint32_t dim = 0;    // template argument, 0: not in the name
+  uint32_t sentinel = protocol::kSentinel;  // the pattern of a word that has not arrived
+  uint32_t world = 0;                       // template argument, 0: not in the name
+  uint32_t dim = 0;                         // template argument, 0: not in the name
   uint32_t flag_words = 0;
   bool waits = false;  // template argument
-  bool flags_indirect() const { return descriptor != nullptr && descriptor->slot_per_rank != 0; }
 };
 
 class AbiTable {
  public:
-  // The built-in descriptors and those of the JSON files in `user_paths` (separated by ':'), which win.
-  // A bad file is ignored as a whole and leaves its reasons in `errors`; never null.
+  // The built-in descriptors and those of the JSON files in `user_paths` (separated by ':'), which
+  // win. A bad file is ignored as a whole and leaves its reasons in `errors`. Never null.
   static std::unique_ptr<AbiTable> Load(std::string_view user_paths,
                                         std::vector<std::string>* errors);
 
   // Cheap: true for every name that Recognise would call Lamport, and perhaps for a few more.
   bool MaybeLamport(std::string_view mangled) const noexcept;
-  // Parameters as the driver counts them (cuFuncGetParamInfo), in order.
-  Recognition Recognise(std::string_view mangled,
-                        std::span<const ParameterSpan> driver_parameters) const noexcept;
+
+  // `parameters` in the driver's order. `module_path`, the file that the kernel's code came from,
+  // tells releases with the same signature apart where it names the version; may be empty.
+  Recognition Recognise(std::string_view mangled, std::span<const ParameterSpan> parameters,
+                        std::string_view module_path = {}) const noexcept;
 
   size_t descriptors() const { return descriptors_.size(); }
 
  private:
-  friend class AbiTableBuilder;
-  // A name that belongs to a Lamport family even if no descriptor fits.
-  struct Family {
-    std::string name;
-    std::string prefix;
-    std::string contains;
-    std::vector<std::string> except;
-  };
   AbiTable() = default;
+  void Add(std::string_view text, const std::string& file, std::vector<std::string>* errors);
+  Recognition Describe(std::string_view mangled, std::span<const ParameterSpan> parameters,
+                       std::string_view module_path) const;
+  const Family* FamilyOf(std::string_view mangled) const noexcept;
 
-  std::vector<Descriptor> descriptors_;  // user files first
+  std::vector<Descriptor> descriptors_;  // the first that fits wins: user files come first
   std::vector<Family> families_;
 };
 
@@ -78,8 +83,8 @@ struct LaunchShape {
 // One launch. Addresses are 0 where the kernel does not name them.
 struct DecodedCall {
   trace::LamportCall call{};  // kernel_id and workspace_id stay 0
-  uint64_t flags_address = 0;  // of the words, or of the pointer to them where flags_indirect
   bool flags_indirect = false;
+  uint64_t flags_address = 0;  // of the words, or of the pointer to them where flags_indirect
   uint64_t peers_address = 0;
   uint64_t local_address = 0;
   uint64_t multicast_address = 0;
@@ -90,9 +95,9 @@ struct DecodedCall {
   uint64_t gamma_address = 0;
 };
 
-// Reads a launch's parameters (one pointer for each). False where the recognition is not decodable or
-// the values make no sense: rank beyond the world, no tokens, no or misaligned flag words.
-bool Decode(const Recognition& recognition, void* const* kernel_params, const LaunchShape& shape,
-            DecodedCall* out) noexcept;
+// Reads a launch's parameters (one pointer for each). False where the recognition is not decodable
+// or the values make no sense: rank beyond the world, no tokens, no or misaligned flag words.
+bool Decode(const Recognition& recognition, const void* const* kernel_params,
+            const LaunchShape& shape, DecodedCall* out) noexcept;
 
 }  // namespace lamplight::lamport
