@@ -79,24 +79,36 @@ void Graphs::ExecCreated(CUgraphExec handle, std::unique_ptr<Exec> exec, uint32_
     std::lock_guard lock(mutex_);
     execs_.push_back(std::move(exec));
   }
-  if (Exec* stale = by_exec_.Insert(handle, raw)) stale->retired = true;
+  if (Exec* stale = by_exec_.Insert(handle, raw)) stale->retired_ns = Recorder::NowNs();
 }
 
 void Graphs::ExecDestroyed(CUgraphExec handle) {
   Exec* exec = by_exec_.Erase(handle);
   if (exec == nullptr) return;
-  exec->retired = true;
+  exec->retired_ns = Recorder::NowNs();
   trace::Destroy record{};
   record.kind = static_cast<uint32_t>(trace::Handle::kExec);
   record.id = exec->id;
   recorder_.Emit(trace::RecordType::kDestroy, record);
 }
 
+std::vector<std::unique_ptr<Exec>> Graphs::TakeRetired(uint64_t time_ns) {
+  std::lock_guard lock(mutex_);
+  std::vector<std::unique_ptr<Exec>> taken;
+  std::erase_if(execs_, [&](std::unique_ptr<Exec>& exec) {
+    const uint64_t retired_ns = exec->retired_ns.load(std::memory_order_relaxed);
+    if (retired_ns == 0 || retired_ns >= time_ns) return false;
+    taken.push_back(std::move(exec));
+    return true;
+  });
+  return taken;
+}
+
 std::vector<Exec*> Graphs::LiveExecs() const {
   std::lock_guard lock(mutex_);
   std::vector<Exec*> live;
   for (const auto& exec : execs_) {
-    if (!exec->retired.load(std::memory_order_relaxed)) live.push_back(exec.get());
+    if (exec->retired_ns.load(std::memory_order_relaxed) == 0) live.push_back(exec.get());
   }
   return live;
 }

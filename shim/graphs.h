@@ -45,6 +45,9 @@ class Graphs {
   void ExecDestroyed(CUgraphExec handle);
   Exec* FindExec(CUgraphExec handle) const noexcept { return by_exec_.Find(handle); }
 
+  // Execs that were retired before `time_ns`: no hook can hold them any more.
+  std::vector<std::unique_ptr<Exec>> TakeRetired(uint64_t time_ns);
+
   // Every exec that has not been retired.
   std::vector<Exec*> LiveExecs() const;
   Exec* ExecById(uint32_t id) const;

@@ -7,6 +7,7 @@ namespace lamplight::shim {
 
 void SnapshotDrain::Drain(Recorder& recorder) {
   SnapshotSlot slot;
+  Exec* last = nullptr;  // consecutive snapshots mostly belong to one exec
   while (ring_.Next(&slot)) {
     trace::Snapshot record{};
     record.exec_id = slot.exec_id;
@@ -19,8 +20,8 @@ void SnapshotDrain::Drain(Recorder& recorder) {
     std::copy_n(slot.word, kSnapshotWords, record.word);
     recorder.WriteEvent(trace::RecordType::kSnapshot, record);
     if (slot.place != static_cast<uint16_t>(trace::SnapshotPlace::kTail)) continue;
-    if (last_ == nullptr || last_->id != slot.exec_id) last_ = graphs_.ExecById(slot.exec_id);
-    if (last_ != nullptr) last_->snapshot_runs.store(slot.replay, std::memory_order_relaxed);
+    if (last == nullptr || last->id != slot.exec_id) last = graphs_.ExecById(slot.exec_id);
+    if (last != nullptr) last->snapshot_runs.store(slot.replay, std::memory_order_relaxed);
   }
   if (ring_.dropped() > counted_drops_) {
     recorder.CountSnapshotDrops(ring_.dropped() - counted_drops_);

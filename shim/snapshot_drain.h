@@ -17,7 +17,6 @@ class SnapshotDrain final : public DrainSource {
   SnapshotRing& ring_;
   const Graphs& graphs_;
   uint64_t counted_drops_ = 0;
-  Exec* last_ = nullptr;  // consecutive snapshots mostly belong to one exec
 };
 
 }  // namespace lamplight::shim

@@ -426,8 +426,8 @@ struct OpBase {
   uint64_t before;        // advancing calls recorded on the workspace before it
 };
 
-// Written twice: when the host enters the launch (returned_ns 0) and, on return, only where it failed
-// or took longer than a millisecond.
+// Written when the host enters the launch (returned_ns 0), and once more, with its status, where the
+// driver refused it: such a replay never ran, and its number is given to the next one.
 struct GraphLaunch {
   RecordHeader header;
   uint32_t exec_id;

@@ -21,6 +21,9 @@ using std::chrono::milliseconds;
 constexpr uint64_t kMs = 1'000'000;
 constexpr milliseconds kQueryLimit{1000};
 
+// A destroyed exec is kept so long that no hook, drain or query can still be at it.
+constexpr uint64_t kRetiredNs = 60'000 * kMs;
+
 // A first replay may upload its graph, load code and wait for ranks that are still compiling.
 constexpr double kFirstReplayFactor = 1.5;
 constexpr double kCaptureFactor = 2.0;
@@ -96,6 +99,18 @@ void Watchdog::Tick() {
   const uint64_t now = Recorder::NowNs();
   for (Exec* exec : session_.graphs().LiveExecs()) Follow(*exec, now);
   session_.workspaces().ForEach([&](Workspace& workspace) { CheckEager(workspace, now); });
+  ReapRetired(now);
+}
+
+void Watchdog::ReapRetired(uint64_t now) {
+  if (now < kRetiredNs) return;
+  for (const std::unique_ptr<Exec>& exec : session_.graphs().TakeRetired(now - kRetiredNs)) {
+    seen_.erase(exec.get());
+    if (exec->done == nullptr) continue;
+    const DriverApi& driver = session_.driver();
+    probe_.Run(*exec->device, [&driver, event = exec->done] { driver.EventDestroy(event); },
+               kQueryLimit);
+  }
 }
 
 void Watchdog::Follow(Exec& exec, uint64_t now) {

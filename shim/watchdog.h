@@ -51,6 +51,7 @@ class Watchdog {
   void Report(trace::Hang hang, const std::vector<Suspect>& suspects, Device* device,
               const std::string& what);
   void EndHang(Seen& seen);
+  void ReapRetired(uint64_t now);
 
   Session& session_;
   Probe probe_;
