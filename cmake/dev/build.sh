@@ -29,7 +29,7 @@ configure() {
 prepare_and_build() {
   local preset=$1
   shift
-  ensure_packages "${BUILD_PACKAGES[@]}"
+  ensure_build_packages
   ensure_toolkit
   configure "$preset"
   say "building with $JOBS jobs"

@@ -17,13 +17,16 @@ cmake_recent() {
   [ -n "$version" ] && [ "$(printf '3.25\n%s\n' "$version" | sort -V | head -n 1)" = 3.25 ]
 }
 
-missing_packages() {
-  local package
+missing_build_tools() {
   package_unless_command g++ g++
   package_unless_command make make
   package_unless_command ninja ninja-build
   package_unless_command python3 python3
   cmake_recent || printf 'cmake\n'
+}
+
+missing_packages() {
+  local package
   for package in "$@"; do
     package_installed "$package" || printf '%s\n' "$package"
   done
@@ -50,16 +53,24 @@ install_packages() {
   quietly as_root "${apt[@]}" install --no-install-recommends "$@"
 }
 
-# ensure_packages [PACKAGE…]: the base tools and the named packages.
+# ensure_packages PACKAGE…: installs those that are missing.
 ensure_packages() {
-  if ! command -v apt-get >/dev/null 2>&1; then
-    say "no apt-get here: expecting a C++20 compiler, make, ninja, cmake 3.25, python3 and the" \
-      "libraries of: $*"
-    return
-  fi
   local missing
+  command -v apt-get >/dev/null 2>&1 || return 0
   mapfile -t missing < <(missing_packages "$@")
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
-  cmake_recent || die "cmake 3.25 or later is needed; this one is: $(cmake --version | head -n 1)." \
-    "Debian 12 and Ubuntu 24.04 bring it; else install a newer cmake and put it on PATH"
+}
+
+# ensure_build_packages [PACKAGE…]: compiler, build tools, libraries, and the named packages.
+ensure_build_packages() {
+  local missing
+  if command -v apt-get >/dev/null 2>&1; then
+    mapfile -t missing < <(missing_build_tools && missing_packages "${BUILD_PACKAGES[@]}" "$@")
+    [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+  else
+    say "no apt-get here, so nothing is installed; needed are a C++20 compiler, make, ninja," \
+      "cmake 3.25, python3 and what these Debian packages hold: ${BUILD_PACKAGES[*]} $*"
+  fi
+  cmake_recent || die "cmake 3.25 or later is needed, and this is: $(cmake --version | head -n 1)." \
+    "Debian 12 and Ubuntu 24.04 bring it; else put a newer cmake first on PATH"
 }

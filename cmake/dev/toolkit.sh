@@ -44,7 +44,7 @@ install_toolkit() {
   local venv=$ROOT/build/cuda-venv wheels=() wheel unpacked
   [ -z "${LAMPLIGHT_NO_INSTALL:-}" ] || die "no CUDA Toolkit 12 or later found: install one, or" \
     "name it in LAMPLIGHT_CUDA_HOME, or unset LAMPLIGHT_NO_INSTALL"
-  ensure_packages ca-certificates python3-venv
+  ensure_packages ca-certificates findutils python3-venv
   for wheel in "${CUDA_WHEELS[@]}"; do wheels+=("$wheel==$CUDA_SERIES.*"); done
   say "no CUDA Toolkit found: taking NVIDIA's compiler and runtime $CUDA_SERIES from the Python" \
     "package index into build/cuda (about 300 MB)"

@@ -8,7 +8,7 @@ ensure_clang_format() {
   CLANG_FORMAT=clang-format
   if clang-format --version 2>/dev/null | grep -qF "$CLANG_FORMAT_VERSION"; then return; fi
   CLANG_FORMAT=$ROOT/build/tools/bin/clang-format
-  ensure_packages ca-certificates python3-venv
+  ensure_packages ca-certificates findutils python3 python3-venv
   say "taking clang-format $CLANG_FORMAT_VERSION from the Python package index into build/tools"
   quietly python3 -m venv "$ROOT/build/tools"
   quietly "$ROOT/build/tools/bin/pip" install --no-input --disable-pip-version-check \
@@ -37,7 +37,7 @@ command_format() {
 
 # clang-tidy checks what the tidy preset compiles as C++; .cu files are nvcc's.
 command_lint() {
-  ensure_packages "${BUILD_PACKAGES[@]}" clang-tidy
+  ensure_build_packages clang-tidy
   ensure_toolkit
   configure tidy
   say "building what the sources include (generated files)"
