@@ -24,13 +24,11 @@ std::string Sanitized(std::string_view text, bool keep_newlines = false);
 class RecordView {
  public:
   RecordView(std::span<const std::byte> bytes, uint64_t file_offset)
-      : bytes_(bytes), file_offset_(file_offset) {
-    std::memcpy(&header_, bytes.data(), sizeof(header_));
-  }
+      : bytes_(bytes), file_offset_(file_offset) {}
 
-  trace::RecordType type() const { return static_cast<trace::RecordType>(header_.type); }
-  const trace::RecordHeader& header() const { return header_; }
-  uint64_t time_ns() const { return header_.time_ns; }
+  trace::RecordHeader header() const { return *As<trace::RecordHeader>(); }
+  trace::RecordType type() const { return static_cast<trace::RecordType>(header().type); }
+  uint64_t time_ns() const { return header().time_ns; }
   uint64_t file_offset() const { return file_offset_; }
 
   // A copy, since nothing says that a hostile record is aligned; nullopt: too short for T.
@@ -67,7 +65,6 @@ class RecordView {
  private:
   std::span<const std::byte> bytes_;
   uint64_t file_offset_;
-  trace::RecordHeader header_;
 };
 
 // "GraphLaunch", or "type 99" for a type that this version does not know.

@@ -1,0 +1,310 @@
+// One pass over the events in recorded order; what needs the whole picture is joined at the end.
+#include "analyzer/model_builder_events.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "analyzer/lamport_order.h"
+
+namespace lamplight {
+namespace {
+
+// Servers that set node parameters before each launch make one version a replay; past this many
+// calls in all versions together, further ones are not told apart.
+constexpr size_t kMaxVersionCalls = 4'000'000;
+
+bool SameCall(const Call& a, const Call& b) {
+  return std::tie(a.kernel, a.workspace, a.tokens, a.dim, a.rank, a.world, a.index_argument,
+                  a.flags, a.grid, a.block, a.cluster, a.expected_arrivals, a.digest) ==
+         std::tie(b.kernel, b.workspace, b.tokens, b.dim, b.rank, b.world, b.index_argument,
+                  b.flags, b.grid, b.block, b.cluster, b.expected_arrivals, b.digest);
+}
+
+// What one exec's events have said so far.
+struct ExecState {
+  std::unordered_map<uint64_t, Index> replays;  // by number, launches that did not fail
+  // The newest version has run no replay yet.
+  bool fresh = true;
+  // "This replay and all before it are complete", and when that was known.
+  std::vector<std::pair<uint64_t, uint64_t>> done;
+};
+
+class EventBuilder {
+ public:
+  EventBuilder(const TraceFile& trace, ProcessIds* ids, Model* model)
+      : trace_(trace), ids_(*ids), model_(*model) {}
+
+  void Build() {
+    for (Exec& exec : model_.execs) {
+      if (exec.process == ids_.process) StartVersion(&exec.versions.front());
+    }
+    const size_t first_order = model_.orders.size();
+    const size_t first_snapshot = model_.snapshots.size();
+    for (const RecordView& view : trace_.events) Take(view);
+    const auto earlier = [](const Order& a, const Order& b) { return a.time_ns < b.time_ns; };
+    std::stable_sort(model_.orders.begin() + static_cast<std::ptrdiff_t>(first_order),
+                     model_.orders.end(), earlier);
+    for (size_t i = first_snapshot; i < model_.snapshots.size(); ++i) LinkSnapshot(i);
+    for (auto& [exec, state] : states_) Finish(exec, &state);
+    if (versions_refused_) {
+      Note("some updates of graph execs are not told apart: there are too many of them");
+    }
+  }
+
+ private:
+  void Note(std::string text) { model_.notes.push_back({ids_.process, std::move(text)}); }
+
+  void Take(const RecordView& view) {
+    switch (view.type()) {
+      case trace::RecordType::kGraphLaunch:
+        return TakeLaunch(*view.As<trace::GraphLaunch>());
+      case trace::RecordType::kSnapshot:
+        return TakeSnapshot(*view.As<trace::Snapshot>());
+      case trace::RecordType::kEagerLaunch:
+        return TakeEager(*view.As<trace::EagerLaunch>());
+      case trace::RecordType::kExecUpdate:
+        return TakeUpdate(*view.As<trace::ExecUpdate>());
+      case trace::RecordType::kNodeParams:
+        return TakeNodeParams(*view.As<trace::NodeParams>());
+      case trace::RecordType::kDestroy:
+        return TakeDestroy(*view.As<trace::Destroy>());
+      case trace::RecordType::kReplayDone:
+        return TakeDone(*view.As<trace::ReplayDone>());
+      case trace::RecordType::kOrder:
+        return TakeOrder(*view.As<trace::Order>());
+      case trace::RecordType::kCaptureEnd:
+        return TakeCaptureEnd(*view.As<trace::CaptureEnd>());
+      default:
+        return;
+    }
+  }
+
+  uint64_t Time(uint64_t ns) const { return ids_.shift.Apply(ns); }
+
+  // An exec whose definition is lost still has replays.
+  Index ExecOf(uint32_t id) {
+    if (const Index known = ids_.execs.Find(id); known != kNone) return known;
+    ids_.dangling = true;
+    Exec exec;
+    exec.process = ids_.process;
+    exec.id = id;
+    exec.versions.emplace_back();
+    const Index index = Append(&model_.execs, std::move(exec));
+    ids_.execs.Add(id, index);
+    return index;
+  }
+
+  // Fills the version's calls from its graph.
+  void StartVersion(ExecVersion* version) {
+    if (version->graph == kNone) return;
+    const Graph& graph = model_.graphs[version->graph];
+    version->lamport_order = LamportOrder(graph);
+    for (const uint32_t position : version->lamport_order) {
+      const auto node = std::lower_bound(
+          graph.nodes.begin(), graph.nodes.end(), position,
+          [](const Node& at, uint32_t wanted) { return at.position < wanted; });
+      version->calls.push_back(node->call);
+    }
+    version_calls_ += version->calls.size();
+  }
+
+  // The version that the next replay will run, for changes; null: too many versions.
+  ExecVersion* NextVersion(Index exec, uint64_t time_ns) {
+    auto& versions = model_.execs[exec].versions;
+    ExecState& state = states_[exec];
+    if (state.fresh) return &versions.back();
+    if (version_calls_ > kMaxVersionCalls) {
+      versions_refused_ = true;
+      return nullptr;
+    }
+    ExecVersion copy = versions.back();
+    copy.from_ns = time_ns;
+    version_calls_ += copy.calls.size() + 1;
+    versions.push_back(std::move(copy));
+    state.fresh = true;
+    return &versions.back();
+  }
+
+  void TakeLaunch(const trace::GraphLaunch& record) {
+    const Index exec = ExecOf(record.exec_id);
+    ExecState& state = states_[exec];
+    const auto known = state.replays.find(record.replay);
+    if (record.returned_ns != 0 && known != state.replays.end()) {
+      Replay& replay = model_.replays[known->second];
+      replay.returned_ns = Time(record.returned_ns);
+      replay.status = record.status;
+      // The driver refused it: the next launch gets the same number.
+      if (record.status != 0) state.replays.erase(known);
+      return;
+    }
+    const Index replay = AddReplay(record, exec);
+    if (record.status == 0) state.replays[record.replay] = replay;
+  }
+
+  Index AddReplay(const trace::GraphLaunch& record, Index exec) {
+    auto& versions = model_.execs[exec].versions;
+    ExecState& state = states_[exec];
+    if (state.fresh && versions.size() > 1) versions.back().from_replay = record.replay;
+    state.fresh = false;
+    Replay replay;
+    replay.exec = exec;
+    replay.version = static_cast<Index>(versions.size() - 1);
+    replay.number = record.replay;
+    replay.stream = ids_.streams.Find(record.stream_id);
+    replay.tid = record.header.tid;
+    replay.launched_ns = Time(record.header.time_ns);
+    replay.returned_ns = Time(record.returned_ns);
+    replay.status = record.status;
+    for (const trace::OpBase& op : record.op) {
+      if (op.workspace_id == 0) continue;
+      const Index workspace = ids_.workspaces.Find(op.workspace_id);
+      if (workspace == kNone) ids_.dangling = true;
+      if (workspace != kNone) replay.ops.push_back({workspace, op.before, op.ops});
+    }
+    const Index index = Append(&model_.replays, std::move(replay));
+    model_.execs[exec].replays.push_back(index);
+    return index;
+  }
+
+  void TakeSnapshot(const trace::Snapshot& record) {
+    Snapshot snapshot;
+    snapshot.exec = ExecOf(record.exec_id);
+    snapshot.workspace = ids_.workspaces.Find(record.workspace_id);
+    if (snapshot.workspace == kNone) ids_.dangling = true;
+    snapshot.replay = record.replay;
+    snapshot.gpu_ns = record.gpu_ns;
+    snapshot.time_ns = Time(record.header.time_ns);
+    snapshot.node = record.node;
+    snapshot.place = static_cast<trace::SnapshotPlace>(record.place);
+    snapshot.words = std::min<uint32_t>(record.words, snapshot.word.size());
+    std::copy_n(record.word, snapshot.word.size(), snapshot.word.begin());
+    // Replays of one exec never overlap: this one runs, so those before it are complete.
+    if (record.replay > 1) {
+      states_[snapshot.exec].done.emplace_back(record.replay - 1, snapshot.time_ns);
+    }
+    model_.snapshots.push_back(snapshot);
+  }
+
+  void LinkSnapshot(size_t index) {
+    const Snapshot& snapshot = model_.snapshots[index];
+    const ExecState& state = states_[snapshot.exec];
+    const auto replay = state.replays.find(snapshot.replay);
+    if (replay != state.replays.end()) {
+      model_.replays[replay->second].snapshots.push_back(static_cast<Index>(index));
+    }
+    if (snapshot.workspace != kNone) {
+      model_.workspaces[snapshot.workspace].snapshots.push_back(static_cast<Index>(index));
+    }
+  }
+
+  void TakeEager(const trace::EagerLaunch& record) {
+    EagerLaunch launch;
+    launch.process = ids_.process;
+    launch.stream = ids_.streams.Find(record.stream_id);
+    launch.tid = record.header.tid;
+    launch.time_ns = Time(record.header.time_ns);
+    launch.status = record.status;
+    launch.op = record.op;
+    launch.call = ToCall(record.call, &ids_, &model_);
+    model_.eager.push_back(launch);
+  }
+
+  void TakeUpdate(const trace::ExecUpdate& record) {
+    if (record.status != 0) return;  // the exec stays as it was
+    const Index exec = ExecOf(record.exec_id);
+    ExecVersion* version = NextVersion(exec, Time(record.header.time_ns));
+    if (version == nullptr) return;
+    version->graph = ids_.graphs.Find(record.graph_id);
+    if (version->graph == kNone) ids_.dangling = true;
+    version->lamport_order.clear();
+    version->calls.clear();
+    StartVersion(version);
+  }
+
+  void TakeNodeParams(const trace::NodeParams& record) {
+    const Index exec = ExecOf(record.exec_id);
+    const Call call = ToCall(record.call, &ids_, &model_);
+    const ExecVersion& now = model_.execs[exec].versions.back();
+    const auto at = std::find(now.lamport_order.begin(), now.lamport_order.end(), record.node);
+    if (at == now.lamport_order.end()) return;
+    const auto place = static_cast<size_t>(at - now.lamport_order.begin());
+    if (SameCall(now.calls[place], call)) return;
+    ExecVersion* version = NextVersion(exec, Time(record.header.time_ns));
+    if (version != nullptr) version->calls[place] = call;
+  }
+
+  void TakeDestroy(const trace::Destroy& record) {
+    if (record.kind != static_cast<uint32_t>(trace::Handle::kExec)) return;
+    model_.execs[ExecOf(record.id)].destroyed_ns = Time(record.header.time_ns);
+  }
+
+  void TakeDone(const trace::ReplayDone& record) {
+    states_[ExecOf(record.exec_id)].done.emplace_back(record.replay, Time(record.header.time_ns));
+  }
+
+  void TakeOrder(const trace::Order& record) {
+    Order order;
+    order.process = ids_.process;
+    order.time_ns = Time(record.header.time_ns);
+    order.tid = record.header.tid;
+    order.kind = static_cast<trace::OrderKind>(record.kind);
+    order.stream = ids_.streams.Find(record.stream_id);
+    order.event = record.event_id;
+    order.serial = record.serial;
+    order.device = ids_.devices.Find(record.device_id);
+    model_.orders.push_back(order);
+  }
+
+  void TakeCaptureEnd(const trace::CaptureEnd& record) {
+    if (record.status == 0) return;
+    Note("a stream capture failed with CUDA error " + std::to_string(record.status) +
+         " (stream " + std::to_string(record.stream_id) + ")");
+  }
+
+  // Completion times, and replays by number.
+  void Finish(Index index, ExecState* state) {
+    Exec& exec = model_.execs[index];
+    std::stable_sort(exec.replays.begin(), exec.replays.end(), [&](Index a, Index b) {
+      return model_.replays[a].number < model_.replays[b].number;
+    });
+    auto& done = state->done;
+    std::sort(done.begin(), done.end());
+    if (!done.empty()) exec.completed = done.back().first;
+    // The earliest time at which a replay was known complete: the least of all later statements.
+    for (size_t i = done.size(); i-- > 1;) {
+      done[i - 1].second = std::min(done[i - 1].second, done[i].second);
+    }
+    for (const Index replay_index : exec.replays) {
+      Replay& replay = model_.replays[replay_index];
+      const auto first = std::lower_bound(done.begin(), done.end(),
+                                          std::pair<uint64_t, uint64_t>(replay.number, 0));
+      if (first != done.end() && replay.status == 0) replay.completed_ns = first->second;
+    }
+  }
+
+  const TraceFile& trace_;
+  ProcessIds& ids_;
+  Model& model_;
+  std::unordered_map<Index, ExecState> states_;
+  size_t version_calls_ = 0;
+  bool versions_refused_ = false;
+};
+
+}  // namespace
+
+void AddEvents(const TraceFile& trace, ProcessIds* ids, Model* model) {
+  EventBuilder(trace, ids, model).Build();
+}
+
+Index FindReplay(const Model& model, const Exec& exec, uint64_t number) {
+  auto at = std::lower_bound(
+      exec.replays.begin(), exec.replays.end(), number,
+      [&](Index replay, uint64_t wanted) { return model.replays[replay].number < wanted; });
+  for (; at != exec.replays.end() && model.replays[*at].number == number; ++at) {
+    if (model.replays[*at].status == 0) return *at;
+  }
+  return kNone;
+}
+
+}  // namespace lamplight
