@@ -15,7 +15,8 @@ std::string_view Variable(const char* name) {
 }
 
 void Complain(Config* config, const char* name, std::string_view value, const char* fix) {
-  config->complaints += std::string(name) + "=" + std::string(value) + " not understood; " + fix + "\n";
+  config->complaints +=
+      std::string(name) + "=" + std::string(value) + " not understood; " + fix + "\n";
 }
 
 // Parses a positive number within [low, high]; leaves `out` alone otherwise.
@@ -26,7 +27,8 @@ void Number(Config* config, const char* name, double low, double high, const cha
   if (text.empty()) return;
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !(value >= low && value <= high)) {
+  if (error != std::errc() || end != text.data() + text.size() ||
+      !(value >= low && value <= high)) {
     Complain(config, name, text, fix);
     return;
   }

@@ -14,15 +14,15 @@ enum class Mode {
 };
 
 struct Config {
-  bool disabled = false;              // LAMPLIGHT_DISABLE
-  std::string directory;              // LAMPLIGHT_DIR
-  std::string job;                    // LAMPLIGHT_JOB
-  std::string abi_paths;              // LAMPLIGHT_ABI, separated by ':'
-  std::string log_level;              // LAMPLIGHT_LOG: error, warn (default), info, debug
+  bool disabled = false;                     // LAMPLIGHT_DISABLE
+  std::string directory;                     // LAMPLIGHT_DIR
+  std::string job;                           // LAMPLIGHT_JOB
+  std::string abi_paths;                     // LAMPLIGHT_ABI, separated by ':'
+  std::string log_level;                     // LAMPLIGHT_LOG: error, warn (default), info, debug
   std::chrono::milliseconds timeout{10000};  // LAMPLIGHT_TIMEOUT, seconds
-  Mode mode = Mode::kDefault;         // LAMPLIGHT_MODE
-  uint64_t ring_bytes = 64ull << 20;  // LAMPLIGHT_RING_MB
-  uint64_t evidence_bytes = 256ull << 20;  // LAMPLIGHT_EVIDENCE_MB, most payload read per hang
+  Mode mode = Mode::kDefault;                // LAMPLIGHT_MODE
+  uint64_t ring_bytes = 64ull << 20;         // LAMPLIGHT_RING_MB
+  uint64_t evidence_bytes = 256ull << 20;    // LAMPLIGHT_EVIDENCE_MB, most payload read per hang
   // One line for each value that was not understood; the default is in force there.
   std::string complaints;
 

@@ -10,7 +10,8 @@ asm(".section .rodata\n"
     ".balign 16\n"
     ".local lamplight_snapshot_image\n"
     "lamplight_snapshot_image:\n"
-    ".incbin \"" LAMPLIGHT_SNAPSHOT_FATBIN "\"\n"
+    ".incbin \"" LAMPLIGHT_SNAPSHOT_FATBIN
+    "\"\n"
     ".byte 0\n"
     ".previous\n");
 extern "C" __attribute__((visibility("hidden"))) const unsigned char lamplight_snapshot_image[];

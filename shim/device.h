@@ -1,8 +1,8 @@
 // What the shim keeps on one CUDA context: its kernel, its stream, its snapshot ring, its staging.
 //
-// Created before the first collective, because a module loaded behind a spinning kernel never loads.
-// Never destroyed: the driver is torn down first at exit. Members are immutable after Open except
-// where noted.
+// Created before the first collective, because a module loaded behind a spinning kernel never
+// loads. Never destroyed: the driver is torn down first at exit. Members are immutable after Open
+// except where noted.
 #pragma once
 
 #include <cuda.h>

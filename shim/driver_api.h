@@ -1,4 +1,5 @@
-// The driver functions that the shim itself calls, as a table of pointers: nothing links to libcuda.
+// The driver functions that the shim itself calls, as a table of pointers: nothing links to
+// libcuda.
 //
 // The table is complete or the shim stays off. Every call here is subject to capture rules: callers
 // hold a RelaxedCapture while they use it.

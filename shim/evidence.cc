@@ -14,8 +14,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kReadLimit{3000};       // one workspace
-constexpr milliseconds kBetweenReads{50};      // far longer than any store takes to land
+constexpr milliseconds kReadLimit{3000};   // one workspace
+constexpr milliseconds kBetweenReads{50};  // far longer than any store takes to land
 constexpr milliseconds kThreadLimit{100};
 constexpr milliseconds kPythonLimit{1000};
 constexpr uint32_t kMaxSlotRecords = 4096;
@@ -25,7 +25,8 @@ std::optional<Generation> GenerationOf(trace::FlagLayout layout, const uint32_t*
   switch (layout) {
     case trace::FlagLayout::kEraC:
       return Generation{words[protocol::kCurrentIndex], words[protocol::kBytesPerBuffer]};
-    case trace::FlagLayout::kUnicast:  // {counter, syncFlag, lamportFlag, commSizeBytes, clearElems}
+    case trace::FlagLayout::kUnicast:  // {counter, syncFlag, lamportFlag, commSizeBytes,
+                                       // clearElems}
       return Generation{words[2] % protocol::kGenerations, words[3]};
     default:
       return std::nullopt;
@@ -148,14 +149,20 @@ std::vector<WorkspaceEvidence> EvidenceReader::Read(const std::vector<Suspect>& 
     evidence.workspace = suspect.workspace;
     evidence.call = suspect.call;
     if (device == nullptr) continue;
-    auto task = std::make_shared<Task>(
-        Task{*suspect.workspace, suspect.call, suspect.function->recognition.algorithm,
-             suspect.function->recognition.data_type, session_.config().evidence_bytes,
-             evidence, {}, {}, {}, {}});
+    auto task = std::make_shared<Task>(Task{*suspect.workspace,
+                                            suspect.call,
+                                            suspect.function->recognition.algorithm,
+                                            suspect.function->recognition.data_type,
+                                            session_.config().evidence_bytes,
+                                            evidence,
+                                            {},
+                                            {},
+                                            {},
+                                            {}});
     Probe& probe = probe_;
     const milliseconds limit = kReadLimit * 4 + kBetweenReads;
-    const bool finished =
-        probe_.Run(*device, [task, &probe, device] { task->Run(probe, *device); }, limit);
+    const bool finished = probe_.Run(
+        *device, [task, &probe, device] { task->Run(probe, *device); }, limit);
     if (finished) {
       evidence = std::move(task->found);
     } else {

@@ -1,5 +1,6 @@
-// What the watchdog reads when a replay has stopped: flag words and payload slots of its workspaces,
-// twice, through the probe; host stacks; Python stacks. All bounded in time, all written to the trace.
+// What the watchdog reads when a replay has stopped: flag words and payload slots of its
+// workspaces, twice, through the probe; host stacks; Python stacks. All bounded in time, all
+// written to the trace.
 //
 // Used by the watchdog thread only.
 #pragma once

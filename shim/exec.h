@@ -1,7 +1,7 @@
 // One instantiated graph: what the shim added to it, and how far its replays have come.
 //
-// `calls` may change by an update and is read under `mutex`; the rest of the plan is immutable once the
-// exec is registered. Counters are atomic and may be read by any thread.
+// `calls` may change by an update and is read under `mutex`; the rest of the plan is immutable once
+// the exec is registered. Counters are atomic and may be read by any thread.
 #pragma once
 
 #include <cuda.h>
@@ -43,14 +43,14 @@ struct Exec {
   std::vector<CUgraphNode> nodes;  // the host's node handles, by position
   std::vector<PlannedSnapshot> snapshots;
   std::vector<uint32_t> sinks;
-  CUevent done = nullptr;          // recorded by every replay; null: completion is not watched
+  CUevent done = nullptr;  // recorded by every replay; null: completion is not watched
   mutable std::mutex mutex;
   std::vector<GraphShape::Call> calls;
   std::array<WorkspaceOps, trace::kMaxWorkspacesPerGraph> ops{};
 
-  std::atomic<uint64_t> launched{0};   // replays handed to the driver
-  std::atomic<uint64_t> returned{0};   // of those, launch calls that came back
-  std::atomic<uint64_t> completed{0};  // replays known complete
+  std::atomic<uint64_t> launched{0};       // replays handed to the driver
+  std::atomic<uint64_t> returned{0};       // of those, launch calls that came back
+  std::atomic<uint64_t> completed{0};      // replays known complete
   std::atomic<uint64_t> snapshot_runs{0};  // tail snapshots seen
   std::atomic<uint32_t> stream_id{0};
   std::atomic<uint64_t> retired_ns{0};  // when the host destroyed it, 0: alive

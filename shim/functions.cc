@@ -2,6 +2,7 @@
 #include "shim/functions.h"
 
 #include <cuda_runtime_api.h>
+#include <dlfcn.h>
 
 #include "shim/log.h"
 #include "shim/recorder/record_builder.h"
@@ -16,6 +17,13 @@ RealFunction<decltype(&cudaPeekAtLastError)> real_peek_last_error{"cudaPeekAtLas
 
 const Function kOther;  // any kernel that is not of a Lamport family
 
+// The file that holds the code at `address`, empty where unknown.
+std::string ModulePath(const void* address) {
+  Dl_info found{};
+  if (dladdr(address, &found) == 0 || found.dli_fname == nullptr) return {};
+  return found.dli_fname;
+}
+
 std::vector<lamport::ParameterSpan> ReadParameters(const DriverApi& driver, CUfunction function) {
   std::vector<lamport::ParameterSpan> parameters;
   lamport::ParameterSpan span{};
@@ -28,8 +36,8 @@ std::vector<lamport::ParameterSpan> ReadParameters(const DriverApi& driver, CUfu
 
 }  // namespace
 
-// A host function is known to the runtime; what it does not know is a cudaKernel_t, which the driver
-// knows. The question must leave no error behind for the host to find.
+// A host function is known to the runtime; what it does not know is a cudaKernel_t, which the
+// driver knows. The question must leave no error behind for the host to find.
 CUfunction Functions::DriverFunction(const void* launched) noexcept {
   auto* by_symbol = real_func_by_symbol.get();
   auto* get_last = real_get_last_error.get();
@@ -44,32 +52,36 @@ CUfunction Functions::DriverFunction(const void* launched) noexcept {
   return driver_.KernelGetFunction(&of_kernel, kernel) == CUDA_SUCCESS ? of_kernel : nullptr;
 }
 
-const Function* Functions::Learn(const void* launched) noexcept {
+const Function* Functions::Learn(const void* launched, const void* caller) noexcept {
   const RelaxedCapture relaxed(driver_);
   const CUfunction function = DriverFunction(launched);
-  const Function* learnt = function == nullptr ? &kOther : LearnDriver(function);
+  const Function* learnt = &kOther;
+  if (function != nullptr) {
+    learnt = Describe(function, ModulePath(caller));
+    by_driver_.Insert(function, learnt);
+  }
   by_launch_.Insert(launched, learnt);
   return learnt;
 }
 
 const Function* Functions::LearnDriver(CUfunction function) noexcept {
   if (const Function* known = by_driver_.Find(function)) return known;
-  const Function* learnt = Describe(function);
+  const Function* learnt = Describe(function, {});
   by_driver_.Insert(function, learnt);
   return learnt;
 }
 
-const Function* Functions::Describe(CUfunction function) {
+const Function* Functions::Describe(CUfunction function, const std::string& module_path) {
   const char* name = nullptr;
   if (driver_.FuncGetName(&name, function) != CUDA_SUCCESS || name == nullptr) return &kOther;
   if (!abi_.MaybeLamport(name)) return &kOther;
   std::lock_guard lock(mutex_);
-  std::unique_ptr<Function>& entry = by_symbol_[name];
+  std::unique_ptr<Function>& entry = by_symbol_[name + ('\n' + module_path)];
   if (entry != nullptr) return entry.get();
   const std::vector<lamport::ParameterSpan> parameters = ReadParameters(driver_, function);
   entry = std::make_unique<Function>();
   entry->symbol = name;
-  entry->recognition = abi_.Recognise(name, parameters);
+  entry->recognition = abi_.Recognise(name, parameters, module_path);
   if (!entry->lamport()) return &kOther;
   entry->kernel_id = next_id_++;
   Define(*entry, static_cast<uint32_t>(parameters.size()));
@@ -90,7 +102,7 @@ void Functions::Define(const Function& function, uint32_t parameters) {
   builder.SetString(&trace::Kernel::symbol, function.symbol);
   if (recognition.descriptor != nullptr) {
     builder.SetString(&trace::Kernel::descriptor, recognition.descriptor->name);
-    builder.SetString(&trace::Kernel::era, recognition.descriptor->era);
+    builder.SetString(&trace::Kernel::era, recognition.era);
   }
   builder.SetString(&trace::Kernel::reason, recognition.reason);
   recorder_.Define(builder);

@@ -35,8 +35,9 @@ class Functions {
 
   // The entry of a launch's function argument; null before its first Learn.
   const Function* Find(const void* launched) const noexcept { return by_launch_.Find(launched); }
-  // Names the kernel behind `launched` (a host function or a cudaKernel_t). Never null.
-  const Function* Learn(const void* launched) noexcept;
+  // Names the kernel behind `launched` (a host function or a cudaKernel_t). `caller` is an address
+  // in the code that launches: its file may tell the library's version. Never null.
+  const Function* Learn(const void* launched, const void* caller) noexcept;
   // The same for a driver's function, as graph nodes name it.
   const Function* LearnDriver(CUfunction function) noexcept;
   // A Lamport kernel by its id in the trace; null if there is none.
@@ -46,7 +47,7 @@ class Functions {
 
  private:
   CUfunction DriverFunction(const void* launched) noexcept;
-  const Function* Describe(CUfunction function);
+  const Function* Describe(CUfunction function, const std::string& module_path);
   void Define(const Function& function, uint32_t parameters);
 
   const DriverApi& driver_;
@@ -55,7 +56,7 @@ class Functions {
   HandleMap<const Function> by_launch_;
   HandleMap<const Function> by_driver_;
   std::mutex mutex_;
-  std::unordered_map<std::string, std::unique_ptr<Function>> by_symbol_;
+  std::unordered_map<std::string, std::unique_ptr<Function>> by_symbol_;  // symbol and module path
   uint32_t next_id_ = 1;
 };
 

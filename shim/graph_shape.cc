@@ -48,8 +48,8 @@ class Reader {
     if (!Ok(driver_.GraphGetNodes(graph, nullptr, &count), "cuGraphGetNodes")) return false;
     const size_t base = shape_.nodes.size();
     shape_.nodes.resize(base + count);
-    if (count > 0 && !Ok(driver_.GraphGetNodes(graph, &shape_.nodes[base], &count),
-                         "cuGraphGetNodes")) {
+    if (count > 0 &&
+        !Ok(driver_.GraphGetNodes(graph, &shape_.nodes[base], &count), "cuGraphGetNodes")) {
       return false;
     }
     for (size_t i = base; i < base + count; ++i) {
@@ -82,7 +82,8 @@ class Reader {
     return true;
   }
 
-  // A child graph starts after its node's dependencies, and the node's dependents wait for all of it.
+  // A child graph starts after its node's dependencies, and the node's dependents wait for all of
+  // it.
   void HangBelow(uint32_t parent, size_t base, size_t end) {
     std::vector<bool> has_before(end - base), has_after(end - base);
     const std::vector<GraphShape::Edge> edges = shape_.edges;
@@ -228,8 +229,8 @@ std::vector<uint32_t> GraphShape::FirstLamportNodes() const {
   return Extremes(*this, order, false);
 }
 
-bool ReadGraphShape(const DriverApi& driver, Functions& functions, CUgraph graph,
-                    GraphShape* shape, std::string* error) {
+bool ReadGraphShape(const DriverApi& driver, Functions& functions, CUgraph graph, GraphShape* shape,
+                    std::string* error) {
   Reader reader(driver, functions, shape, error);
   if (!reader.Append(graph, nullptr)) return false;
   reader.ReadCalls();

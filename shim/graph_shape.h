@@ -1,7 +1,8 @@
 // What a graph is made of, as the driver tells: nodes, edges, and the Lamport calls among them.
 //
-// Read from the finished graph, so it does not matter how the graph was built. Nodes of child graphs
-// follow the graph's own nodes and hang below their child-graph node. Plain values; not synchronised.
+// Read from the finished graph, so it does not matter how the graph was built. Nodes of child
+// graphs follow the graph's own nodes and hang below their child-graph node. Plain values; not
+// synchronised.
 #pragma once
 
 #include <cuda.h>
@@ -32,12 +33,12 @@ struct GraphShape {
 
   std::vector<CUgraphNode> nodes;  // the graph's own first, `own` of them
   uint32_t own = 0;
-  std::vector<uint32_t> kinds;     // CUgraphNodeType
+  std::vector<uint32_t> kinds;  // CUgraphNodeType
   std::vector<Edge> edges;
-  std::vector<Call> calls;         // Lamport kernels, in topological order
-  std::vector<uint32_t> top;       // for each node the own node that contains it
-  std::vector<uint32_t> order;     // all nodes, topological
-  bool owns_memory = false;        // allocation or free nodes: such a graph cannot lose nodes again
+  std::vector<Call> calls;      // Lamport kernels, in topological order
+  std::vector<uint32_t> top;    // for each node the own node that contains it
+  std::vector<uint32_t> order;  // all nodes, topological
+  bool owns_memory = false;     // allocation or free nodes: such a graph cannot lose nodes again
 
   // Own nodes on which no own node depends.
   std::vector<uint32_t> Sinks() const;
@@ -48,7 +49,7 @@ struct GraphShape {
 };
 
 // False with `error` set where the driver does not tell.
-bool ReadGraphShape(const DriverApi& driver, Functions& functions, CUgraph graph,
-                    GraphShape* shape, std::string* error);
+bool ReadGraphShape(const DriverApi& driver, Functions& functions, CUgraph graph, GraphShape* shape,
+                    std::string* error);
 
 }  // namespace lamplight::shim

@@ -115,8 +115,8 @@ std::vector<Exec*> Graphs::LiveExecs() const {
 
 Exec* Graphs::ExecById(uint32_t id) const {
   std::lock_guard lock(mutex_);
-  const auto found = std::find_if(execs_.begin(), execs_.end(),
-                                  [id](const auto& exec) { return exec->id == id; });
+  const auto found =
+      std::find_if(execs_.begin(), execs_.end(), [id](const auto& exec) { return exec->id == id; });
   return found == execs_.end() ? nullptr : found->get();
 }
 

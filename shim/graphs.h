@@ -1,7 +1,7 @@
 // The process's graphs and graph execs: captured graphs under ids of ours, execs with their plans.
 //
-// FindExec is wait-free; the rest takes a lock and belongs to captures and instantiations. No lock is
-// held while the host's own call runs.
+// FindExec is wait-free; the rest takes a lock and belongs to captures and instantiations. No lock
+// is held while the host's own call runs.
 #pragma once
 
 #include <cuda.h>

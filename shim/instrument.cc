@@ -20,7 +20,11 @@ void PlanOne(trace::SnapshotPlace place, std::vector<uint32_t> after, std::vecto
     const uint64_t counter = exec->device->NewCounter();
     if (counter == 0) return;
     const size_t end = std::min(workspaces.size(), i + kSnapshotSources);
-    exec->snapshots.push_back({place, after, before, node, counter,
+    exec->snapshots.push_back({place,
+                               after,
+                               before,
+                               node,
+                               counter,
                                {workspaces.begin() + static_cast<ptrdiff_t>(i),
                                 workspaces.begin() + static_cast<ptrdiff_t>(end)}});
   }
@@ -86,10 +90,11 @@ void PlanInstrumentation(const DriverApi& driver, const GraphShape& shape, Mode 
 
 bool Instrumentation::Add(const GraphShape& shape, const Exec& exec) noexcept {
   if (shape.own != exec.own_nodes || exec.device == nullptr) return false;
-  const bool complete =
-      std::all_of(exec.snapshots.begin(), exec.snapshots.end(),
-                  [&](const PlannedSnapshot& snapshot) { return AddSnapshot(shape, exec, snapshot); }) &&
-      (exec.done == nullptr || AddDone(shape, exec));
+  const bool complete = std::all_of(exec.snapshots.begin(), exec.snapshots.end(),
+                                    [&](const PlannedSnapshot& snapshot) {
+                                      return AddSnapshot(shape, exec, snapshot);
+                                    }) &&
+                        (exec.done == nullptr || AddDone(shape, exec));
   if (!complete) Remove();
   return complete;
 }
@@ -122,7 +127,8 @@ bool Instrumentation::AddSnapshot(const GraphShape& shape, const Exec& exec,
   added_.push_back(node);
   for (const CUgraphNode before : At(shape, snapshot.before)) {
     const CUgraphEdgeData full{};
-    if (driver_.GraphAddDependencies(graph_, &node, &before, &full, 1) != CUDA_SUCCESS) return false;
+    if (driver_.GraphAddDependencies(graph_, &node, &before, &full, 1) != CUDA_SUCCESS)
+      return false;
   }
   return true;
 }

@@ -1,8 +1,8 @@
 // Adds the shim's nodes to a graph for as long as the host instantiates or updates from it.
 //
-// The graph is given back node for node as it was, so the host never sees ours, and its node handles
-// keep working on the exec. One object lives on one thread around one real call; a graph that cannot
-// lose nodes again (it owns memory), or that runs on the device side, is left alone.
+// The graph is given back node for node as it was, so the host never sees ours, and its node
+// handles keep working on the exec. One object lives on one thread around one real call; a graph
+// that cannot lose nodes again (it owns memory), or that runs on the device side, is left alone.
 #pragma once
 
 #include <cuda.h>

@@ -1,6 +1,7 @@
 // The runtime's entry points that the shim stands in front of: extern "C", one call each.
 //
-// Two forms each where the runtime has them: the plain one, whose null stream is the legacy stream, and
+// Two forms each where the runtime has them: the plain one, whose null stream is the legacy stream,
+// and
 // `_ptsz`, whose null stream is the thread's own. Everything else is in hooks/.
 #include <cuda_runtime_api.h>
 
@@ -11,6 +12,7 @@
 #include "shim/hooks/order.h"
 
 #define LAMPLIGHT_EXPORT extern "C" __attribute__((visibility("default")))
+#define LAMPLIGHT_CALLER __builtin_return_address(0)
 
 namespace {
 
@@ -36,7 +38,8 @@ Real<decltype(cudaGraphInstantiateWithParams)> instantiate_params{"cudaGraphInst
 Real<decltype(cudaGraphInstantiateWithParams)> instantiate_params_ptsz{
     "cudaGraphInstantiateWithParams_ptsz"};
 Real<decltype(cudaGraphExecUpdate)> exec_update{"cudaGraphExecUpdate"};
-Real<decltype(cudaGraphExecKernelNodeSetParams)> set_node_params{"cudaGraphExecKernelNodeSetParams"};
+Real<decltype(cudaGraphExecKernelNodeSetParams)> set_node_params{
+    "cudaGraphExecKernelNodeSetParams"};
 Real<decltype(cudaGraphExecNodeSetParams)> set_any_node_params{"cudaGraphExecNodeSetParams"};
 Real<decltype(cudaGraphLaunch)> graph_launch{"cudaGraphLaunch"};
 Real<decltype(cudaGraphLaunch)> graph_launch_ptsz{"cudaGraphLaunch_ptsz"};
@@ -92,9 +95,11 @@ LAMPLIGHT_EXPORT cudaError_t cudaStreamBeginCapture_ptsz(cudaStream_t stream,
                                                          cudaStreamCaptureMode mode) {
   return hooks::BeginCapture(begin_capture_ptsz, stream, mode, true);
 }
-LAMPLIGHT_EXPORT cudaError_t cudaStreamBeginCaptureToGraph(
-    cudaStream_t stream, cudaGraph_t graph, const cudaGraphNode_t* dependencies,
-    const cudaGraphEdgeData* edges, size_t count, cudaStreamCaptureMode mode) {
+LAMPLIGHT_EXPORT cudaError_t cudaStreamBeginCaptureToGraph(cudaStream_t stream, cudaGraph_t graph,
+                                                           const cudaGraphNode_t* dependencies,
+                                                           const cudaGraphEdgeData* edges,
+                                                           size_t count,
+                                                           cudaStreamCaptureMode mode) {
   return hooks::BeginCaptureToGraph(begin_to_graph, stream, graph, dependencies, edges, count, mode,
                                     false);
 }
@@ -121,9 +126,8 @@ LAMPLIGHT_EXPORT cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* exec
                                                            unsigned long long flags) {
   return hooks::Instantiate(instantiate_flags, exec, graph, flags);
 }
-LAMPLIGHT_EXPORT cudaError_t cudaGraphInstantiateWithParams(cudaGraphExec_t* exec,
-                                                            cudaGraph_t graph,
-                                                            cudaGraphInstantiateParams* parameters) {
+LAMPLIGHT_EXPORT cudaError_t cudaGraphInstantiateWithParams(
+    cudaGraphExec_t* exec, cudaGraph_t graph, cudaGraphInstantiateParams* parameters) {
   return hooks::InstantiateWithParams(instantiate_params, exec, graph, parameters);
 }
 LAMPLIGHT_EXPORT cudaError_t cudaGraphInstantiateWithParams_ptsz(
@@ -160,46 +164,47 @@ LAMPLIGHT_EXPORT cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 LAMPLIGHT_EXPORT cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block,
                                               void** arguments, size_t shared_bytes,
                                               cudaStream_t stream) {
-  return hooks::Launch(launch, function, grid, block, arguments, shared_bytes, stream, false, false);
+  return hooks::Launch(launch, function, grid, block, arguments, shared_bytes, stream, false, false,
+                       LAMPLIGHT_CALLER);
 }
 LAMPLIGHT_EXPORT cudaError_t cudaLaunchKernel_ptsz(const void* function, dim3 grid, dim3 block,
                                                    void** arguments, size_t shared_bytes,
                                                    cudaStream_t stream) {
   return hooks::Launch(launch_ptsz, function, grid, block, arguments, shared_bytes, stream, false,
-                       true);
+                       true, LAMPLIGHT_CALLER);
 }
-LAMPLIGHT_EXPORT cudaError_t cudaLaunchCooperativeKernel(const void* function, dim3 grid, dim3 block,
-                                                         void** arguments, size_t shared_bytes,
-                                                         cudaStream_t stream) {
+LAMPLIGHT_EXPORT cudaError_t cudaLaunchCooperativeKernel(const void* function, dim3 grid,
+                                                         dim3 block, void** arguments,
+                                                         size_t shared_bytes, cudaStream_t stream) {
   return hooks::Launch(launch_cooperative, function, grid, block, arguments, shared_bytes, stream,
-                       true, false);
+                       true, false, LAMPLIGHT_CALLER);
 }
 LAMPLIGHT_EXPORT cudaError_t cudaLaunchCooperativeKernel_ptsz(const void* function, dim3 grid,
                                                               dim3 block, void** arguments,
                                                               size_t shared_bytes,
                                                               cudaStream_t stream) {
   return hooks::Launch(launch_cooperative_ptsz, function, grid, block, arguments, shared_bytes,
-                       stream, true, true);
+                       stream, true, true, LAMPLIGHT_CALLER);
 }
 LAMPLIGHT_EXPORT cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block,
                                                 void** arguments, size_t shared_bytes,
                                                 cudaStream_t stream) {
   return hooks::LaunchHandle(launch_handle, kernel, grid, block, arguments, shared_bytes, stream,
-                             false);
+                             false, LAMPLIGHT_CALLER);
 }
 LAMPLIGHT_EXPORT cudaError_t __cudaLaunchKernel_ptsz(cudaKernel_t kernel, dim3 grid, dim3 block,
                                                      void** arguments, size_t shared_bytes,
                                                      cudaStream_t stream) {
   return hooks::LaunchHandle(launch_handle_ptsz, kernel, grid, block, arguments, shared_bytes,
-                             stream, true);
+                             stream, true, LAMPLIGHT_CALLER);
 }
 LAMPLIGHT_EXPORT cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config,
                                                  const void* function, void** arguments) {
-  return hooks::LaunchEx(launch_ex, config, function, arguments, false);
+  return hooks::LaunchEx(launch_ex, config, function, arguments, false, LAMPLIGHT_CALLER);
 }
 LAMPLIGHT_EXPORT cudaError_t cudaLaunchKernelExC_ptsz(const cudaLaunchConfig_t* config,
                                                       const void* function, void** arguments) {
-  return hooks::LaunchEx(launch_ex_ptsz, config, function, arguments, true);
+  return hooks::LaunchEx(launch_ex_ptsz, config, function, arguments, true, LAMPLIGHT_CALLER);
 }
 LAMPLIGHT_EXPORT void __cudaUnregisterFatBinary(void** handle) {
   hooks::CodeUnloaded();

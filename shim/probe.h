@@ -31,8 +31,8 @@ class Probe {
   bool blocked() const;
 
   // For tasks: copies device memory to `out` through the device's staging memory; bounded.
-  trace::SideChannel Read(Device& device, uint64_t address, void* out, size_t bytes,
-                          Duration limit, CUresult* error) noexcept;
+  trace::SideChannel Read(Device& device, uint64_t address, void* out, size_t bytes, Duration limit,
+                          CUresult* error) noexcept;
 
  private:
   struct State;

@@ -82,12 +82,12 @@ void DefineProcess(const Config& config, Recorder& recorder) {
   builder->ppid = static_cast<uint32_t>(getppid());
   ReadBootId(builder->boot_id);
   builder->start_ns = Recorder::NowNs();
-  builder->env_rank = FirstNumber({"LAMPLIGHT_RANK", "RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK",
-                                   "SLURM_PROCID"});
+  builder->env_rank =
+      FirstNumber({"LAMPLIGHT_RANK", "RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"});
   builder->env_local_rank =
       FirstNumber({"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"});
-  builder->env_world = FirstNumber({"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE",
-                                    "SLURM_NTASKS"});
+  builder->env_world =
+      FirstNumber({"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"});
   builder->timeout_ms = static_cast<uint32_t>(config.timeout.count());
   builder.SetString(&trace::Process::hostname, Hostname());
   builder.SetString(&trace::Process::executable, LinkTarget("/proc/self/exe"));

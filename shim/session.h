@@ -1,7 +1,7 @@
 // Everything that the shim holds in one process, from its first use of CUDA on.
 //
-// Current() is the only door: null while the process has not used CUDA, after an internal failure, in
-// a forked child that has not, and when LAMPLIGHT_DISABLE is set. The object is never destroyed.
+// Current() is the only door: null while the process has not used CUDA, after an internal failure,
+// in a forked child that has not, and when LAMPLIGHT_DISABLE is set. The object is never destroyed.
 #pragma once
 
 #include <cuda.h>

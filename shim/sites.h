@@ -1,4 +1,5 @@
-// Where things happened: native stacks of captures, instantiations and hung threads, defined once each.
+// Where things happened: native stacks of captures, instantiations and hung threads, defined once
+// each.
 //
 // Thread-safe; off the hot path (symbols are looked up here).
 #pragma once

@@ -10,9 +10,7 @@
 namespace lamplight::shim {
 namespace {
 
-uint32_t ElementBytes(trace::DataType type) {
-  return type == trace::DataType::kF32 ? 4 : 2;
-}
+uint32_t ElementBytes(trace::DataType type) { return type == trace::DataType::kF32 ? 4 : 2; }
 
 bool Known(uint32_t value) { return value != 0 && value != trace::kNoId; }
 

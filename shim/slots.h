@@ -14,9 +14,9 @@ namespace lamplight::shim {
 // The slots of one stage of one generation: every one holds `words` 32-bit words from one peer.
 struct StageLayout {
   uint32_t stage = 0;
-  uint64_t begin = 0;   // bytes from the workspace's base
-  uint64_t bytes = 0;   // extent that the slots cover
-  uint32_t words = 0;   // of a slot
+  uint64_t begin = 0;  // bytes from the workspace's base
+  uint64_t bytes = 0;  // extent that the slots cover
+  uint32_t words = 0;  // of a slot
   struct Slot {
     uint32_t token;
     uint32_t peer;
@@ -28,7 +28,7 @@ struct StageLayout {
 
 // Flag words that matter for addressing, in any layout.
 struct Generation {
-  uint32_t index = 0;             // generation, 0..2
+  uint32_t index = 0;  // generation, 0..2
   uint64_t bytes_per_buffer = 0;
 };
 
@@ -41,6 +41,7 @@ std::vector<StageLayout> LayoutOf(const trace::LamportCall& call, trace::Algorit
 // record for every slot that is not simply arrived and unchanged, at most `max_details`.
 std::vector<trace::SlotState> ClassifySlots(const StageLayout& layout,
                                             std::span<const std::byte> first,
-                                            std::span<const std::byte> second, uint32_t max_details);
+                                            std::span<const std::byte> second,
+                                            uint32_t max_details);
 
 }  // namespace lamplight::shim

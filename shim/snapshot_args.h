@@ -1,5 +1,6 @@
-// The contract between the shim's host side and its one kernel, `lamplight_snapshot`: what one snapshot
-// node is told, and the slots it fills. Plain data for host C++, CUDA and the simulated device.
+// The contract between the shim's host side and its one kernel, `lamplight_snapshot`: what one
+// snapshot node is told, and the slots it fills. Plain data for host C++, CUDA and the simulated
+// device.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Every call of one graph on one workspace usually has the same tokens and dim; where they differ, the
-// report narrows the node down from the slots' contents.
+// Every call of one graph on one workspace usually has the same tokens and dim; where they differ,
+// the report narrows the node down from the slots' contents.
 #include "shim/suspects.h"
 
 #include <algorithm>

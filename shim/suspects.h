@@ -9,8 +9,8 @@
 
 namespace lamplight::shim {
 
-// One suspect for each workspace, with the largest extent among the exec's calls on it: the slots of
-// any of them are then inside what is read.
+// One suspect for each workspace, with the largest extent among the exec's calls on it: the slots
+// of any of them are then inside what is read.
 std::vector<Suspect> SuspectsOf(Exec& exec, const Workspaces& workspaces);
 
 }  // namespace lamplight::shim

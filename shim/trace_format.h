@@ -5,9 +5,9 @@
 //
 // Definitions are appended and never wrap. Events go round the ring; the oldest are overwritten and
 // counted. Every record carries its own length and CRC, so a file cut at any moment stays readable.
-// Times are CLOCK_MONOTONIC nanoseconds of the host, GPU times %globaltimer nanoseconds. A record is
-// committed when its crc is non-zero and right. Readers skip record types that they do not know and
-// accept records longer than the struct that they know (a newer minor version appends fields).
+// Times are CLOCK_MONOTONIC nanoseconds of the host, GPU times %globaltimer nanoseconds. A record
+// is committed when its crc is non-zero and right. Readers skip record types that they do not know
+// and accept records longer than the struct that they know (a newer minor version appends fields).
 #pragma once
 
 #include <cstddef>
@@ -125,7 +125,7 @@ struct Process {
   Str command_line;  // arguments separated by '\n'
   Str job;           // LAMPLIGHT_JOB: the same for all processes of one `lamplight run`
   Str shim_version;
-  Str mode;      // "default", "strict" or "journal"
+  Str mode;        // "default", "strict" or "journal"
   Str rendezvous;  // MASTER_ADDR:MASTER_PORT where set
 };
 
@@ -147,7 +147,7 @@ struct Device {
   uint32_t cc_major;
   uint32_t cc_minor;
   uint32_t multiprocessors;
-  uint32_t driver_version;   // 13000 = 13.0
+  uint32_t driver_version;  // 13000 = 13.0
   uint32_t runtime_version;
   uint32_t reserved;
   Str name;
@@ -156,9 +156,9 @@ inline constexpr uint32_t kDeviceSimulated = 1;
 
 enum class Algorithm : uint16_t {
   kUnknown = 0,
-  kOneShot = 1,      // MNNVL one-shot, fused or not
-  kTwoShot = 2,      // MNNVL two-shot
-  kRmsNorm = 3,      // MNNVL rmsNormLamport: the second half of a two-shot pair
+  kOneShot = 1,         // MNNVL one-shot, fused or not
+  kTwoShot = 2,         // MNNVL two-shot
+  kRmsNorm = 3,         // MNNVL rmsNormLamport: the second half of a two-shot pair
   kUnicastOneShot = 4,  // "trtllm" allreduce_fusion_kernel_oneshot_lamport
   kUnicastTwoShot = 5,  // "trtllm" allreduce_fusion_kernel_twoshot_sync
 };
@@ -186,7 +186,7 @@ struct Kernel {
   Str symbol;            // mangled
   Str descriptor;        // name of the ABI descriptor that matched; empty: none
   Str era;
-  Str reason;            // why a recognised name was not decoded
+  Str reason;  // why a recognised name was not decoded
 };
 inline constexpr uint32_t kKernelLamport = 1;  // the name belongs to a Lamport family
 inline constexpr uint32_t kKernelDecoded = 2;  // its parameters were checked against the driver
@@ -213,7 +213,8 @@ struct Communicator {
   uint32_t world;
   uint32_t rank;
   uint32_t reserved;
-  Str key;  // equal in all members where the process could tell (exchanged IPC handles); may be empty
+  Str key;  // equal in all members where the process could tell (exchanged IPC handles); may be
+            // empty
 };
 
 enum class GraphOrigin : uint16_t { kCapture = 1, kCaptureToGraph = 2, kExplicit = 3 };
@@ -247,17 +248,17 @@ struct LamportCall {
   uint32_t expected_arrivals;  // the kernel's target for the arrivals word, 0: unknown
   uint64_t digest;             // hash of all decoded parameters but addresses
 };
-inline constexpr uint32_t kCallAdvances = 1;     // moves the current index on when it ends
-inline constexpr uint32_t kCallPdl = 2;          // programmatic stream serialisation allowed
+inline constexpr uint32_t kCallAdvances = 1;  // moves the current index on when it ends
+inline constexpr uint32_t kCallPdl = 2;       // programmatic stream serialisation allowed
 inline constexpr uint32_t kCallCooperative = 4;
-inline constexpr uint32_t kCallHostIndex = 8;    // index_argument is used by the kernel
+inline constexpr uint32_t kCallHostIndex = 8;  // index_argument is used by the kernel
 static_assert(sizeof(LamportCall) == 64);
 
 struct Node {
   RecordHeader header;
   uint32_t graph_id;
-  uint32_t node;   // position in the host's own graph, from 0, in the driver's order
-  uint32_t kind;   // CUgraphNodeType
+  uint32_t node;  // position in the host's own graph, from 0, in the driver's order
+  uint32_t kind;  // CUgraphNodeType
   uint32_t reserved;
   LamportCall call;  // kernel_id 0: not a Lamport kernel
   Str name;          // kernel symbol where known
@@ -279,8 +280,8 @@ struct Exec {
   uint32_t site_id;
   uint32_t device_id;
   uint64_t instantiate_flags;
-  uint32_t snapshots;       // snapshot records that every replay writes
-  uint32_t completion;      // 1: completion is watched by an event node
+  uint32_t snapshots;   // snapshot records that every replay writes
+  uint32_t completion;  // 1: completion is watched by an event node
 };
 
 struct Frame {
@@ -307,7 +308,7 @@ struct Stream {
   uint32_t reserved;
 };
 inline constexpr uint32_t kStreamNonBlocking = 1;
-inline constexpr uint32_t kStreamLegacy = 2;       // the legacy default stream
+inline constexpr uint32_t kStreamLegacy = 2;  // the legacy default stream
 inline constexpr uint32_t kStreamPerThread = 4;
 inline constexpr uint32_t kStreamUnknownFlags = 8;  // created before the shim saw it
 
@@ -315,9 +316,9 @@ inline constexpr uint32_t kStreamUnknownFlags = 8;  // created before the shim s
 
 enum class SideChannel : uint16_t {
   kOk = 0,
-  kTimedOut = 1,   // a copy on the shim's own stream did not complete in its bound
-  kBlocked = 2,    // the driver call itself did not return in its bound
-  kError = 3,      // the driver refused; `error` has its code
+  kTimedOut = 1,  // a copy on the shim's own stream did not complete in its bound
+  kBlocked = 2,   // the driver call itself did not return in its bound
+  kError = 3,     // the driver refused; `error` has its code
   kNotTried = 4,
 };
 
@@ -327,7 +328,7 @@ struct Hang {
   uint32_t exec_id;  // 0: eager launches
   uint32_t stream_id;
   uint32_t workspace_id;  // first workspace concerned, 0: the replay has no Lamport node
-  uint64_t replay;           // oldest replay of exec_id that did not complete (1 = first)
+  uint64_t replay;        // oldest replay of exec_id that did not complete (1 = first)
   uint64_t replays_launched;
   uint64_t replays_completed;
   uint64_t launched_ns;
@@ -344,7 +345,7 @@ struct FlagsRead {
   RecordHeader header;
   uint32_t hang_id;
   uint32_t workspace_id;
-  uint32_t pass;  // 0, 1
+  uint32_t pass;    // 0, 1
   uint16_t status;  // SideChannel
   uint16_t words;
   uint64_t begin_ns;
@@ -353,8 +354,8 @@ struct FlagsRead {
   uint64_t local_address;  // of the buffer that SlotState describes
 };
 
-// What the words of one slot (generation, stage, peer, token) look like, both reads together. Counts
-// and positions only: no payload value leaves the process.
+// What the words of one slot (generation, stage, peer, token) look like, both reads together.
+// Counts and positions only: no payload value leaves the process.
 struct SlotState {
   RecordHeader header;
   uint32_t hang_id;
@@ -365,10 +366,10 @@ struct SlotState {
   uint32_t token;  // kNoId: all tokens of this peer together
   uint32_t role;   // kSlot*
   uint32_t words;
-  uint32_t sentinel;  // words that are bitwise the sentinel, second read
-  uint32_t alias;     // negative subnormals: arrived, absent under flush-to-zero
-  uint32_t arrived;   // all others; sentinel + alias + arrived == words
-  uint32_t changed;   // words that differ between the reads
+  uint32_t sentinel;           // words that are bitwise the sentinel, second read
+  uint32_t alias;              // negative subnormals: arrived, absent under flush-to-zero
+  uint32_t arrived;            // all others; sentinel + alias + arrived == words
+  uint32_t changed;            // words that differ between the reads
   uint32_t first_sentinel[4];  // word positions in the slot, kNoId: none
   uint32_t first_alias[4];
 };
@@ -426,8 +427,8 @@ struct OpBase {
   uint64_t before;        // advancing calls recorded on the workspace before it
 };
 
-// Written when the host enters the launch (returned_ns 0), and once more, with its status, where the
-// driver refused it: such a replay never ran, and its number is given to the next one.
+// Written when the host enters the launch (returned_ns 0), and once more, with its status, where
+// the driver refused it: such a replay never ran, and its number is given to the next one.
 struct GraphLaunch {
   RecordHeader header;
   uint32_t exec_id;
@@ -446,10 +447,10 @@ struct Snapshot {
   RecordHeader header;
   uint32_t exec_id;
   uint32_t workspace_id;
-  uint64_t replay;   // counted on the device: the n-th run of this snapshot node
+  uint64_t replay;  // counted on the device: the n-th run of this snapshot node
   uint64_t gpu_ns;
-  uint32_t node;     // Lamport node it follows (kNode, kTail) or precedes (kHead)
-  uint16_t place;    // SnapshotPlace
+  uint32_t node;   // Lamport node it follows (kNode, kTail) or precedes (kHead)
+  uint16_t place;  // SnapshotPlace
   uint16_t words;
   uint32_t word[12];
 };
@@ -467,7 +468,7 @@ struct ExecUpdate {
   uint32_t exec_id;
   uint32_t graph_id;  // the exec's nodes are this graph's from here on
   int32_t status;
-  uint32_t result;    // cudaGraphExecUpdateResult
+  uint32_t result;  // cudaGraphExecUpdateResult
 };
 
 struct NodeParams {
@@ -494,10 +495,10 @@ struct ReplayDone {
 };
 
 enum class OrderKind : uint32_t {
-  kEventRecord = 1,   // event_id at serial, on stream_id
-  kStreamWait = 2,    // stream_id waits for event_id at serial
-  kStreamSync = 3,    // host waited for stream_id
-  kEventSync = 4,     // host waited for event_id at serial
+  kEventRecord = 1,  // event_id at serial, on stream_id
+  kStreamWait = 2,   // stream_id waits for event_id at serial
+  kStreamSync = 3,   // host waited for stream_id
+  kEventSync = 4,    // host waited for event_id at serial
   kDeviceSync = 5,
 };
 

@@ -94,7 +94,8 @@ std::string Verdict(const std::vector<WorkspaceEvidence>& evidence, bool launch_
   for (const WorkspaceEvidence& found : evidence) {
     text += (text.empty() ? "" : "; ") + Judge(found);
   }
-  if (text.empty()) text = "the replay has no Lamport kernel: it is not the collective of this graph";
+  if (text.empty())
+    text = "the replay has no Lamport kernel: it is not the collective of this graph";
   return text;
 }
 

@@ -1,7 +1,7 @@
 // The watchdog's one sentence about a hang, from this rank's evidence alone. Pure.
 //
-// It names a cause only where the evidence of this rank proves it; the report, which sees all ranks,
-// has the last word.
+// It names a cause only where the evidence of this rank proves it; the report, which sees all
+// ranks, has the last word.
 #pragma once
 
 #include <string>

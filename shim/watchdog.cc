@@ -108,8 +108,8 @@ void Watchdog::ReapRetired(uint64_t now) {
     seen_.erase(exec.get());
     if (exec->done == nullptr) continue;
     const DriverApi& driver = session_.driver();
-    probe_.Run(*exec->device, [&driver, event = exec->done] { driver.EventDestroy(event); },
-               kQueryLimit);
+    probe_.Run(
+        *exec->device, [&driver, event = exec->done] { driver.EventDestroy(event); }, kQueryLimit);
   }
 }
 
@@ -147,7 +147,8 @@ void Watchdog::QueryDone(Exec& exec) {
   auto result = std::make_shared<CUresult>(CUDA_ERROR_NOT_READY);
   const DriverApi& driver = session_.driver();
   const CUevent event = exec.done;
-  if (!probe_.Run(*exec.device, [=, &driver] { *result = driver.EventQuery(event); }, kQueryLimit)) {
+  if (!probe_.Run(
+          *exec.device, [=, &driver] { *result = driver.EventQuery(event); }, kQueryLimit)) {
     return;
   }
   if (*result != CUDA_SUCCESS) return;
@@ -242,8 +243,8 @@ void Watchdog::Report(trace::Hang hang, const std::vector<Suspect>& suspects, De
   hang.hang_id = next_hang_++;
   hang.timeout_ns = timeout_ns_;
   const std::vector<WorkspaceEvidence> found = evidence_.Read(suspects, device);
-  hang.side_channel = static_cast<uint16_t>(found.empty() ? trace::SideChannel::kNotTried
-                                                          : found.front().status);
+  hang.side_channel =
+      static_cast<uint16_t>(found.empty() ? trace::SideChannel::kNotTried : found.front().status);
   hang.side_error = static_cast<uint16_t>(found.empty() ? 0 : found.front().error);
   session_.recorder().Define(trace::RecordType::kHang, hang);
   evidence_.WriteWorkspaces(hang.hang_id, found);

@@ -22,13 +22,13 @@ struct Workspace {
   uint32_t world = 0;
   trace::FlagLayout layout = trace::FlagLayout::kUnknown;
   uint16_t flag_words = 0;
-  bool indirect = false;        // flags_address holds a pointer to the flag words
+  bool indirect = false;  // flags_address holds a pointer to the flag words
   uint64_t flags_address = 0;
   uint64_t peers_address = 0;
   uint64_t local_address = 0;
   uint64_t multicast_address = 0;
 
-  std::atomic<uint64_t> ops{0};            // advancing calls launched so far, eager and replayed
+  std::atomic<uint64_t> ops{0};  // advancing calls launched so far, eager and replayed
   // The last eager call, for the watchdog.
   struct Eager {
     uint64_t calls = 0;

@@ -69,18 +69,16 @@ void NoteEnd(CUstream stream, cudaError_t status, CUgraph graph) {
 
 }  // namespace
 
-cudaError_t BeginCapture(RealFunction<decltype(&cudaStreamBeginCapture)>& real,
-                         cudaStream_t stream, cudaStreamCaptureMode mode,
-                         bool per_thread) noexcept {
+cudaError_t BeginCapture(RealFunction<decltype(&cudaStreamBeginCapture)>& real, cudaStream_t stream,
+                         cudaStreamCaptureMode mode, bool per_thread) noexcept {
   // The last moment at which the shim may load its kernel and allocate: before the capture.
   Guarded([] {
     if (Session* session = Session::Current()) session->CurrentDevice();
   });
   const cudaError_t status = CallReal(real, stream, mode);
   if (status == cudaSuccess) {
-    Guarded([&] {
-      NoteBegin(DriverStream(stream, per_thread), mode, trace::GraphOrigin::kCapture);
-    });
+    Guarded(
+        [&] { NoteBegin(DriverStream(stream, per_thread), mode, trace::GraphOrigin::kCapture); });
   }
   return status;
 }

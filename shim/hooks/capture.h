@@ -7,8 +7,8 @@
 
 namespace lamplight::shim::hooks {
 
-cudaError_t BeginCapture(RealFunction<decltype(&cudaStreamBeginCapture)>& real,
-                         cudaStream_t stream, cudaStreamCaptureMode mode, bool per_thread) noexcept;
+cudaError_t BeginCapture(RealFunction<decltype(&cudaStreamBeginCapture)>& real, cudaStream_t stream,
+                         cudaStreamCaptureMode mode, bool per_thread) noexcept;
 cudaError_t BeginCaptureToGraph(RealFunction<decltype(&cudaStreamBeginCaptureToGraph)>& real,
                                 cudaStream_t stream, cudaGraph_t graph,
                                 const cudaGraphNode_t* dependencies, const cudaGraphEdgeData* edges,

@@ -19,10 +19,9 @@ RealFunction<decltype(&cudaPeekAtLastError)> real_peek_last_error{"cudaPeekAtLas
 std::vector<Workspace*> ResolveWorkspaces(Session& session, GraphShape* shape, uint32_t device) {
   std::vector<Workspace*> workspaces;
   for (GraphShape::Call& call : shape->calls) {
-    workspaces.push_back(call.decodable
-                             ? session.workspaces().Resolve(call.function->recognition, device,
-                                                            &call.decoded)
-                             : nullptr);
+    workspaces.push_back(call.decodable ? session.workspaces().Resolve(call.function->recognition,
+                                                                       device, &call.decoded)
+                                        : nullptr);
   }
   return workspaces;
 }
@@ -36,7 +35,8 @@ class Instantiation {
     exec_->device = session.CurrentDevice();
     std::string error;
     if (!ReadGraphShape(session.driver(), session.functions(), graph, &shape_, &error)) {
-      Log().warn("a graph could not be read ({}); its replays are recorded without snapshots", error);
+      Log().warn("a graph could not be read ({}); its replays are recorded without snapshots",
+                 error);
       return;
     }
     const uint32_t device = exec_->device == nullptr ? trace::kNoId : exec_->device->ordinal();
@@ -53,7 +53,8 @@ class Instantiation {
 
   // Takes our nodes out again, for a second real call without them.
   void WithdrawFrom(cudaError_t status) {
-    Log().warn("instantiate failed with the shim's nodes (error {}); retrying without", int{status});
+    Log().warn("instantiate failed with the shim's nodes (error {}); retrying without",
+               int{status});
     nodes_.Remove();
     Forget();
   }
@@ -156,7 +157,8 @@ class Update {
   Instrumentation nodes_;
 };
 
-lamport::LaunchShape ShapeOf(const cudaKernelNodeParams& parameters, const lamport::DecodedCall& was) {
+lamport::LaunchShape ShapeOf(const cudaKernelNodeParams& parameters,
+                             const lamport::DecodedCall& was) {
   lamport::LaunchShape shape{};
   shape.grid[0] = parameters.gridDim.x;
   shape.grid[1] = parameters.gridDim.y;

@@ -1,4 +1,5 @@
-// Graphs after capture: instantiate, update, launch, destroy, node parameters. Called by preload.cc.
+// Graphs after capture: instantiate, update, launch, destroy, node parameters. Called by
+// preload.cc.
 #pragma once
 
 #include <cuda_runtime_api.h>

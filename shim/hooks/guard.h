@@ -1,5 +1,5 @@
-// What every hook needs around its own work: the host's errno stays as the real call left it, and no
-// exception of ours reaches the host.
+// What every hook needs around its own work: the host's errno stays as the real call left it, and
+// no exception of ours reaches the host.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -1,5 +1,5 @@
-// Recognises Lamport launches. Captured ones are read from the finished graph; eager ones are recorded
-// here.
+// Recognises Lamport launches. Captured ones are read from the finished graph; eager ones are
+// recorded here.
 #include "shim/hooks/launch.h"
 
 #include "shim/hooks/guard.h"
@@ -77,27 +77,27 @@ const Function* Known(const void* launched) noexcept {
 
 // A first launch names the kernel, with the shim's own set-up done before it: behind a spinning
 // kernel it could not be done any more.
-const Function* Learn(const void* launched) noexcept {
+const Function* Learn(const void* launched, const void* caller) noexcept {
   const Function* function = nullptr;
   Guarded([&] {
     Session* session = Session::Current();
     if (session == nullptr) return;
     session->CurrentDevice();
-    function = session->functions().Learn(launched);
+    function = session->functions().Learn(launched, caller);
   });
   return function;
 }
 
 template <class ShapeFunction, class Real>
 cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream,
-                         ShapeFunction shape, Real real) noexcept {
+                         const void* caller, ShapeFunction shape, Real real) noexcept {
   const Function* function = Known(launched);
-  if (function == nullptr) [[unlikely]] function = Learn(launched);
-  if (function == nullptr || !function->decoded()) [[likely]] return real();
+  if (function == nullptr) [[unlikely]]
+    function = Learn(launched, caller);
+  if (function == nullptr || !function->decoded()) [[likely]]
+    return real();
   EagerCall call;
-  Guarded([&] {
-    Prepare(*Session::Running(), *function, arguments, shape(), stream, &call);
-  });
+  Guarded([&] { Prepare(*Session::Running(), *function, arguments, shape(), stream, &call); });
   const cudaError_t status = real();
   Guarded([&] {
     if (Session* session = Session::Running()) Record(*session, call, status);
@@ -109,28 +109,28 @@ cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream
 
 cudaError_t Launch(RealFunction<LaunchFunction>& real, const void* function, dim3 grid, dim3 block,
                    void** arguments, size_t shared_bytes, cudaStream_t stream, bool cooperative,
-                   bool per_thread) noexcept {
+                   bool per_thread, const void* caller) noexcept {
   return LaunchAround(
-      function, arguments, DriverStream(stream, per_thread),
+      function, arguments, DriverStream(stream, per_thread), caller,
       [&] { return ShapeOf(grid, block, cooperative); },
       [&] { return CallReal(real, function, grid, block, arguments, shared_bytes, stream); });
 }
 
 cudaError_t LaunchHandle(RealFunction<KernelLaunchFunction>& real, cudaKernel_t kernel, dim3 grid,
                          dim3 block, void** arguments, size_t shared_bytes, cudaStream_t stream,
-                         bool per_thread) noexcept {
+                         bool per_thread, const void* caller) noexcept {
   return LaunchAround(
-      kernel, arguments, DriverStream(stream, per_thread),
+      kernel, arguments, DriverStream(stream, per_thread), caller,
       [&] { return ShapeOf(grid, block, false); },
       [&] { return CallReal(real, kernel, grid, block, arguments, shared_bytes, stream); });
 }
 
 cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
                      const cudaLaunchConfig_t* config, const void* function, void** arguments,
-                     bool per_thread) noexcept {
+                     bool per_thread, const void* caller) noexcept {
   if (config == nullptr) return CallReal(real, config, function, arguments);
   return LaunchAround(
-      function, arguments, DriverStream(config->stream, per_thread),
+      function, arguments, DriverStream(config->stream, per_thread), caller,
       [&] { return ShapeOf(*config); },
       [&] { return CallReal(real, config, function, arguments); });
 }

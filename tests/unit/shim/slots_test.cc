@@ -32,8 +32,8 @@ void Put(std::vector<std::byte>* bytes, uint64_t offset, uint32_t word) {
 }
 
 TEST(SlotLayout, OneShotPutsTokensBeforePeers) {
-  const auto stages = LayoutOf(Call(3, 8, 2, 0), trace::Algorithm::kOneShot,
-                               trace::DataType::kBf16, {1, 4096}, kNoLimit);
+  const auto stages = LayoutOf(Call(3, 8, 2, 0), trace::Algorithm::kOneShot, trace::DataType::kBf16,
+                               {1, 4096}, kNoLimit);
   ASSERT_EQ(stages.size(), 1u);
   EXPECT_EQ(stages[0].begin, 4096u);
   EXPECT_EQ(stages[0].words, 4u);
@@ -45,8 +45,8 @@ TEST(SlotLayout, OneShotPutsTokensBeforePeers) {
 }
 
 TEST(SlotLayout, TwoShotScatterHoldsOnlyOwnTokens) {
-  const auto stages = LayoutOf(Call(5, 8, 2, 1), trace::Algorithm::kTwoShot,
-                               trace::DataType::kBf16, {2, 4096}, kNoLimit);
+  const auto stages = LayoutOf(Call(5, 8, 2, 1), trace::Algorithm::kTwoShot, trace::DataType::kBf16,
+                               {2, 4096}, kNoLimit);
   ASSERT_EQ(stages.size(), 2u);
   EXPECT_EQ(stages[0].begin, 2u * 2 * 2048);
   ASSERT_EQ(stages[0].slots.size(), 4u);  // tokens 1 and 3, from both ranks
@@ -66,8 +66,9 @@ TEST(SlotLayout, LeavesOutTokensBeyondTheBuffer) {
 
 TEST(SlotLayout, IsEmptyWithoutDimensions) {
   const auto call = Call(trace::kNoId, 8, 2, 0);
-  EXPECT_TRUE(LayoutOf(call, trace::Algorithm::kOneShot, trace::DataType::kBf16, {0, 4096}, kNoLimit)
-                  .empty());
+  EXPECT_TRUE(
+      LayoutOf(call, trace::Algorithm::kOneShot, trace::DataType::kBf16, {0, 4096}, kNoLimit)
+          .empty());
   EXPECT_TRUE(LayoutOf(Call(1, 8, 2, 2), trace::Algorithm::kOneShot, trace::DataType::kBf16,
                        {0, 4096}, kNoLimit)
                   .empty());

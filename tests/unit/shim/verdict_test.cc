@@ -27,9 +27,7 @@ class VerdictTest : public ::testing::Test {
     return evidence_.slots.back();
   }
 
-  bool Says(const char* text) {
-    return Verdict({evidence_}, true).find(text) != std::string::npos;
-  }
+  bool Says(const char* text) { return Verdict({evidence_}, true).find(text) != std::string::npos; }
 
   Workspace workspace_;
   WorkspaceEvidence evidence_;
