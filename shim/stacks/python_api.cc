@@ -1,0 +1,67 @@
+// Finds CPython; stateless.
+#include "shim/stacks/python_api.h"
+
+#include <dlfcn.h>
+
+#include "shim/stacks/elf_symbols.h"
+#include "shim/stacks/module.h"
+
+namespace lamplight::stacks {
+namespace {
+
+// A library that was loaded privately is out of the global scope's reach.
+void* PrivatePython() {
+  const Module module = ModuleNamed("libpython3");
+  return module.path.empty() ? nullptr : dlopen(module.path.c_str(), RTLD_NOLOAD | RTLD_LAZY);
+}
+
+template <class F>
+bool Find(void* scope, const char* name, F* function) {
+  *function = reinterpret_cast<F>(dlsym(scope, name));
+  return *function != nullptr;
+}
+
+bool FindAll(void* scope, PythonApi* api) {
+  return Find(scope, "Py_IsInitialized", &api->is_initialised) &&
+         Find(scope, "Py_GetVersion", &api->version) &&
+         Find(scope, "PyInterpreterState_Main", &api->main_interpreter) &&
+         Find(scope, "PyGILState_Ensure", &api->gil_ensure) &&
+         Find(scope, "PyGILState_Release", &api->gil_release) &&
+         Find(scope, "PyImport_ImportModule", &api->import_module) &&
+         Find(scope, "PyObject_CallMethod", &api->call_method) &&
+         Find(scope, "PyErr_Clear", &api->clear_error) && Find(scope, "Py_DecRef", &api->release);
+}
+
+// Exported by 3.11 and 3.12 only; elsewhere it is in the symbol table, unless that was stripped.
+void FindDump(void* scope, PythonApi* api) {
+  constexpr char kName[] = "_Py_DumpTracebackThreads";
+  if (Find(scope, kName, &api->dump_threads)) return;
+  const Module module = ModuleOf(reinterpret_cast<uintptr_t>(api->version));
+  if (module.path.empty()) return;
+  const uint64_t offset = ElfSymbols(module.path).Find(kName);
+  if (offset == 0) return;
+  const uintptr_t address = module.load_address + offset;
+  api->dump_threads = reinterpret_cast<decltype(api->dump_threads)>(address);
+}
+
+}  // namespace
+
+std::optional<PythonApi> FindPython(std::string* why_not) {
+  PythonApi api;
+  void* scope = RTLD_DEFAULT;
+  if (!FindAll(scope, &api)) {
+    scope = PrivatePython();
+    if (scope == nullptr || !FindAll(scope, &api)) {
+      *why_not = "not a CPython 3 process";
+      return std::nullopt;
+    }
+  }
+  if (api.is_initialised() == 0) {
+    *why_not = "Python is not initialised";
+    return std::nullopt;
+  }
+  FindDump(scope, &api);
+  return api;
+}
+
+}  // namespace lamplight::stacks

@@ -1,0 +1,179 @@
+// Two ways to the stacks: CPython's own crash dumper, run guarded; else faulthandler under the GIL,
+// on a thread that is abandoned when the GIL does not come. See the header for threads.
+#include "shim/stacks/python_stacks.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "shim/stacks/guarded_call.h"
+#include "shim/stacks/python_api.h"
+
+namespace lamplight::stacks {
+namespace {
+
+constexpr size_t kMaxTextBytes = 256 * 1024;
+
+// A file in memory that the stacks are printed to.
+class Output {
+ public:
+  Output() : fd_(memfd_create("lamplight-python", MFD_CLOEXEC)) {}
+  ~Output() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  int fd() const { return fd_; }
+
+  std::string Text() const {
+    std::string text(kMaxTextBytes, '\0');
+    const ssize_t bytes = pread(fd_, text.data(), text.size(), 0);
+    text.resize(bytes > 0 ? static_cast<size_t>(bytes) : 0);
+    return text;
+  }
+
+ private:
+  int fd_;
+};
+
+struct Dump {
+  PythonApi api;
+  int fd;
+  const char* error = nullptr;
+};
+
+void DumpThreads(void* argument) {
+  Dump& dump = *static_cast<Dump*>(argument);
+  dump.error = dump.api.dump_threads(dump.fd, dump.api.main_interpreter(), nullptr);
+}
+
+bool DumpWithoutGil(const PythonApi& api, std::chrono::milliseconds limit, std::string* text,
+                    std::string* why_not) {
+  const Output output;
+  Dump dump{api, output.fd()};
+  switch (CallGuarded(DumpThreads, &dump, limit)) {
+    case GuardedResult::kDone:
+      break;
+    case GuardedResult::kCrashed:
+      *why_not = "Python's traceback dump failed on a changing stack";
+      return false;
+    case GuardedResult::kTimedOut:
+      *why_not = "Python's traceback dump did not end in time";
+      return false;
+    case GuardedResult::kNotStarted:
+      *why_not = "no child process could be started for Python's traceback dump";
+      return false;
+  }
+  *text = output.Text();
+  if (dump.error != nullptr) *why_not = std::string("Python says: ") + dump.error;
+  return dump.error == nullptr && !text->empty();
+}
+
+// Shared by the asking thread and the one that waits for the GIL; the last to leave deletes it.
+struct GilJob {
+  PythonApi api;
+  Output output;
+  std::atomic<bool> wanted{true};
+  std::atomic<bool> done{false};
+  std::atomic<int> owners{2};
+};
+
+void Leave(GilJob* job) {
+  if (job->owners.fetch_sub(1) == 1) delete job;
+}
+
+// Not noexcept and without destructors on purpose: a Python that shuts down ends threads that ask
+// for the GIL by pthread_exit, which unwinds through here.
+void* WaitForGil(void* argument) {
+  GilJob* job = static_cast<GilJob*>(argument);
+  pthread_setname_np(pthread_self(), "lamplight-py");
+  const PythonApi& api = job->api;
+  const int state = api.gil_ensure();
+  if (job->wanted.load()) {
+    PythonApi::Object module = api.import_module("faulthandler");
+    PythonApi::Object result = nullptr;
+    if (module != nullptr) {
+      result = api.call_method(module, "dump_traceback", "ii", job->output.fd(), 1);
+    }
+    if (result == nullptr) api.clear_error();
+    if (result != nullptr) api.release(result);
+    if (module != nullptr) api.release(module);
+  }
+  api.gil_release(state);
+  job->done.store(true);
+  Leave(job);
+  return nullptr;
+}
+
+bool StartDetached(void* (*body)(void*), void* argument) {
+  // The host's signals are none of this thread's business.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  const bool started = pthread_create(&thread, nullptr, body, argument) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (started) pthread_detach(thread);
+  return started;
+}
+
+bool DumpWithGil(const PythonApi& api, std::chrono::milliseconds limit, std::string* text,
+                 std::string* why_not) {
+  auto job = std::make_unique<GilJob>();
+  job->api = api;
+  if (!StartDetached(WaitForGil, job.get())) {
+    *why_not += "; no thread could be started to take the GIL";
+    return false;
+  }
+  GilJob* shared = job.release();
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!shared->done.load() && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  shared->wanted.store(false);
+  const bool done = shared->done.load();
+  if (done) *text = shared->output.Text();
+  Leave(shared);
+  if (!done) *why_not += "; the GIL did not come in time";
+  return done && !text->empty();
+}
+
+bool Collect(std::string* text, std::string* why_not, std::chrono::milliseconds limit) {
+  const std::optional<PythonApi> api = FindPython(why_not);
+  if (!api) return false;
+  if (api->dump_threads != nullptr) {
+    if (DumpWithoutGil(*api, limit / 2, text, why_not)) return true;
+  } else {
+    *why_not = "this Python does not export its traceback dump";
+  }
+  return DumpWithGil(*api, limit / 2, text, why_not);
+}
+
+}  // namespace
+
+bool PythonStacks(std::string* text, std::string* why_not,
+                  std::chrono::milliseconds time_limit) noexcept {
+  const int saved_errno = errno;
+  bool found = false;
+  try {
+    text->clear();
+    why_not->clear();
+    found = Collect(text, why_not, time_limit);
+    if (found) why_not->clear();
+  } catch (...) {  // out of memory: no stacks
+  }
+  errno = saved_errno;
+  return found;
+}
+
+}  // namespace lamplight::stacks
