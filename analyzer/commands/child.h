@@ -1,0 +1,20 @@
+// A child process that gets its parent's signals. One at a time: blocks signals of the whole process.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace lamplight {
+
+struct ChildEnd {
+  int start_error = 0;  // errno value: it never ran
+  int exit_status = 0;  // 128 + signal where a signal ended it
+  int signal = 0;
+};
+
+// Runs `command` to its end. SIGTERM, SIGHUP and SIGINT go on to it; a SIGINT from the terminal has
+// reached it already.
+ChildEnd RunChild(const std::vector<std::string>& command,
+                  const std::vector<std::string>& environment);
+
+}  // namespace lamplight
