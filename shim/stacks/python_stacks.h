@@ -2,6 +2,9 @@
 //
 // Any thread may call; it need not be known to Python. Never blocks longer than about its time
 // limit.
+#pragma once
+
+#include <chrono>
 #include <string>
 
 namespace lamplight::stacks {
