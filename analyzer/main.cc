@@ -1,8 +1,10 @@
 // `lamplight`: parses the command line and calls one command.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <new>
+#include <string>
 
 #include "analyzer/commands/dump.h"
 #include "analyzer/commands/exit_codes.h"
@@ -58,6 +60,16 @@ void AddDump(CLI::App* app, DumpOptions* options) {
       ->allow_extra_args(false);
 }
 
+// Where CMD begins: behind the first `--` of `lamplight run … -- CMD…`; argc without one. CLI11 would
+// take CMD's own options for ours.
+int CommandBegin(int argc, char** argv) {
+  if (argc < 2 || std::strcmp(argv[1], "run") != 0) return argc;
+  for (int i = 2; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--") == 0) return i + 1;
+  }
+  return argc;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Diagnoses hung and stale Lamport all-reduce kernels in CUDA graphs.", "lamplight");
   app.require_subcommand(1);
@@ -70,14 +82,15 @@ int Main(int argc, char** argv) {
   AddReport(&app, &report);
   AddDump(&app, &dump);
   app.add_subcommand("version", "Print versions");
+  const int command = CommandBegin(argc, argv);
   try {
-    app.parse(argc, argv);
+    app.parse(command < argc ? command - 1 : argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitClean : kExitUnreadable;
   }
   if (app.got_subcommand("run")) {
     run.command = app.get_subcommand("run")->remaining();
-    if (!run.command.empty() && run.command.front() == "--") run.command.erase(run.command.begin());
+    run.command.insert(run.command.end(), argv + command, argv + argc);
     return Run(run);
   }
   if (app.got_subcommand("report")) return Report(report);
