@@ -2,7 +2,7 @@
 # FlashInfer's own kernels, unmodified, with and without Lamplight on this machine's GPU. Needs what
 # prepare.sh packed and a build of Lamplight; PyTorch must be installed. Leaves in OUT: summary.txt,
 # the text reports of the hangs, and everything else in one archive.
-# Exit status: 0 all checks passed, 1 some failed, 2 usage, 77 no GPU here.
+# Exit status: 0 all checks passed, 1 some failed, 2 usage, 77 no GPU here or nothing prepared.
 set -uo pipefail
 
 if [[ $# -lt 2 || $1 == -h || $1 == --help ]]; then
@@ -27,7 +27,10 @@ if ! "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2
   exit 77
 fi
 [[ -x $build/bin/lamplight ]] || fail "$build/bin/lamplight: missing; build Lamplight first"
-[[ -f $carry/versions ]] || fail "$carry/versions: missing; run prepare.sh $build/flashinfer first"
+if [[ ! -f $carry/versions ]]; then
+  echo "SKIPPED: FlashInfer is not prepared; run $here/prepare.sh $build/flashinfer first"
+  exit 77
+fi
 mapfile -t versions <"$carry/versions"
 [[ ${#versions[@]} -eq 2 ]] || fail "$carry/versions: names ${#versions[@]} releases, needs 2"
 
