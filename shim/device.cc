@@ -19,7 +19,7 @@ extern "C" __attribute__((visibility("hidden"))) const unsigned char lamplight_s
 namespace lamplight::shim {
 namespace {
 
-constexpr uint32_t kRingSlots = 16384;
+constexpr uint32_t kRingSlots = 8192;
 constexpr uint32_t kCounters = 65536;
 constexpr int kWarmUpMs = 5000;
 

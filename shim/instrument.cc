@@ -71,6 +71,7 @@ void CountOps(const GraphShape& shape, const std::vector<Workspace*>& workspace_
 void PlanInstrumentation(const DriverApi& driver, const GraphShape& shape, Mode mode,
                          const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept {
   exec->own_nodes = shape.own;
+  CountOps(shape, workspace_of_call, exec);
   if (exec->device == nullptr || shape.owns_memory || shape.own == 0) return;
   exec->sinks = shape.Sinks();
   if (driver.EventCreate(&exec->done, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {

@@ -6,22 +6,22 @@
 namespace lamplight::shim {
 
 void SnapshotDrain::Drain(Recorder& recorder) {
-  SnapshotSlot slot;
+  SnapshotRecord slot;
   Exec* last = nullptr;  // consecutive snapshots mostly belong to one exec
   while (ring_.Next(&slot)) {
     trace::Snapshot record{};
     record.exec_id = slot.exec_id;
     record.workspace_id = slot.workspace_id;
-    record.replay = slot.replay;
-    record.gpu_ns = slot.gpu_ns;
+    record.replay = static_cast<uint64_t>(slot.replay_high) << 32 | slot.replay_low;
+    record.gpu_ns = static_cast<uint64_t>(slot.gpu_ns_high) << 32 | slot.gpu_ns_low;
     record.node = slot.node;
-    record.place = slot.place;
-    record.words = slot.words;
+    record.place = static_cast<uint16_t>(slot.place_and_words);
+    record.words = static_cast<uint16_t>(slot.place_and_words >> 16);
     std::copy_n(slot.word, kSnapshotWords, record.word);
     recorder.WriteEvent(trace::RecordType::kSnapshot, record);
-    if (slot.place != static_cast<uint16_t>(trace::SnapshotPlace::kTail)) continue;
+    if (record.place != static_cast<uint16_t>(trace::SnapshotPlace::kTail)) continue;
     if (last == nullptr || last->id != slot.exec_id) last = graphs_.ExecById(slot.exec_id);
-    if (last != nullptr) last->snapshot_runs.store(slot.replay, std::memory_order_relaxed);
+    if (last != nullptr) last->snapshot_runs.store(record.replay, std::memory_order_relaxed);
   }
   if (ring_.dropped() > counted_drops_) {
     recorder.CountSnapshotDrops(ring_.dropped() - counted_drops_);

@@ -1,6 +1,7 @@
 // The shim's only kernel: copies the flag words of up to four workspaces into the host-mapped ring.
 //
-// One warp. It runs on a branch of its own in the host's graphs, so it may be slow; it may never wait.
+// One warp. It runs on a branch of its own in the host's graphs, so it may be slow; it may never
+// wait.
 #include "shim/snapshot_args.h"
 
 namespace lamplight::shim {
@@ -18,33 +19,45 @@ __device__ const volatile uint32_t* Words(const SnapshotSource& source) {
   return reinterpret_cast<const volatile uint32_t*>(*slot);
 }
 
-// `run` is known to lane 0 only.
+// The value of this lane's cell. `run` and the words were loaded by the lanes that need them.
+__device__ uint32_t CellValue(const SnapshotArgs& args, const SnapshotSource& source, uint64_t run,
+                              uint64_t now) {
+  const uint32_t lane = threadIdx.x;
+  switch (lane) {
+    case 0:
+      return args.exec_id;
+    case 1:
+      return source.workspace_id;
+    case 2:
+      return static_cast<uint32_t>(run);
+    case 3:
+      return static_cast<uint32_t>(run >> 32);
+    case 4:
+      return static_cast<uint32_t>(now);
+    case 5:
+      return static_cast<uint32_t>(now >> 32);
+    case 6:
+      return args.node;
+    case 7:
+      return args.place | static_cast<uint32_t>(source.words) << 16;
+    default:
+      return lane - kFirstWordCell < source.words ? Words(source)[lane - kFirstWordCell] : 0;
+  }
+}
+
 __device__ void Copy(const SnapshotArgs& args, const SnapshotSource& source, uint64_t run) {
   const uint32_t lane = threadIdx.x;
-  auto* tickets = reinterpret_cast<unsigned long long*>(args.tickets);
   unsigned long long ticket = 0;
-  if (lane == 0) ticket = atomicAdd(tickets, 1ull);
+  if (lane == 0) ticket = atomicAdd(reinterpret_cast<unsigned long long*>(args.tickets), 1ull);
+  uint32_t value = 0;
+  // One lane's reading, so that its halves belong together.
+  const uint64_t now = __shfl_sync(0xffffffffu, GlobalTimer(), 0);
+  if (lane < kSnapshotCells) value = CellValue(args, source, run, now);
   ticket = __shfl_sync(0xffffffffu, ticket, 0);
   auto* slot = reinterpret_cast<SnapshotSlot*>(args.ring) + (ticket & args.mask);
-  volatile SnapshotSlot* out = slot;
-  if (lane == 0) {
-    out->sequence = 0;
-    __threadfence_system();
-  }
-  __syncwarp();
-  if (lane < source.words && lane < kSnapshotWords) out->word[lane] = Words(source)[lane];
-  if (lane == 0) {
-    out->gpu_ns = GlobalTimer();
-    out->replay = run;
-    out->exec_id = args.exec_id;
-    out->workspace_id = source.workspace_id;
-    out->node = args.node;
-    out->place = args.place;
-    out->words = source.words;
-  }
-  __threadfence_system();
-  __syncwarp();
-  if (lane == 0) out->sequence = ticket + 1;
+  if (lane >= kSnapshotCells) return;
+  volatile uint64_t* cell = &slot->cell[lane];
+  *cell = static_cast<uint64_t>(SnapshotTag(ticket)) << 32 | value;
 }
 
 }  // namespace
@@ -52,12 +65,13 @@ __device__ void Copy(const SnapshotArgs& args, const SnapshotSource& source, uin
 extern "C" __global__ void __launch_bounds__(kSnapshotThreads)
     lamplight_snapshot(const SnapshotArgs args) {
   if (args.sources == 0) return;
-  auto* counter = reinterpret_cast<SnapshotCounter*>(args.counter);
-  uint64_t run = 0;
-  if (threadIdx.x == 0) {
-    run = atomicAdd(reinterpret_cast<unsigned long long*>(&counter->runs), 1ull) + 1;
-  }
-  if (*reinterpret_cast<volatile uint64_t*>(&counter->disabled) != 0) return;
+  // A snapshot node never runs beside itself, so its counter needs no atomic.
+  auto* counter = reinterpret_cast<volatile SnapshotCounter*>(args.counter);
+  const uint64_t run = counter->runs + 1;
+  const bool disabled = counter->disabled != 0;
+  __syncwarp();
+  if (threadIdx.x == 0) counter->runs = run;
+  if (disabled) return;
   for (uint32_t i = 0; i < args.sources; ++i) Copy(args, args.source[i], run);
 }
 

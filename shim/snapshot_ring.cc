@@ -1,40 +1,54 @@
-// Seqlock reading of slots that a GPU writes over the bus.
+// Reading of slots that a GPU writes over the bus, by the tags in their cells.
 #include "shim/snapshot_ring.h"
 
-#include <atomic>
+#include <algorithm>
 #include <cstring>
 
 namespace lamplight::shim {
 namespace {
 
-uint64_t Sequence(const SnapshotSlot& slot) {
-  return __atomic_load_n(&slot.sequence, __ATOMIC_ACQUIRE);
-}
+enum class SlotState { kWaiting, kWhole, kLapped };
 
-// False where the writer came past during the copy.
-bool CopyStable(const SnapshotSlot& slot, uint64_t sequence, SnapshotSlot* out) {
-  std::memcpy(out, &slot, sizeof(slot));
-  std::atomic_thread_fence(std::memory_order_acquire);
-  return Sequence(slot) == sequence;
+uint64_t Load(const uint64_t& cell) { return __atomic_load_n(&cell, __ATOMIC_ACQUIRE); }
+
+// Compares the cells' tags with `ticket`'s. `ahead`: by how many tickets the newest cell is past
+// it.
+SlotState Read(const SnapshotSlot& slot, uint64_t ticket, SnapshotRecord* out, int32_t* ahead) {
+  uint32_t values[kSnapshotCells];
+  bool whole = true;
+  *ahead = 0;
+  for (uint32_t i = 0; i < kSnapshotCells; ++i) {
+    const uint64_t cell = Load(slot.cell[i]);
+    const auto distance =
+        static_cast<int32_t>(static_cast<uint32_t>(cell >> 32) - SnapshotTag(ticket));
+    whole &= distance == 0;
+    *ahead = std::max(*ahead, distance);
+    values[i] = static_cast<uint32_t>(cell);
+  }
+  if (*ahead > 0) return SlotState::kLapped;
+  if (!whole) return SlotState::kWaiting;
+  std::memcpy(out, values, sizeof(values));
+  return SlotState::kWhole;
 }
 
 }  // namespace
 
-bool SnapshotRing::Next(SnapshotSlot* out) noexcept {
+bool SnapshotRing::Next(SnapshotRecord* out) noexcept {
   for (;;) {
-    const SnapshotSlot& slot = slots_[read_ & mask_];
-    const uint64_t sequence = Sequence(slot);
-    if (sequence <= read_) return false;  // empty, being written, or of the lap before
-    if (sequence == read_ + 1 && CopyStable(slot, sequence, out)) {
-      ++read_;
-      return true;
+    int32_t ahead = 0;
+    switch (Read(slots_[read_ & mask_], read_, out, &ahead)) {
+      case SlotState::kWaiting:
+        return false;
+      case SlotState::kWhole:
+        ++read_;
+        return true;
+      case SlotState::kLapped:
+        break;
     }
-    // The writer has lapped us: go on with the oldest ticket that can still be whole.
-    const uint64_t newest = Sequence(slot);
-    if (newest <= read_ + 1) return false;
-    const uint64_t oldest = newest - 1 - mask_ / 2;
-    dropped_ += oldest > read_ ? oldest - read_ : 1;
-    read_ = oldest > read_ ? oldest : read_ + 1;
+    // Go on half a ring behind the newest ticket seen: what is older may be overwritten any moment.
+    const uint64_t skipped = static_cast<uint64_t>(ahead) - mask_ / 2;
+    dropped_ += skipped;
+    read_ += skipped;
   }
 }
 

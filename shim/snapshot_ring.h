@@ -1,7 +1,8 @@
 // The host's side of the ring that `lamplight_snapshot` fills: pinned memory, one reader.
 //
-// Next is called by the drain thread only and never calls the driver. A slot is copied under its
-// sequence number, so a slot that the GPU overwrites meanwhile is counted as dropped, not misread.
+// Next is called by the drain thread only and never calls the driver. A slot counts when all its
+// cells carry one ticket's tag; one that the GPU overwrites meanwhile is counted as dropped, not
+// misread.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@ class SnapshotRing {
   SnapshotRing(const SnapshotSlot* slots, uint32_t capacity) : slots_(slots), mask_(capacity - 1) {}
 
   // Copies the oldest unread slot; false when there is none yet.
-  bool Next(SnapshotSlot* out) noexcept;
+  bool Next(SnapshotRecord* out) noexcept;
   uint64_t dropped() const { return dropped_; }
 
  private:

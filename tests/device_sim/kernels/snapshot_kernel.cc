@@ -1,6 +1,8 @@
 // lamplight_snapshot of shim/snapshot_kernel.cu: copies flag words into the host-mapped ring.
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstring>
 
 #include "lamport.h"
 #include "shim/snapshot_args.h"
@@ -26,21 +28,27 @@ const uint32_t* WordsOf(const shim::SnapshotSource& source) {
 void Copy(const KernelContext& context, const shim::SnapshotArgs& args,
           const shim::SnapshotSource& source, uint64_t run) {
   const uint64_t ticket = Increment(At<uint64_t>(args.tickets));
-  shim::SnapshotSlot& slot = At<shim::SnapshotSlot>(args.ring)[ticket & args.mask];
-  std::atomic_ref<uint64_t> sequence(slot.sequence);
-  sequence.store(0);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const uint64_t now = context.global_timer_ns();
+  shim::SnapshotRecord record = {};
+  record.exec_id = args.exec_id;
+  record.workspace_id = source.workspace_id;
+  record.replay_low = static_cast<uint32_t>(run);
+  record.replay_high = static_cast<uint32_t>(run >> 32);
+  record.gpu_ns_low = static_cast<uint32_t>(now);
+  record.gpu_ns_high = static_cast<uint32_t>(now >> 32);
+  record.node = args.node;
+  record.place_and_words = args.place | static_cast<uint32_t>(source.words) << 16;
   const uint32_t* words = WordsOf(source);
   const uint32_t count = std::min<uint32_t>(source.words, shim::kSnapshotWords);
-  for (uint32_t i = 0; i < count; ++i) slot.word[i] = LoadWord(words + i);
-  slot.gpu_ns = context.global_timer_ns();
-  slot.replay = run;
-  slot.exec_id = args.exec_id;
-  slot.workspace_id = source.workspace_id;
-  slot.node = args.node;
-  slot.place = args.place;
-  slot.words = source.words;
-  sequence.store(ticket + 1);
+  for (uint32_t i = 0; i < count; ++i) record.word[i] = LoadWord(words + i);
+
+  std::array<uint32_t, shim::kSnapshotCells> values;
+  std::memcpy(values.data(), &record, sizeof(record));
+  shim::SnapshotSlot& slot = At<shim::SnapshotSlot>(args.ring)[ticket & args.mask];
+  const uint64_t tag = static_cast<uint64_t>(shim::SnapshotTag(ticket)) << 32;
+  for (uint32_t i = 0; i < values.size(); ++i) {
+    std::atomic_ref<uint64_t>(slot.cell[i]).store(tag | values[i], std::memory_order_release);
+  }
 }
 
 void Snapshot(KernelContext& context, shim::SnapshotArgs args) {

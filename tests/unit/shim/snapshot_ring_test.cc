@@ -13,27 +13,32 @@ constexpr uint32_t kSlots = 8;
 class SnapshotRingTest : public ::testing::Test {
  protected:
   void Write(uint64_t ticket) {
-    SnapshotSlot& slot = slots_[ticket % kSlots];
-    slot.replay = ticket;
-    slot.sequence = ticket + 1;
+    for (uint32_t cell = 0; cell < kSnapshotCells; ++cell) WriteCell(ticket, cell);
+  }
+
+  void WriteCell(uint64_t ticket, uint32_t cell) {
+    const uint64_t tag = static_cast<uint64_t>(SnapshotTag(ticket)) << 32;
+    slots_[ticket % kSlots].cell[cell] = tag | static_cast<uint32_t>(ticket);
   }
 
   std::vector<SnapshotSlot> slots_ = std::vector<SnapshotSlot>(kSlots);
   SnapshotRing ring_{slots_.data(), kSlots};
-  SnapshotSlot out_{};
+  SnapshotRecord out_{};
 };
 
 TEST_F(SnapshotRingTest, IsEmptyUntilASlotIsPublished) {
   EXPECT_FALSE(ring_.Next(&out_));
-  slots_[0].replay = 5;  // being written: no sequence yet
+  for (uint32_t cell = 0; cell + 1 < kSnapshotCells; ++cell) WriteCell(0, cell);
   EXPECT_FALSE(ring_.Next(&out_));
+  WriteCell(0, kSnapshotCells - 1);
+  EXPECT_TRUE(ring_.Next(&out_));
 }
 
 TEST_F(SnapshotRingTest, ReadsInTicketOrder) {
   for (uint64_t ticket = 0; ticket < 5; ++ticket) Write(ticket);
   for (uint64_t ticket = 0; ticket < 5; ++ticket) {
     ASSERT_TRUE(ring_.Next(&out_));
-    EXPECT_EQ(out_.replay, ticket);
+    EXPECT_EQ(out_.replay_low, ticket);
   }
   EXPECT_FALSE(ring_.Next(&out_));
 }
@@ -51,11 +56,19 @@ TEST_F(SnapshotRingTest, CountsWhatWasOverwritten) {
   uint64_t read = 0, last = 0;
   while (ring_.Next(&out_)) {
     ++read;
-    last = out_.replay;
+    last = out_.replay_low;
   }
   EXPECT_EQ(last, 19u);
   EXPECT_EQ(read + ring_.dropped(), 20u);
   EXPECT_GT(ring_.dropped(), 0u);
+}
+
+TEST_F(SnapshotRingTest, DoesNotReadASlotThatIsBeingOverwritten) {
+  for (uint64_t ticket = 0; ticket < kSlots; ++ticket) Write(ticket);
+  WriteCell(kSlots, 0);  // the next lap has begun in slot 0
+  ASSERT_TRUE(ring_.Next(&out_));
+  EXPECT_GT(out_.replay_low, 0u);
+  EXPECT_EQ(ring_.dropped(), out_.replay_low);
 }
 
 }  // namespace

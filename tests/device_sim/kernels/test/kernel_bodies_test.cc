@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -309,6 +310,18 @@ struct Ring {
   shim::SnapshotCounter counter = {};
   std::array<uint32_t, 12> flags = {1, 0, 64, 1, 0, 0, 0, 0, 9, 10, 11, 12};
 
+  // What `ticket` left in slot `index`; zero cells where another ticket's tag stands.
+  shim::SnapshotRecord Read(size_t index, uint64_t ticket) const {
+    std::array<uint32_t, shim::kSnapshotCells> values = {};
+    for (size_t i = 0; i < values.size(); ++i) {
+      const uint64_t cell = slot[index].cell[i];
+      if (cell >> 32 == shim::SnapshotTag(ticket)) values[i] = static_cast<uint32_t>(cell);
+    }
+    shim::SnapshotRecord record;
+    std::memcpy(&record, values.data(), sizeof(record));
+    return record;
+  }
+
   shim::SnapshotArgs Args() {
     shim::SnapshotArgs args = {};
     args.ring = reinterpret_cast<uint64_t>(slot.data());
@@ -326,13 +339,12 @@ struct Ring {
 TEST(Snapshot, CopiesWordsAndCountsRuns) {
   Ring ring;
   for (int run = 0; run < 5; ++run) ASSERT_TRUE(Launch(shim::kSnapshotKernel, ring.Args()));
-  const shim::SnapshotSlot& wrapped = ring.slot[0];
-  EXPECT_EQ(wrapped.sequence, 5u);
-  EXPECT_EQ(wrapped.replay, 5u);
+  const shim::SnapshotRecord wrapped = ring.Read(0, 4);
+  EXPECT_EQ(wrapped.replay_low, 5u);
   EXPECT_EQ(wrapped.exec_id, 7u);
   EXPECT_EQ(wrapped.workspace_id, 3u);
   EXPECT_EQ(wrapped.node, 5u);
-  EXPECT_EQ(wrapped.gpu_ns, 77u);
+  EXPECT_EQ(wrapped.gpu_ns_low, 77u);
   EXPECT_EQ(wrapped.word[8], 9u);
   EXPECT_EQ(wrapped.word[9], 0u);  // only as many as the source has
 }
@@ -344,7 +356,7 @@ TEST(Snapshot, FollowsAnIndirectSource) {
   args.source[0].address = reinterpret_cast<uint64_t>(&pointer);
   args.source[0].indirect = 1;
   ASSERT_TRUE(Launch(shim::kSnapshotKernel, args));
-  EXPECT_EQ(ring.slot[0].word[2], 64u);
+  EXPECT_EQ(ring.Read(0, 0).word[2], 64u);
 }
 
 TEST(Snapshot, WritesNothingWhenDisabledOrEmpty) {
