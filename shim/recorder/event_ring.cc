@@ -58,8 +58,8 @@ void EventRing::Place(const RecordHeader* record, uint64_t bytes) noexcept {
   FreeSpace(bytes);
   unsigned char* place = ring_ + head_ % bytes_;
   auto* placed = reinterpret_cast<RecordHeader*>(place);
-  std::atomic_ref(placed->crc).store(0, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_release);
+  // After the new tail and before the new bytes.
+  std::atomic_ref(placed->crc).exchange(0, std::memory_order_acq_rel);
   constexpr size_t kCrc = sizeof(record->crc);
   std::memcpy(place + kCrc, reinterpret_cast<const unsigned char*>(record) + kCrc,
               record->bytes - kCrc);
@@ -72,7 +72,6 @@ void EventRing::Place(const RecordHeader* record, uint64_t bytes) noexcept {
 
 void EventRing::FreeSpace(uint64_t bytes) noexcept {
   while (head_ + bytes - tail_ > bytes_) DropOldest();
-  std::atomic_thread_fence(std::memory_order_release);  // tail before the bytes behind it
 }
 
 void EventRing::DropOldest() noexcept {

@@ -1,9 +1,11 @@
 // Forked children: inert in the parent's file, free to open their own.
 #include <gtest/gtest.h>
-#include <sched.h>
+#include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 
 #include "shim/recorder/recorder.h"
@@ -23,6 +25,8 @@ class ForkTest : public testing::Test {
     std::string error;
     ASSERT_NE(recorder_, nullptr);
     ASSERT_TRUE(recorder_->Start(&error)) << error;
+    // A sanitizer's allocator lock that the starting thread held would stay locked in the child.
+    while (test::ParseTraceFile(recorder_->path()).header.last_drain_ns == 0) usleep(1000);
   }
 
   std::unique_ptr<Recorder> OpenOne() const {
@@ -74,6 +78,9 @@ TEST_F(ForkTest, ChildLeavesTheParentsFileAlone) {
 }
 
 TEST_F(ForkTest, ChildOpensItsOwnTrace) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "ThreadSanitizer cannot follow a forked child that starts a thread";
+#endif
   const std::string path = test::InChild([this] {
     auto own = OpenOne();
     std::string error;
