@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kMaxLength = 2048;
 // Each reference to an earlier part can double what was there before.
-constexpr int kMaxReferences = 18;
+constexpr int kMaxReferences = 20;
 
 int References(const std::string& symbol) {
   int references = 0;
