@@ -1,4 +1,5 @@
-// What a detector concludes: one proven, likely or possible hazard, with everything that supports it.
+// What a detector concludes: one proven, likely or possible hazard, with everything that supports
+// it.
 //
 // Plain values; no thread-safety of their own.
 #pragma once
@@ -33,7 +34,8 @@ struct SlotWords {
 
 // A node of a graph that the finding points at. Several: the data does not tell them apart.
 struct NodeRef {
-  uint32_t position = 0;
+  uint32_t position = 0;   // in the host's graph
+  bool eager = false;      // no graph: an eager launch
   std::string kernel;      // demangled
   std::string descriptor;  // ABI descriptor; empty: none
   uint32_t tokens = kUnknown;
@@ -48,7 +50,7 @@ struct Place {
   Index graph = kNone;
   Index exec = kNone;
   Index hang = kNone;
-  uint64_t replay = 0;      // number; 0: none
+  uint64_t replay = 0;  // number; 0: none
   uint64_t operation = kNoOperation;
   std::vector<NodeRef> nodes;
   static constexpr uint64_t kNoOperation = ~uint64_t{0};

@@ -1,9 +1,9 @@
 // What the traces of all ranks say, merged: the one structure that detectors and reports read.
 //
-// Plain values, filled by the model builder and never changed afterwards; any number of threads may read
-// a finished model. Everything refers to everything else by position in the model's vectors (Index), so
-// that ids of different processes cannot be mixed up. Times are nanoseconds of one common clock (the
-// builder aligns processes and hosts). Text is already safe to print.
+// Plain values, filled by the model builder and never changed afterwards; any number of threads may
+// read a finished model. Everything refers to everything else by position in the model's vectors
+// (Index), so that ids of different processes cannot be mixed up. Times are nanoseconds of one
+// common clock (the builder aligns processes and hosts). Text is already safe to print.
 #pragma once
 
 #include <array>
@@ -162,10 +162,10 @@ struct Graph {
   Index site = kNone;  // where the capture ended
   trace::GraphOrigin origin = trace::GraphOrigin::kCapture;
   uint32_t capture_mode = 0;
-  uint32_t declared_nodes = 0;          // as the shim counted them
+  uint32_t declared_nodes = 0;  // as the shim counted them
   uint32_t declared_lamport_nodes = 0;
-  bool complete = false;                // all its nodes were recorded (nodes[i].position == i)
-  std::vector<Node> nodes;              // by position
+  bool complete = false;    // all its nodes were recorded (nodes[i].position == i)
+  std::vector<Node> nodes;  // by position
   std::vector<Edge> edges;
 };
 
@@ -233,11 +233,12 @@ struct EagerLaunch {
   Call call;
 };
 
-// One entry of a workspace's history: a replay or an eager launch, at its place by operation number.
+// One entry of a workspace's history: a replay or an eager launch, at its place by operation
+// number.
 struct Turn {
-  uint64_t before = 0;  // operation number of its first advancing call
-  uint32_t ops = 0;     // advancing calls; 0: an eager call that does not advance
-  Index replay = kNone; // exactly one of replay and eager is set
+  uint64_t before = 0;   // operation number of its first advancing call
+  uint32_t ops = 0;      // advancing calls; 0: an eager call that does not advance
+  Index replay = kNone;  // exactly one of replay and eager is set
   Index eager = kNone;
   uint64_t time_ns = 0;
   Index stream = kNone;
@@ -255,7 +256,7 @@ struct Workspace {
   Index communicator = kNone;
   uint64_t flags_address = 0;
   uint64_t local_address = 0;
-  std::vector<Turn> timeline;  // by operation number, then time; failed launches are left out
+  std::vector<Turn> timeline;    // by operation number, then time; failed launches are left out
   std::vector<Index> snapshots;  // by replay launch, then place
 };
 
@@ -319,10 +320,10 @@ struct HangText {
 struct Hang {
   Index process = kNone;
   uint32_t id = 0;
-  Index exec = kNone;       // kNone: eager launches
+  Index exec = kNone;  // kNone: eager launches
   Index stream = kNone;
-  Index workspace = kNone;  // kNone: no Lamport node
-  uint64_t replay = 0;      // number of the oldest incomplete replay
+  Index workspace = kNone;     // kNone: no Lamport node
+  uint64_t replay = 0;         // number of the oldest incomplete replay
   Index replay_index = kNone;  // kNone: its launch record was lost
   uint64_t replays_launched = 0;
   uint64_t replays_completed = 0;

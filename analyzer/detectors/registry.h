@@ -8,8 +8,8 @@
 
 namespace lamplight {
 
-// Findings, the most important first; each hang of the model is explained by one of them or is itself
-// an "H0" finding. Exit status 1 belongs to a diagnosis with findings that are not advisory.
+// Findings, the most important first; each hang of the model is explained by one of them or is
+// itself an "H0" finding. Exit status 1 belongs to a diagnosis with findings that are not advisory.
 Detection Diagnose(const Model& model);
 
 // True when the diagnosis holds anything that `lamplight report` must answer with exit status 1.

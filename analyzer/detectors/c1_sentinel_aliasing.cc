@@ -1,0 +1,227 @@
+// The proof: the rank polls, nothing moves, no awaited word is bitwise the sentinel, and some are
+// negative subnormals. A bitwise compare would have gone on; only flush-to-zero can still wait.
+#include "analyzer/detectors/c1_sentinel_aliasing.h"
+
+#include <algorithm>
+
+#include "analyzer/detectors/wording.h"
+
+namespace lamplight {
+namespace {
+
+constexpr uint32_t kScatter = 0;
+constexpr uint32_t kBroadcast = 1;
+constexpr uint32_t kWordsPerPacket = 4;  // 16-byte loads; some kernels test their first word only
+
+struct StageSum {
+  uint64_t words = 0;
+  uint64_t sentinel = 0;
+  uint64_t alias = 0;
+  uint64_t own_sentinel = 0;  // of the slots that this rank writes itself
+};
+
+StageSum SumOf(const RankState& state, uint32_t stage, uint32_t own_rank) {
+  StageSum sum;
+  for (const PeerWords& words : state.awaited) {
+    if (words.stage != stage) continue;
+    sum.words += words.words;
+    sum.sentinel += words.sentinel;
+    sum.alias += words.alias;
+    if (words.peer == own_rank) sum.own_sentinel += words.sentinel;
+  }
+  return sum;
+}
+
+// What is known about the first word of a packet among the aliased ones.
+enum class FirstWords { kAliased, kClean, kUnknown };
+
+FirstWords FirstWordsOfPackets(const Model& model, const RankState& state) {
+  uint64_t listed = 0, aliased = 0;
+  for (const SlotState& slot : model.hangs[state.hang].slots) {
+    if (slot.workspace != state.workspace || (slot.role & trace::kSlotCurrent) == 0) continue;
+    if (slot.stage != kBroadcast || slot.token == kUnknown) continue;
+    for (const uint32_t position : slot.first_alias) {
+      if (position % kWordsPerPacket == 0) return FirstWords::kAliased;
+    }
+    listed += slot.first_alias.size();
+    aliased += slot.alias;
+  }
+  return aliased > 0 && listed == aliased ? FirstWords::kClean : FirstWords::kUnknown;
+}
+
+bool CompareIsBitwise(const Model& model, const StuckCalls& stuck) {
+  return !stuck.operations.empty() &&
+         std::ranges::all_of(stuck.operations, [&](const Operation& operation) {
+           return operation.call->kernel != kNone &&
+                  model.kernels[operation.call->kernel].compare == protocol::Compare::kBitwise;
+         });
+}
+
+bool CompareFlushes(const Model& model, const StuckCalls& stuck) {
+  return std::ranges::any_of(stuck.operations, [&](const Operation& operation) {
+    return operation.call->kernel != kNone &&
+           model.kernels[operation.call->kernel].compare == protocol::Compare::kFlushToZero;
+  });
+}
+
+// Could the rank be past its polls and wait for its own blocks to arrive instead?
+bool BlocksAreMissing(const RankState& state, const StuckCalls& stuck) {
+  if (!state.flags.arrivals) return false;
+  bool known = false;
+  for (const Operation& operation : stuck.operations) {
+    const uint32_t expected = operation.call->expected_arrivals;
+    if (expected == 0 || expected == *state.flags.arrivals) return false;
+    known = true;
+  }
+  return known;
+}
+
+// In a two-shot pair the stage tells which of the two kernels polls.
+void KeepKernelsThatPoll(const Model& model, uint32_t stage, StuckCalls* stuck) {
+  const auto polls = [&](const Operation& operation) {
+    if (operation.call->kernel == kNone) return true;
+    const trace::Algorithm algorithm = model.kernels[operation.call->kernel].algorithm;
+    if (stage == kScatter) return algorithm != trace::Algorithm::kRmsNorm;
+    return algorithm != trace::Algorithm::kTwoShot || operation.call->advances();
+  };
+  std::vector<Operation> kept;
+  std::ranges::copy_if(stuck->operations, std::back_inserter(kept), polls);
+  if (!kept.empty()) stuck->operations = std::move(kept);
+}
+
+struct Verdict {
+  uint32_t stage = kScatter;
+  uint64_t alias = 0;
+  Confidence confidence = Confidence::kProven;
+  std::string doubt;  // why it is not proven
+};
+
+// Where the words are and how sure it is; nothing where aliased words explain nothing.
+std::optional<Verdict> Judge(const Model& model, const RankState& state, const StuckCalls& stuck) {
+  const uint32_t rank = model.workspaces[state.workspace].rank;
+  const StageSum first = SumOf(state, kScatter, rank);
+  const StageSum second = SumOf(state, kBroadcast, rank);
+  const std::string absent = "other awaited words are bitwise absent: the rank waits for those too";
+  if (second.words == 0) {
+    if (first.alias == 0) return std::nullopt;
+    if (first.sentinel > 0) return Verdict{kScatter, first.alias, Confidence::kPossible, absent};
+    if (BlocksAreMissing(state, stuck)) {
+      return Verdict{
+          kScatter, first.alias, Confidence::kPossible,
+          "the arrivals word is not what the kernel waits for: it may be past its polls"};
+    }
+    return Verdict{kScatter, first.alias, Confidence::kProven, ""};
+  }
+  // The owner reduces and broadcasts only after its polls: its own broadcast tells whether it
+  // passed.
+  if (first.alias > 0 && second.own_sentinel > 0) {
+    if (first.sentinel > 0) return Verdict{kScatter, first.alias, Confidence::kPossible, absent};
+    return Verdict{kScatter, first.alias, Confidence::kProven, ""};
+  }
+  if (second.alias == 0) return std::nullopt;
+  if (second.sentinel > 0) return Verdict{kBroadcast, second.alias, Confidence::kPossible, absent};
+  if (BlocksAreMissing(state, stuck)) {
+    return Verdict{kBroadcast, second.alias, Confidence::kPossible,
+                   "the arrivals word is not what the kernel waits for: it may be past its polls"};
+  }
+  switch (FirstWordsOfPackets(model, state)) {
+    case FirstWords::kAliased:
+      return Verdict{kBroadcast, second.alias, Confidence::kProven, ""};
+    case FirstWords::kUnknown:
+      return Verdict{
+          kBroadcast, second.alias, Confidence::kLikely,
+          "some kernels test one word of a 16-byte packet, and the recorded positions do not "
+          "show whether that one is aliased"};
+    case FirstWords::kClean:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::vector<uint32_t> AliasedPeers(const RankState& state, uint32_t stage) {
+  std::vector<uint32_t> peers;
+  for (const PeerWords& words : state.awaited) {
+    if (words.stage == stage && words.alias > 0) peers.push_back(words.peer);
+  }
+  return peers;
+}
+
+void AddEvidence(const Model& model, const RankState& state, const StuckCalls& stuck,
+                 const Verdict& verdict, Finding* finding) {
+  const StageSum sum = SumOf(state, verdict.stage, model.workspaces[state.workspace].rank);
+  const std::string rank = "rank " + std::to_string(model.workspaces[state.workspace].rank);
+  AddFlagEvidence(model, state, finding);
+  finding->evidence.push_back(rank + ": of " + Count(sum.words, "awaited word") + ", " +
+                              std::to_string(sum.sentinel) + " equal the sentinel 0x80000000, " +
+                              std::to_string(sum.alias) +
+                              " are negative subnormals, none changed between two reads");
+  finding->evidence.push_back(
+      rank + ": the kernel has begun: " +
+      (state.own_written ? "its own slots are written" : "its blocks have arrived"));
+  if (CompareFlushes(model, stuck)) {
+    finding->evidence.push_back("the kernel's era is known to compare as fp32 with flush-to-zero");
+  }
+  if (!verdict.doubt.empty()) finding->missing.push_back(verdict.doubt);
+}
+
+void AddActions(Finding* finding) {
+  finding->actions = {
+      "Upgrade FlashInfer to 0.6.15 or newer: its kernels compare bitwise (checked to 0.6.18rc7).",
+      "Until then switch the fused all-reduce off: start SGLang without "
+      "--enable-flashinfer-allreduce-fusion, or in vLLM turn the fusion pass fuse_allreduce_rms "
+      "off.",
+      "Own kernels: compare words as integers with 0x80000000, or build without -use_fast_math.",
+  };
+}
+
+Finding Describe(const Model& model, const RankState& state, const StuckCalls& stuck,
+                 const Verdict& verdict) {
+  Finding finding;
+  finding.hazard = "C1";
+  finding.title = "Sentinel aliasing: data that the kernel takes for absent";
+  finding.severity = Severity::kHang;
+  finding.confidence = verdict.confidence;
+  finding.ranks = {model.workspaces[state.workspace].rank};
+  finding.hangs = {state.hang};
+  finding.summary = "All words that the rank polls have arrived from " +
+                    RankList(AliasedPeers(state, verdict.stage)) + ", but " +
+                    Count(verdict.alias, "word") +
+                    (verdict.alias == 1 ? " is a negative subnormal" : " are negative subnormals") +
+                    ". A compare that flushes subnormals to zero reads -0.0, the mark of an empty "
+                    "slot, and spins "
+                    "for ever.";
+  if (verdict.confidence == Confidence::kPossible) {
+    finding.summary =
+        Count(verdict.alias, "polled word") +
+        (verdict.alias == 1 ? " is a negative subnormal" : " are negative subnormals") +
+        ", which a flush-to-zero compare calls absent. That alone is not proven to be "
+        "what the rank waits for.";
+  }
+  PlaceAtHang(model, state, stuck, &finding);
+  AddEvidence(model, state, stuck, verdict, &finding);
+  AddSlots(model, state, WordKind::kAlias, &finding);
+  std::erase_if(finding.slots, [&](const SlotWords& slot) { return slot.stage != verdict.stage; });
+  AddActions(&finding);
+  return finding;
+}
+
+}  // namespace
+
+Detection DetectC1(const Model& model) {
+  Detection detection;
+  for (Index hang = 0; hang < model.hangs.size(); ++hang) {
+    if (model.hangs[hang].ended) continue;
+    for (const RankState& state : StatesOf(model, hang)) {
+      if (state.progress != Progress::kWaiting && state.progress != Progress::kAllArrived) continue;
+      StuckCalls stuck = FindStuckCalls(model, state);
+      if (CompareIsBitwise(model, stuck)) continue;
+      const std::optional<Verdict> verdict = Judge(model, state, stuck);
+      if (!verdict) continue;
+      KeepKernelsThatPoll(model, verdict->stage, &stuck);
+      detection.findings.push_back(Describe(model, state, stuck, *verdict));
+    }
+  }
+  return detection;
+}
+
+}  // namespace lamplight

@@ -1,0 +1,239 @@
+// The proof: between two snapshots the index must move by the advancing calls between them, modulo
+// three. Operation numbers count those calls even where single records were lost.
+#include "analyzer/detectors/c3b_index_not_advanced.h"
+
+#include <algorithm>
+
+#include "analyzer/detectors/happens_before.h"
+#include "analyzer/detectors/wording.h"
+
+namespace lamplight {
+namespace {
+
+constexpr uint64_t kPeriod = protocol::kGenerations;
+
+// Two neighbouring observations whose indices do not fit the calls between them.
+struct Jump {
+  Observation before;
+  Observation after;
+  uint32_t expected = 0;
+  bool inside_replay = false;  // nothing but the second one's replay lies between
+  bool same_replay = false;    // both are of one replay: nothing at all from outside
+};
+
+uint32_t Expected(const Observation& before, const Observation& after) {
+  return static_cast<uint32_t>((*before.flags.index + (after.position - before.position)) %
+                               kPeriod);
+}
+
+bool Reinitialised(const Observation& before, const Observation& after) {
+  return before.flags.bytes && after.flags.bytes && *before.flags.bytes != *after.flags.bytes;
+}
+
+Jump MakeJump(const Model& model, Index workspace, const Observation& before,
+              const Observation& after) {
+  Jump jump{before, after, Expected(before, after), false, before.replay == after.replay};
+  const OpRange* range = RangeOf(model.replays[after.replay], workspace);
+  jump.inside_replay = range != nullptr && range->before <= before.position;
+  return jump;
+}
+
+// Replays that ran in another order than they were launched make the index jump there and back.
+bool JumpsBack(const std::vector<Observation>& observations, size_t at) {
+  if (at + 1 >= observations.size()) return false;
+  const Observation& before = observations[at - 1];
+  const Observation& next = observations[at + 1];
+  return Expected(before, next) == *next.flags.index;
+}
+
+bool OnOneStream(const Model& model, const Observation& a, const Observation& b) {
+  return model.replays[a.replay].stream == model.replays[b.replay].stream;
+}
+
+struct Jumps {
+  std::vector<Jump> found;
+  uint64_t observations = 0;
+  uint64_t reordered = 0;
+  uint64_t reinitialised = 0;
+};
+
+Jumps FindJumps(const Model& model, Index workspace) {
+  const std::vector<Observation> all = Observe(model, workspace);
+  Jumps jumps;
+  jumps.observations = all.size();
+  for (size_t i = 1; i < all.size(); ++i) {
+    if (Reinitialised(all[i - 1], all[i])) {
+      ++jumps.reinitialised;
+    } else if (Expected(all[i - 1], all[i]) != *all[i].flags.index) {
+      if (JumpsBack(all, i) && !OnOneStream(model, all[i - 1], all[i])) {
+        ++jumps.reordered;
+        ++i;  // the way back
+      } else {
+        jumps.found.push_back(MakeJump(model, workspace, all[i - 1], all[i]));
+      }
+    }
+  }
+  return jumps;
+}
+
+std::string ReplayName(const Model& model, Index replay) {
+  const Replay& own = model.replays[replay];
+  return "replay " + std::to_string(own.number) + " of exec " +
+         std::to_string(model.execs[own.exec].id);
+}
+
+std::string JumpLine(const Model& model, const Jump& jump) {
+  const uint64_t calls = jump.after.position - jump.before.position;
+  const std::string entry = "index " + std::to_string(*jump.before.flags.index) +
+                            " after operation " + std::to_string(jump.before.position);
+  return ReplayName(model, jump.after.replay) + ": " + entry + ", then " +
+         Count(calls, "advancing call") + ", exit index " +
+         std::to_string(*jump.after.flags.index) + ", expected " + std::to_string(jump.expected);
+}
+
+bool SameReset(const std::vector<Jump>& jumps) {
+  return jumps.size() == 1 && !jumps.front().same_replay;
+}
+
+Finding NewFinding(const Model& model, Index workspace, const Observation& at) {
+  Finding finding;
+  finding.hazard = "C3b";
+  finding.severity = Severity::kSilent;
+  finding.ranks = {model.workspaces[workspace].rank};
+  PlaceAtReplay(model, workspace, at.replay, &finding);
+  finding.place.operation = at.position;
+  return finding;
+}
+
+void AddNodes(const Model& model, Index workspace, const Jump& jump, Finding* finding) {
+  if (!jump.inside_replay) return;
+  const ExecVersion* version = VersionOf(model, model.replays[jump.after.replay]);
+  for (size_t i = 0; version != nullptr && i < version->calls.size(); ++i) {
+    const Call& call = version->calls[i];
+    if (call.workspace != workspace || !call.advances()) continue;
+    finding->place.nodes.push_back(
+        NodeOf(model, {0, &call, jump.after.replay, kNone, version->lamport_order[i], kNone}));
+  }
+}
+
+Finding DescribeJumps(const Model& model, Index workspace, const Jumps& jumps) {
+  const Jump& first = jumps.found.front();
+  Finding finding = NewFinding(model, workspace, first.after);
+  finding.title = "Stale-index replay: the index did not advance with the calls";
+  finding.occurrences = jumps.found.size();
+  finding.place.operation = first.before.position;
+  AddNodes(model, workspace, first, &finding);
+  const uint64_t got = (*first.after.flags.index + kPeriod - *first.before.flags.index) % kPeriod;
+  const uint64_t due = (first.expected + kPeriod - *first.before.flags.index) % kPeriod;
+  const bool lost = (due + kPeriod - got) % kPeriod == 1;
+  finding.summary = std::string(lost ? "An update of the generation index was lost"
+                                     : "The generation index moved further than the calls") +
+                    (first.inside_replay ? " inside a replay" : " between two replays") +
+                    ": later calls read generations that still hold data of earlier ones.";
+  finding.evidence.push_back(JumpLine(model, first));
+  finding.evidence.push_back(std::to_string(jumps.found.size()) + " of " +
+                             Count(jumps.observations, "snapshot") +
+                             " deviate; all others fit the calls before them");
+  if (SameReset(jumps.found)) {
+    finding.confidence = Confidence::kLikely;
+    finding.missing.push_back(
+        "a single jump can also come from a workspace that the host initialised anew in between");
+  }
+  finding.actions = {
+      "Check the kernel's flag update: one block must write it, after all blocks have arrived, in "
+      "every launch.",
+      "LAMPLIGHT_MODE=journal records the index after every node and names the one that fails.",
+      "Until then replace this kernel. Results after the first deviation cannot be trusted.",
+  };
+  return finding;
+}
+
+// ---------------------------------------------------------------- arrivals
+
+// Nothing else can have been running on the workspace when the snapshot was taken.
+bool WasQuiet(const Model& model, Index workspace, const Observation& at,
+              const LaunchOrder& order) {
+  const std::vector<Turn>& timeline = model.workspaces[workspace].timeline;
+  const auto turn = std::ranges::find(timeline, at.replay, &Turn::replay);
+  if (turn == timeline.end()) return false;
+  if (turn != timeline.begin()) {
+    const Turn& previous = *(turn - 1);
+    if (!order.Ordered({previous.replay, previous.eager}, {turn->replay, kNone})) return false;
+  }
+  if (turn + 1 == timeline.end()) return true;
+  const Turn& next = *(turn + 1);
+  if (next.stream != kNone && next.stream == turn->stream) return true;
+  return model.snapshots[at.snapshot].time_ns <= next.time_ns;
+}
+
+void CheckArrivals(const Model& model, Index workspace, Detection* detection) {
+  std::optional<LaunchOrder> order;
+  std::optional<Finding> finding;
+  for (const Observation& at : Observe(model, workspace)) {
+    if (at.flags.arrivals.value_or(0) == 0) continue;
+    if (model.snapshots[at.snapshot].place != trace::SnapshotPlace::kTail) continue;
+    if (!order) order.emplace(model, model.workspaces[workspace].process);
+    if (!WasQuiet(model, workspace, at, *order)) continue;
+    if (finding) {
+      ++finding->occurrences;
+      continue;
+    }
+    finding = NewFinding(model, workspace, at);
+    finding->title = "Arrivals were left over: the next call counts them as its own";
+    finding->summary =
+        "After a replay, with nothing else running, the arrivals word was not back at 0. The next "
+        "call's flag update then fires before all its blocks have arrived.";
+    finding->evidence.push_back(ReplayName(model, at.replay) + ": arrivals " +
+                                std::to_string(*at.flags.arrivals) + " after its last call");
+    finding->actions = {
+        "Check the kernel's flag update: it must reset the arrivals word in every launch.",
+        "Look for a launch that was aborted, or for two launches that overlapped (C9).",
+    };
+  }
+  if (finding) detection->findings.push_back(std::move(*finding));
+}
+
+// ---------------------------------------------------------------- what stands in the way
+
+std::string UndecodedKernel(const Model& model, Index process) {
+  for (const Kernel& kernel : model.kernels) {
+    if (kernel.process == process && kernel.lamport && !kernel.decoded) return kernel.name;
+  }
+  return "";
+}
+
+void CheckJumps(const Model& model, Index workspace, Detection* detection) {
+  const Jumps jumps = FindJumps(model, workspace);
+  const std::string who = "C3b, " + RankName(model, workspace) + ": ";
+  if (jumps.reordered > 0) {
+    detection->unchecked.push_back(who + Count(jumps.reordered, "snapshot") +
+                                   " of replays on several streams ran in another order than they "
+                                   "were launched; the index around them was not judged");
+  }
+  if (jumps.reinitialised > 0) {
+    detection->unchecked.push_back(who + "the workspace was initialised anew " +
+                                   Count(jumps.reinitialised, "time") +
+                                   " (its size changed); the index was not judged across that");
+  }
+  if (jumps.found.empty()) return;
+  const std::string unknown = UndecodedKernel(model, model.workspaces[workspace].process);
+  if (!unknown.empty()) {
+    detection->unchecked.push_back(who + "the index does not fit the calls, but calls of " +
+                                   unknown + " were not decoded and may have moved it");
+    return;
+  }
+  detection->findings.push_back(DescribeJumps(model, workspace, jumps));
+}
+
+}  // namespace
+
+Detection DetectC3b(const Model& model) {
+  Detection detection;
+  for (Index workspace = 0; workspace < model.workspaces.size(); ++workspace) {
+    CheckJumps(model, workspace, &detection);
+    CheckArrivals(model, workspace, &detection);
+  }
+  return detection;
+}
+
+}  // namespace lamplight

@@ -1,0 +1,143 @@
+// From two reads of flags and slots to one word about a rank.
+#include "analyzer/detectors/hang_state.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace lamplight {
+namespace {
+
+const FlagsRead* PassOf(const Hang& hang, Index workspace, uint32_t pass) {
+  for (const FlagsRead& read : hang.flags) {
+    if (read.workspace == workspace && read.pass == pass) return &read;
+  }
+  return nullptr;
+}
+
+std::string WhyUnreadable(const Hang& hang, const FlagsRead* first, const FlagsRead* second) {
+  if (hang.flags.empty()) return "the trace holds no read of the flag words for this hang";
+  if (first == nullptr || second == nullptr)
+    return "one of the two reads of the flag words is missing";
+  const trace::SideChannel status =
+      first->status != trace::SideChannel::kOk ? first->status : second->status;
+  switch (status) {
+    case trace::SideChannel::kTimedOut:
+      return "a copy of the flag words on the shim's own stream did not complete in its bound";
+    case trace::SideChannel::kBlocked:
+      return "the driver did not return from a copy of the flag words: it is blocked itself";
+    case trace::SideChannel::kError:
+      return "the driver refused to copy the flag words (error " + std::to_string(hang.side_error) +
+             ")";
+    default:
+      return "the flag words were not read";
+  }
+}
+
+std::span<const uint32_t> WordsOf(const FlagsRead& read) {
+  return {read.word.data(), std::min<size_t>(read.words, read.word.size())};
+}
+
+// Slots of the current generation on this workspace: per-peer sums where they are recorded, single
+// slots otherwise.
+std::vector<const SlotState*> CurrentSlots(const Hang& hang, Index workspace) {
+  std::vector<const SlotState*> sums, singles;
+  for (const SlotState& slot : hang.slots) {
+    if (slot.workspace != workspace || (slot.role & trace::kSlotCurrent) == 0) continue;
+    (slot.token == kUnknown ? sums : singles).push_back(&slot);
+  }
+  return sums.empty() ? singles : sums;
+}
+
+void AddSlots(const std::vector<const SlotState*>& slots, uint32_t own_rank, RankState* state) {
+  std::map<std::pair<uint32_t, uint32_t>, PeerWords> by_peer;
+  for (const SlotState* slot : slots) {
+    state->slots_read = true;
+    if (slot->peer == own_rank) {
+      state->own_slots_read = true;
+      if (slot->alias + slot->arrived > 0) state->own_written = true;
+    }
+    if ((slot->role & trace::kSlotAwaited) == 0) continue;
+    PeerWords& sum = by_peer[{slot->stage, slot->peer}];
+    sum.stage = slot->stage;
+    sum.peer = slot->peer;
+    sum.words += slot->words;
+    sum.sentinel += slot->sentinel;
+    sum.alias += slot->alias;
+  }
+  for (const auto& [key, sum] : by_peer) state->awaited.push_back(sum);
+}
+
+bool Moved(const FlagsRead& first, const FlagsRead& second,
+           const std::vector<const SlotState*>& slots) {
+  return !std::ranges::equal(WordsOf(first), WordsOf(second)) ||
+         std::ranges::any_of(slots, [](const SlotState* slot) { return slot->changed != 0; });
+}
+
+Progress Judge(const RankState& state) {
+  const bool arrived = state.flags.arrivals.value_or(0) != 0;
+  if (arrived || state.own_written) {
+    if (state.awaited.empty()) return Progress::kUnclear;
+    return state.Sentinel() > 0 ? Progress::kWaiting : Progress::kAllArrived;
+  }
+  return state.flags.arrivals ? Progress::kNotBegun : Progress::kUnclear;
+}
+
+RankState StateOf(const Model& model, Index hang_index, Index workspace) {
+  const Hang& hang = model.hangs[hang_index];
+  RankState state;
+  state.hang = hang_index;
+  state.workspace = workspace;
+  const FlagsRead* first = PassOf(hang, workspace, 0);
+  const FlagsRead* second = PassOf(hang, workspace, 1);
+  if (first == nullptr || second == nullptr || first->status != trace::SideChannel::kOk ||
+      second->status != trace::SideChannel::kOk) {
+    state.why = WhyUnreadable(hang, first, second);
+    return state;
+  }
+  const std::vector<const SlotState*> slots = CurrentSlots(hang, workspace);
+  state.flags = ReadFlagWords(model.workspaces[workspace].flag_layout, WordsOf(*second));
+  AddSlots(slots, model.workspaces[workspace].rank, &state);
+  state.progress = Moved(*first, *second, slots) ? Progress::kMoving : Judge(state);
+  return state;
+}
+
+}  // namespace
+
+uint64_t RankState::Sentinel() const {
+  uint64_t sum = 0;
+  for (const PeerWords& words : awaited) sum += words.sentinel;
+  return sum;
+}
+
+uint64_t RankState::Alias() const {
+  uint64_t sum = 0;
+  for (const PeerWords& words : awaited) sum += words.alias;
+  return sum;
+}
+
+std::vector<uint32_t> RankState::AbsentPeers(uint32_t own_rank) const {
+  std::set<uint32_t> peers;
+  for (const PeerWords& words : awaited) {
+    if (words.sentinel > 0 && words.peer != own_rank) peers.insert(words.peer);
+  }
+  return {peers.begin(), peers.end()};
+}
+
+std::vector<RankState> StatesOf(const Model& model, Index hang_index) {
+  const Hang& hang = model.hangs[hang_index];
+  std::set<Index> workspaces;
+  if (hang.workspace != kNone) workspaces.insert(hang.workspace);
+  for (const FlagsRead& read : hang.flags) workspaces.insert(read.workspace);
+  if (hang.replay_index != kNone) {
+    for (const OpRange& range : model.replays[hang.replay_index].ops) {
+      workspaces.insert(range.workspace);
+    }
+  }
+  workspaces.erase(kNone);
+  std::vector<RankState> states;
+  for (const Index workspace : workspaces) states.push_back(StateOf(model, hang_index, workspace));
+  return states;
+}
+
+}  // namespace lamplight

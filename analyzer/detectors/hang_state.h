@@ -1,0 +1,63 @@
+// How far a hung rank has come on one workspace, as the evidence of its hang tells.
+//
+// Pure functions over a finished model; safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analyzer/detectors/history.h"
+#include "analyzer/trace_model.h"
+
+namespace lamplight {
+
+enum class Progress : uint8_t {
+  kUnreadable,  // the side channel gave nothing; `why` tells what happened
+  kMoving,      // words changed between the two reads: not stuck there
+  kNotBegun,    // the call that is due has stored nothing and no block has arrived
+  kWaiting,     // it has begun, and words from other ranks are absent
+  kAllArrived,  // it has begun, and no word that it awaits is bitwise the sentinel
+  kUnclear,     // it was read, and none of the above can be told
+};
+
+// What one peer has delivered, in one stage of the current generation.
+struct PeerWords {
+  uint32_t peer = 0;
+  uint32_t stage = 0;
+  uint64_t words = 0;
+  uint64_t sentinel = 0;
+  uint64_t alias = 0;
+};
+
+struct RankState {
+  Index hang = kNone;
+  Index workspace = kNone;
+  Progress progress = Progress::kUnreadable;
+  std::string why;
+  FlagWords flags;
+  bool slots_read = false;
+  bool own_slots_read = false;  // slots that this rank itself writes are among them
+  bool own_written = false;     // and hold words
+  std::vector<PeerWords> awaited;
+
+  uint64_t Sentinel() const;
+  uint64_t Alias() const;
+  // Ranks whose words are absent, this one excluded.
+  std::vector<uint32_t> AbsentPeers(uint32_t own_rank) const;
+};
+
+// One state for each workspace that the hang's evidence speaks of; empty where it speaks of none.
+std::vector<RankState> StatesOf(const Model& model, Index hang);
+
+// The calls that may be the one that is stuck: entry index, advances since and slot extents narrow
+// them down. `exact`: a journal snapshot or the arithmetic leaves one operation.
+struct StuckCalls {
+  std::vector<Operation> operations;
+  bool exact = false;
+  bool past_all = false;  // the flags may also mean that all calls of the replay are complete
+};
+StuckCalls FindStuckCalls(const Model& model, const RankState& state);
+
+}  // namespace lamplight

@@ -1,0 +1,135 @@
+// Lookups in timelines. Indices in the model are the builder's promise; counts are not.
+#include "analyzer/detectors/history.h"
+
+#include <algorithm>
+
+namespace lamplight {
+namespace {
+
+std::vector<Operation> ReplayOperations(const Model& model, Index workspace, const Turn& turn,
+                                        Index turn_index) {
+  std::vector<Operation> operations;
+  const ExecVersion* version = VersionOf(model, model.replays[turn.replay]);
+  if (version == nullptr) return operations;
+  uint64_t op = turn.before;
+  const size_t count = std::min(version->lamport_order.size(), version->calls.size());
+  for (size_t i = 0; i < count; ++i) {
+    const Call& call = version->calls[i];
+    if (call.workspace != workspace) continue;
+    operations.push_back({op, &call, turn.replay, kNone, version->lamport_order[i], turn_index});
+    if (call.advances()) ++op;
+  }
+  return operations;
+}
+
+// Advancing calls of the replay on the workspace, up to and including `node`.
+std::optional<uint64_t> AdvancesThrough(const Model& model, const Replay& replay, Index workspace,
+                                        uint32_t node) {
+  const ExecVersion* version = VersionOf(model, replay);
+  if (version == nullptr) return std::nullopt;
+  uint64_t advances = 0;
+  const size_t count = std::min(version->lamport_order.size(), version->calls.size());
+  for (size_t i = 0; i < count; ++i) {
+    const Call& call = version->calls[i];
+    if (call.workspace == workspace && call.advances()) ++advances;
+    if (version->lamport_order[i] == node) return advances;
+  }
+  return std::nullopt;
+}
+
+std::optional<uint64_t> PositionOf(const Model& model, const Snapshot& snapshot,
+                                   const Replay& replay) {
+  const OpRange* range = RangeOf(replay, snapshot.workspace);
+  if (range == nullptr) return std::nullopt;
+  switch (snapshot.place) {
+    case trace::SnapshotPlace::kHead:
+      return range->before;
+    case trace::SnapshotPlace::kTail:
+      return range->before + range->ops;
+    case trace::SnapshotPlace::kNode: {
+      const auto advances = AdvancesThrough(model, replay, snapshot.workspace, snapshot.node);
+      if (!advances) return std::nullopt;
+      return range->before + *advances;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+const ExecVersion* VersionOf(const Model& model, const Replay& replay) {
+  if (replay.exec >= model.execs.size()) return nullptr;
+  const std::vector<ExecVersion>& versions = model.execs[replay.exec].versions;
+  return replay.version < versions.size() ? &versions[replay.version] : nullptr;
+}
+
+std::vector<Operation> OperationsOf(const Model& model, Index workspace, Index turn_index) {
+  const Turn& turn = model.workspaces[workspace].timeline[turn_index];
+  if (turn.replay != kNone) return ReplayOperations(model, workspace, turn, turn_index);
+  if (turn.eager == kNone) return {};
+  const EagerLaunch& launch = model.eager[turn.eager];
+  return {{launch.op, &launch.call, kNone, turn.eager, 0, turn_index}};
+}
+
+std::optional<Operation> FindOperation(const Model& model, Index workspace, uint64_t op) {
+  const std::vector<Turn>& timeline = model.workspaces[workspace].timeline;
+  const auto after =
+      std::upper_bound(timeline.begin(), timeline.end(), op,
+                       [](uint64_t value, const Turn& t) { return value < t.before; });
+  // Calls that do not advance may stand between: go back to the turn that covers the number.
+  for (auto turn = after; turn != timeline.begin();) {
+    --turn;
+    if (turn->ops == 0) continue;
+    if (turn->before + turn->ops <= op) break;
+    const Index index = static_cast<Index>(turn - timeline.begin());
+    for (const Operation& operation : OperationsOf(model, workspace, index)) {
+      if (operation.op == op && operation.call->advances()) return operation;
+    }
+    break;
+  }
+  return std::nullopt;
+}
+
+uint64_t EndOfOperations(const Workspace& workspace) {
+  uint64_t end = 0;
+  for (const Turn& turn : workspace.timeline) end = std::max(end, turn.before + turn.ops);
+  return end;
+}
+
+std::vector<Observation> Observe(const Model& model, Index workspace) {
+  std::vector<Observation> observations;
+  for (const Index index : model.workspaces[workspace].snapshots) {
+    const Snapshot& snapshot = model.snapshots[index];
+    const Index replay = FindReplay(model, snapshot.exec, snapshot.replay);
+    if (replay == kNone) continue;
+    const auto position = PositionOf(model, snapshot, model.replays[replay]);
+    const std::span<const uint32_t> words(snapshot.word.data(),
+                                          std::min<size_t>(snapshot.words, snapshot.word.size()));
+    const FlagWords flags = ReadFlagWords(model.workspaces[workspace].flag_layout, words);
+    if (!position || !flags.index) continue;
+    observations.push_back({*position, flags, index, replay});
+  }
+  std::stable_sort(
+      observations.begin(), observations.end(),
+      [](const Observation& a, const Observation& b) { return a.position < b.position; });
+  return observations;
+}
+
+Index FindReplay(const Model& model, Index exec, uint64_t number) {
+  if (exec >= model.execs.size()) return kNone;
+  const std::vector<Index>& replays = model.execs[exec].replays;
+  const auto found = std::lower_bound(
+      replays.begin(), replays.end(), number,
+      [&](Index replay, uint64_t wanted) { return model.replays[replay].number < wanted; });
+  if (found == replays.end() || model.replays[*found].number != number) return kNone;
+  return *found;
+}
+
+const OpRange* RangeOf(const Replay& replay, Index workspace) {
+  for (const OpRange& range : replay.ops) {
+    if (range.workspace == workspace) return &range;
+  }
+  return nullptr;
+}
+
+}  // namespace lamplight

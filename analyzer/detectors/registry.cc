@@ -1,0 +1,108 @@
+// Order of work: detect, drop doubts that something surer explains, attribute, name what is left.
+#include "analyzer/detectors/registry.h"
+
+#include <algorithm>
+
+#include "analyzer/detectors/c10_divergence.h"
+#include "analyzer/detectors/c16_not_collective.h"
+#include "analyzer/detectors/c1_sentinel_aliasing.h"
+#include "analyzer/detectors/c3_frozen_index.h"
+#include "analyzer/detectors/c3b_index_not_advanced.h"
+#include "analyzer/detectors/c9_overlap.h"
+#include "analyzer/detectors/causality.h"
+#include "analyzer/detectors/h0_unexplained.h"
+#include "analyzer/detectors/wording.h"
+
+namespace lamplight {
+namespace {
+
+using Detector = Detection (*)(const Model&);
+
+// Where several explain one hang, the earlier one is named first.
+constexpr Detector kDetectors[] = {DetectC1, DetectC3, DetectC3b, DetectC9, DetectC10, DetectC16};
+
+int Weight(const Finding& finding) {
+  const int severity = finding.severity == Severity::kAdvisory ? 2 : finding.hazard == "H0" ? 1 : 0;
+  return severity * 10 + static_cast<int>(finding.confidence);
+}
+
+bool ExplainedElsewhere(const Model& model, const Finding& doubt,
+                        const std::vector<Finding>& sure) {
+  if (doubt.hangs.empty()) return false;
+  std::vector<Finding> copy = sure;
+  Attribute(model, &copy);
+  return std::ranges::all_of(doubt.hangs, [&](Index hang) {
+    return std::ranges::any_of(copy, [&](const Finding& finding) {
+      return std::ranges::find(finding.hangs, hang) != finding.hangs.end() ||
+             std::ranges::any_of(finding.consequences,
+                                 [&](const Consequence& c) { return c.hang == hang; });
+    });
+  });
+}
+
+// A finding that is only possible goes where proven ones explain all of its hangs.
+std::vector<Finding> DropDoubts(const Model& model, std::vector<Finding> findings) {
+  std::vector<Finding> sure, doubts;
+  for (Finding& finding : findings) {
+    (finding.confidence == Confidence::kPossible ? doubts : sure).push_back(std::move(finding));
+  }
+  std::vector<Finding> kept = sure;
+  for (Finding& doubt : doubts) {
+    if (!ExplainedElsewhere(model, doubt, sure)) kept.push_back(std::move(doubt));
+  }
+  return kept;
+}
+
+void NoteUndecoded(const Model& model, Detection* detection) {
+  std::vector<std::string> seen;
+  for (const Kernel& kernel : model.kernels) {
+    if (!kernel.lamport || kernel.decoded) continue;
+    if (std::ranges::find(seen, kernel.symbol) != seen.end()) continue;
+    seen.push_back(kernel.symbol);
+    detection->unchecked.push_back("kernel " + kernel.name + " was recognised but not decoded (" +
+                                   kernel.reason + "): its calls were not checked");
+  }
+}
+
+void NoteLosses(const Model& model, Detection* detection) {
+  for (const Process& process : model.processes) {
+    if (!process.events_lost && !process.snapshots_lost && !process.definitions_lost) continue;
+    detection->unchecked.push_back(
+        "pid " + std::to_string(process.pid) +
+        ": records were lost, so hazards that show only in those were not seen");
+  }
+}
+
+}  // namespace
+
+Detection Diagnose(const Model& model) {
+  Detection diagnosis;
+  std::vector<Finding> findings;
+  for (const Detector detector : kDetectors) {
+    Detection detection = detector(model);
+    std::ranges::move(detection.findings, std::back_inserter(findings));
+    std::ranges::move(detection.unchecked, std::back_inserter(diagnosis.unchecked));
+  }
+  findings = Merge(DropDoubts(model, std::move(findings)));
+  std::vector<Finding> rest;
+  for (const Index hang : Attribute(model, &findings)) {
+    rest.push_back(DescribeUnexplained(model, hang));
+  }
+  for (Index hang = 0; hang < model.hangs.size(); ++hang) {
+    if (model.hangs[hang].ended) rest.push_back(DescribeSlow(model, hang));
+  }
+  std::ranges::move(Merge(std::move(rest)), std::back_inserter(findings));
+  std::ranges::stable_sort(findings, {}, Weight);
+  diagnosis.findings = std::move(findings);
+  NoteUndecoded(model, &diagnosis);
+  NoteLosses(model, &diagnosis);
+  return diagnosis;
+}
+
+bool HasFindings(const Detection& diagnosis) {
+  return std::ranges::any_of(diagnosis.findings, [](const Finding& finding) {
+    return finding.severity != Severity::kAdvisory;
+  });
+}
+
+}  // namespace lamplight

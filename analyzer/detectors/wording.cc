@@ -1,0 +1,203 @@
+// Wording shared by detectors and reports.
+#include "analyzer/detectors/wording.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+namespace lamplight {
+namespace {
+
+constexpr size_t kMaxSlots = 256;  // in one finding; counts cover the rest
+
+void PlaceAtWorkspace(const Model& model, Index workspace, Place* place) {
+  place->workspace = workspace;
+  place->process = model.workspaces[workspace].process;
+  place->communicator = model.workspaces[workspace].communicator;
+}
+
+void PlaceInExec(const Model& model, Index exec, Index replay, Place* place) {
+  place->exec = exec;
+  if (exec == kNone) return;
+  const ExecVersion* version = nullptr;
+  if (replay != kNone) version = VersionOf(model, model.replays[replay]);
+  if (version == nullptr && !model.execs[exec].versions.empty()) {
+    version = &model.execs[exec].versions.back();
+  }
+  if (version != nullptr) place->graph = version->graph;
+}
+
+uint32_t WordsOfKind(const SlotState& slot, WordKind kind) {
+  return kind == WordKind::kAlias ? slot.alias : slot.sentinel;
+}
+
+SlotWords Describe(const Model& model, const SlotState& slot, WordKind kind) {
+  return {model.workspaces[slot.workspace].rank,
+          slot.peer,
+          slot.generation,
+          slot.stage,
+          slot.token,
+          slot.words,
+          slot.sentinel,
+          slot.alias,
+          kind == WordKind::kAlias ? slot.first_alias : slot.first_sentinel};
+}
+
+std::string Number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", value);
+  return text;
+}
+
+}  // namespace
+
+std::string ProcessName(const Model& model, Index process) {
+  if (process >= model.processes.size()) return "an unknown process";
+  std::set<uint32_t> ranks;
+  for (const Workspace& workspace : model.workspaces) {
+    if (workspace.process == process) ranks.insert(workspace.rank);
+  }
+  const std::string pid = "pid " + std::to_string(model.processes[process].pid);
+  const int32_t env_rank = model.processes[process].env_rank;
+  if (ranks.empty() && env_rank >= 0) return "rank " + std::to_string(env_rank) + " (" + pid + ")";
+  if (ranks.size() != 1) return pid;
+  return "rank " + std::to_string(*ranks.begin()) + " (" + pid + ")";
+}
+
+std::string RankName(const Model& model, Index workspace) {
+  const Workspace& own = model.workspaces[workspace];
+  return "rank " + std::to_string(own.rank) + " (pid " +
+         std::to_string(model.processes[own.process].pid) + ")";
+}
+
+std::string RankList(const std::vector<uint32_t>& ranks) {
+  std::string text = ranks.size() == 1 ? "rank " : "ranks ";
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    if (i > 0) text += i + 1 == ranks.size() ? " and " : ", ";
+    text += ranks[i] == kUnknown ? "?" : std::to_string(ranks[i]);
+  }
+  return text;
+}
+
+std::string AlgorithmName(trace::Algorithm algorithm) {
+  switch (algorithm) {
+    case trace::Algorithm::kOneShot:
+      return "one-shot";
+    case trace::Algorithm::kTwoShot:
+      return "two-shot";
+    case trace::Algorithm::kRmsNorm:
+      return "two-shot's RMSNorm";
+    case trace::Algorithm::kUnicastOneShot:
+      return "unicast one-shot";
+    case trace::Algorithm::kUnicastTwoShot:
+      return "unicast two-shot";
+    case trace::Algorithm::kUnknown:
+      break;
+  }
+  return "unknown algorithm";
+}
+
+std::string DataTypeName(trace::DataType type) {
+  switch (type) {
+    case trace::DataType::kF32:
+      return "fp32";
+    case trace::DataType::kF16:
+      return "fp16";
+    case trace::DataType::kBf16:
+      return "bf16";
+    case trace::DataType::kUnknown:
+      break;
+  }
+  return "elements of unknown type";
+}
+
+std::string CallName(const Model& model, const Call& call) {
+  if (call.kernel == kNone) return "no Lamport kernel";
+  const Kernel& kernel = model.kernels[call.kernel];
+  const auto value = [](uint32_t v) {
+    return v == kUnknown ? std::string("?") : std::to_string(v);
+  };
+  return AlgorithmName(kernel.algorithm) + ", " + value(call.tokens) +
+         (call.tokens == 1 ? " token x " : " tokens x ") + value(call.dim) + " " +
+         DataTypeName(kernel.data_type);
+}
+
+std::string Count(uint64_t count, std::string_view singular) {
+  std::string text = std::to_string(count) + " " + std::string(singular);
+  if (count != 1) text += 's';
+  return text;
+}
+
+std::string Seconds(uint64_t ns) { return Number(static_cast<double>(ns) / 1e9) + " s"; }
+
+std::string Joined(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string text;
+  for (const std::string& part : parts) {
+    if (!text.empty()) text += separator;
+    text += part;
+  }
+  return text;
+}
+
+NodeRef NodeOf(const Model& model, const Operation& operation) {
+  NodeRef node;
+  node.position = operation.node;
+  node.eager = operation.eager != kNone;
+  node.tokens = operation.call->tokens;
+  node.dim = operation.call->dim;
+  if (operation.call->kernel != kNone) {
+    node.kernel = model.kernels[operation.call->kernel].name;
+    node.descriptor = model.kernels[operation.call->kernel].descriptor;
+  }
+  return node;
+}
+
+void PlaceAtHang(const Model& model, const RankState& state, const StuckCalls& stuck,
+                 Finding* finding) {
+  const Hang& hang = model.hangs[state.hang];
+  PlaceAtWorkspace(model, state.workspace, &finding->place);
+  PlaceInExec(model, hang.exec, hang.replay_index, &finding->place);
+  finding->place.hang = state.hang;
+  finding->place.replay = hang.replay;
+  for (const Operation& operation : stuck.operations) {
+    finding->place.nodes.push_back(NodeOf(model, operation));
+  }
+  if (stuck.exact) {
+    finding->place.operation = stuck.operations.front().op;
+  } else if (stuck.operations.size() > 1) {
+    finding->missing.push_back("flag words repeat every three calls, so they leave " +
+                               Count(stuck.operations.size(), "node") +
+                               " in question; LAMPLIGHT_MODE=journal records one snapshot after "
+                               "each node and tells exactly");
+  }
+}
+
+void PlaceAtReplay(const Model& model, Index workspace, Index replay, Finding* finding) {
+  PlaceAtWorkspace(model, workspace, &finding->place);
+  if (replay == kNone) return;
+  PlaceInExec(model, model.replays[replay].exec, replay, &finding->place);
+  finding->place.replay = model.replays[replay].number;
+}
+
+void AddFlagEvidence(const Model& model, const RankState& state, Finding* finding) {
+  std::string line = RankName(model, state.workspace) + ": flag words, read twice and unchanged:";
+  if (state.flags.index) line += " generation " + std::to_string(*state.flags.index);
+  if (state.flags.arrivals) line += ", arrivals " + std::to_string(*state.flags.arrivals);
+  finding->evidence.push_back(line);
+}
+
+void AddSlots(const Model& model, const RankState& state, WordKind kind, Finding* finding) {
+  std::vector<const SlotState*> singles, sums;
+  for (const SlotState& slot : model.hangs[state.hang].slots) {
+    const uint32_t role = trace::kSlotCurrent | trace::kSlotAwaited;
+    if (slot.workspace != state.workspace || (slot.role & role) != role) continue;
+    if (WordsOfKind(slot, kind) == 0) continue;
+    (slot.token == kUnknown ? sums : singles).push_back(&slot);
+  }
+  for (const SlotState* slot : singles.empty() ? sums : singles) {
+    if (finding->slots.size() >= kMaxSlots) break;
+    finding->slots.push_back(Describe(model, *slot, kind));
+  }
+}
+
+}  // namespace lamplight
