@@ -18,11 +18,11 @@ struct Totals {
   std::vector<uint32_t> absent_peers;  // no word of theirs has arrived
 };
 
-Totals Sum(const WorkspaceEvidence& evidence) {
+Totals Sum(const WorkspaceEvidence& evidence, uint32_t stage) {
   Totals totals;
   for (const trace::SlotState& slot : evidence.slots) {
     const bool awaited = (slot.role & trace::kSlotCurrent) && (slot.role & trace::kSlotAwaited);
-    if (slot.token != trace::kNoId || !awaited) continue;
+    if (slot.token != trace::kNoId || !awaited || slot.stage != stage) continue;
     totals.words += slot.words;
     totals.sentinel += slot.sentinel;
     totals.alias += slot.alias;
@@ -32,10 +32,11 @@ Totals Sum(const WorkspaceEvidence& evidence) {
   return totals;
 }
 
-const trace::SlotState* FirstAlias(const WorkspaceEvidence& evidence) {
+const trace::SlotState* FirstAlias(const WorkspaceEvidence& evidence, uint32_t stage) {
   const auto found =
-      std::find_if(evidence.slots.begin(), evidence.slots.end(), [](const auto& slot) {
-        return slot.token != trace::kNoId && slot.alias > 0 && (slot.role & trace::kSlotCurrent);
+      std::find_if(evidence.slots.begin(), evidence.slots.end(), [stage](const auto& slot) {
+        return slot.token != trace::kNoId && slot.alias > 0 && slot.stage == stage &&
+               (slot.role & trace::kSlotCurrent);
       });
   return found == evidence.slots.end() ? nullptr : &*found;
 }
@@ -59,31 +60,39 @@ std::string List(const std::vector<uint32_t>& ranks) {
   return text;
 }
 
+std::string AliasText(const WorkspaceEvidence& evidence, uint32_t stage, const Totals& totals) {
+  std::string text = "all " + std::to_string(totals.words) + " awaited words" +
+                     (stage == 0 ? "" : " of stage " + std::to_string(stage)) +
+                     " have arrived, and " + std::to_string(totals.alias) +
+                     " of them look absent to a compare that flushes subnormals (C1)";
+  const trace::SlotState* first = FirstAlias(evidence, stage);
+  if (first == nullptr) return text;
+  return text + "; first: peer " + std::to_string(first->peer) + ", token " +
+         std::to_string(first->token) + ", word " + std::to_string(first->first_alias[0]);
+}
+
+std::string MissingText(const Totals& totals) {
+  if (!totals.absent_peers.empty()) {
+    return "nothing has arrived from rank " + List(totals.absent_peers);
+  }
+  return std::to_string(totals.sentinel) + " of " + std::to_string(totals.words) +
+         " awaited words have not arrived";
+}
+
+// The first stage that holds the kernel up explains the later ones, which it has not filled yet.
 std::string Judge(const WorkspaceEvidence& evidence) {
   if (evidence.status != trace::SideChannel::kOk) return SideChannelText(evidence);
-  const Totals totals = Sum(evidence);
   const std::string rank = "rank " + std::to_string(evidence.workspace->rank) + ": ";
-  if (totals.words == 0) return rank + "flag words read; its payload layout is not known";
-  if (totals.changed > 0) return rank + "its buffer is still changing";
-  if (totals.sentinel == 0 && totals.alias > 0) {
-    const trace::SlotState* first = FirstAlias(evidence);
-    std::string where;
-    if (first != nullptr) {
-      where = "; first: peer " + std::to_string(first->peer) + ", token " +
-              std::to_string(first->token) + ", word " + std::to_string(first->first_alias[0]);
-    }
-    return rank + "all " + std::to_string(totals.words) + " awaited words have arrived, and " +
-           std::to_string(totals.alias) +
-           " of them look absent to a compare that flushes subnormals (C1)" + where;
+  bool any = false;
+  for (uint32_t stage = 0; stage < protocol::kMaxStages; ++stage) {
+    const Totals totals = Sum(evidence, stage);
+    any |= totals.words > 0;
+    if (totals.changed > 0) return rank + "its buffer is still changing";
+    if (totals.sentinel > 0) return rank + MissingText(totals);
+    if (totals.alias > 0) return rank + AliasText(evidence, stage, totals);
   }
-  if (!totals.absent_peers.empty()) {
-    return rank + "nothing has arrived from rank " + List(totals.absent_peers);
-  }
-  if (totals.sentinel > 0) {
-    return rank + std::to_string(totals.sentinel) + " of " + std::to_string(totals.words) +
-           " awaited words have not arrived";
-  }
-  return rank + "all awaited words have arrived";
+  return rank + (any ? "all awaited words have arrived"
+                     : "flag words read; its payload layout is not known");
 }
 
 }  // namespace

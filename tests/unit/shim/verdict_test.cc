@@ -58,6 +58,13 @@ TEST_F(VerdictTest, NamesTheRankFromWhichNothingCame) {
   EXPECT_TRUE(Says("nothing has arrived from rank 3"));
 }
 
+TEST_F(VerdictTest, NamesTheStageThatHoldsUpTheOthers) {
+  Slot(0, trace::kNoId, 0, 5);
+  Slot(1, trace::kNoId, 40, 0).stage = 1;
+  EXPECT_TRUE(Says("(C1)"));
+  EXPECT_FALSE(Says("not arrived"));
+}
+
 TEST_F(VerdictTest, SaysWhyNothingWasRead) {
   evidence_.status = trace::SideChannel::kBlocked;
   EXPECT_TRUE(Says("does not answer"));
