@@ -1,0 +1,56 @@
+// Reads the environment variables of README.md. Thread-safe.
+#include "tests/device_sim/config.h"
+
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+namespace device_sim {
+namespace {
+
+constexpr int kMaxDevices = 16;
+
+bool ReadDevices(std::string_view text, Config* config) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 0 ||
+      value > kMaxDevices) {
+    std::fprintf(stderr, "device_sim: LAMPLIGHT_SIM_DEVICES=%s: give a number from 0 to %d\n",
+                 text.data(), kMaxDevices);
+    return false;
+  }
+  config->devices = value;
+  return true;
+}
+
+bool ReadSideChannel(std::string_view text, Config* config) {
+  if (text == "block") {
+    config->side_channel = SideChannel::kBlocks;
+  } else if (text == "fail") {
+    config->side_channel = SideChannel::kFails;
+  } else if (!text.empty()) {
+    std::fprintf(stderr, "device_sim: LAMPLIGHT_SIM_SIDE_CHANNEL=%s: give block or fail\n",
+                 text.data());
+    return false;
+  }
+  return true;
+}
+
+std::optional<Config> Read() {
+  Config config;
+  const char* devices = std::getenv("LAMPLIGHT_SIM_DEVICES");
+  const char* side_channel = std::getenv("LAMPLIGHT_SIM_SIDE_CHANNEL");
+  if (devices != nullptr && !ReadDevices(devices, &config)) return std::nullopt;
+  if (side_channel != nullptr && !ReadSideChannel(side_channel, &config)) return std::nullopt;
+  return config;
+}
+
+}  // namespace
+
+const std::optional<Config>& TheConfig() {
+  static const std::optional<Config>& config = *new std::optional<Config>(Read());
+  return config;
+}
+
+}  // namespace device_sim

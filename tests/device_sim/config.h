@@ -1,0 +1,20 @@
+// Settings of the simulated device, read once from the environment. Thread-safe: immutable.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace device_sim {
+
+// What an asynchronous copy from device to host does while a kernel polls (LAMPLIGHT_SIM_SIDE_CHANNEL).
+enum class SideChannel { kWorks, kBlocks, kFails };
+
+struct Config {
+  int devices = 1;
+  SideChannel side_channel = SideChannel::kWorks;
+};
+
+// Empty where the environment is malformed; the reason was then printed once on stderr.
+const std::optional<Config>& TheConfig();
+
+}  // namespace device_sim

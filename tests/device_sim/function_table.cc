@@ -1,0 +1,73 @@
+// Thread-safe: one reader-writer lock.
+#include "tests/device_sim/function_table.h"
+
+#include <cstdio>
+#include <mutex>
+#include <set>
+#include <shared_mutex>
+#include <unordered_map>
+
+namespace device_sim {
+namespace {
+
+struct Table {
+  std::shared_mutex mutex;
+  std::unordered_map<const void*, Kernel*> by_name;
+};
+
+Table& TheTable() {
+  static Table& table = *new Table;
+  return table;
+}
+
+void ReportMissing(const std::string& symbol) {
+  static std::mutex mutex;
+  static std::set<std::string>& reported = *new std::set<std::string>;
+  const std::lock_guard lock(mutex);
+  if (!reported.insert(symbol).second) return;
+  std::fprintf(stderr, "device_sim: no body for kernel %s: register one in tests/device_sim/kernels\n",
+               symbol.c_str());
+}
+
+}  // namespace
+
+Kernel* LookUpKernel(const void* name) {
+  Table& table = TheTable();
+  const std::shared_lock lock(table.mutex);
+  const auto found = table.by_name.find(name);
+  return found == table.by_name.end() ? nullptr : found->second;
+}
+
+Status CheckRunnable(const Kernel& kernel) {
+  if (kernel.entry() != nullptr) return kOk;
+  ReportMissing(kernel.symbol());
+  return CUDA_ERROR_NO_BINARY_FOR_GPU;
+}
+
+Kernel* AddKernel(std::string symbol, const void* host_function) {
+  auto* kernel = new Kernel(std::move(symbol), host_function);
+  Table& table = TheTable();
+  const std::unique_lock lock(table.mutex);
+  table.by_name[kernel->kernel_handle()] = kernel;
+  table.by_name[kernel->function_handle()] = kernel;
+  if (host_function != nullptr) table.by_name[host_function] = kernel;
+  return kernel;
+}
+
+void ForgetHostFunctions(const std::vector<const void*>& host_functions) {
+  Table& table = TheTable();
+  const std::unique_lock lock(table.mutex);
+  for (const void* function : host_functions) table.by_name.erase(function);
+}
+
+Status ParameterOf(const Kernel& kernel, size_t index, size_t* offset, size_t* size) {
+  if (offset == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (kernel.entry() == nullptr || index >= kernel.entry()->parameters.size()) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  *offset = kernel.entry()->parameters[index].offset;
+  if (size != nullptr) *size = kernel.entry()->parameters[index].size;
+  return kOk;
+}
+
+}  // namespace device_sim
