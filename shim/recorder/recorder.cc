@@ -13,6 +13,7 @@ namespace lamplight::shim {
 namespace {
 
 constexpr uint64_t kAnchorPeriodNs = 1'000'000'000;
+constexpr uint64_t kTouchedAhead = 4096;  // slots, 1 MiB
 constexpr std::chrono::milliseconds kStopBound{2000};
 constexpr char kShortened[] = "somebody shortened the trace file; recording ends";
 
@@ -151,6 +152,7 @@ bool Recorder::Round() noexcept {
   WriteAnchorWhenDue(now);
   DrainSources();
   DrainStaging();
+  staging_.TouchAhead(kTouchedAhead);
   Publish(file_->header().events_dropped, staging_.dropped());
   Publish(file_->header().last_drain_ns, now);
   return true;
@@ -177,6 +179,8 @@ void Recorder::DrainSources() noexcept {
 void Recorder::DrainStaging() noexcept {
   alignas(trace::RecordHeader) unsigned char record[StagingRing::kMaxRecordBytes];
   for (uint64_t left = staging_.Pending(); left > 0 && staging_.Pop(record); --left) {
+    // Before the record: a gap in the file is counted in the file, wherever the process dies.
+    Publish(file_->header().events_dropped, staging_.dropped());
     WriteToRing(reinterpret_cast<trace::RecordHeader*>(record));
   }
 }

@@ -8,6 +8,11 @@
 #include <cerrno>
 
 namespace lamplight::shim {
+namespace {
+
+constexpr uint64_t kPageSlots = 4096 / StagingRing::kSlotBytes;
+
+}  // namespace
 
 StagingRing::~StagingRing() {
   if (slots_ != nullptr) munmap(slots_, (mask_ + 1) * sizeof(Slot));
@@ -27,10 +32,20 @@ bool StagingRing::Allocate(uint32_t slots, std::string* error) {
              " bytes: " + std::strerror(errno);
     return false;
   }
+  // A forked child has no use for it, and the server's threads no use for copy-on-write faults.
+  madvise(memory, bytes, MADV_WIPEONFORK);
   slots_ = static_cast<Slot*>(memory);
   mask_ = slots - 1;
   shift_ = static_cast<uint32_t>(std::countr_zero(slots));
   return true;
+}
+
+void StagingRing::TouchAhead(uint64_t slots) noexcept {
+  const uint64_t wanted = write_.load(std::memory_order_relaxed) + slots;
+  const uint64_t end = wanted < mask_ + 1 ? wanted : mask_ + 1;
+  for (; touched_ < end; touched_ += kPageSlots) {
+    slots_[touched_].state.fetch_or(0, std::memory_order_relaxed);  // a write that changes nothing
+  }
 }
 
 bool StagingRing::Pop(void* record) noexcept {

@@ -57,6 +57,10 @@ class StagingRing {
   // there is none, or its producer has not finished it.
   bool Pop(void* record) noexcept;
 
+  // Makes the memory of the next `slots` slots resident, once each, so that producers meet no page
+  // fault there. For the thread that pops.
+  void TouchAhead(uint64_t slots) noexcept;
+
   uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
   // Records pushed, or being pushed, and not popped; an estimate while producers run.
   uint64_t Pending() const noexcept { return write_.load(std::memory_order_relaxed) - read_; }
@@ -80,6 +84,7 @@ class StagingRing {
   alignas(kLine) std::atomic<uint64_t> write_{0};
   alignas(kLine) std::atomic<uint64_t> dropped_{0};
   alignas(kLine) uint64_t read_ = 0;
+  uint64_t touched_ = 0;  // slots from the start whose memory is resident
 };
 
 }  // namespace lamplight::shim

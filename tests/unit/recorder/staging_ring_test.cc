@@ -2,6 +2,9 @@
 #include "shim/recorder/staging_ring.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
@@ -88,6 +91,43 @@ TEST_F(StagingRingTest, TakesTheLongestRecordAndNoLonger) {
   unsigned char out[StagingRing::kMaxRecordBytes] = {};
   ASSERT_TRUE(ring_.Pop(out));
   EXPECT_EQ(std::memcmp(out, record.data(), sizeof(out)), 0);
+}
+
+uint64_t MinorFaults() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  return static_cast<uint64_t>(usage.ru_minflt);
+}
+
+TEST_F(StagingRingTest, TouchedMemoryFaultsNoMoreAndHoldsItsRecords) {
+  constexpr uint64_t kSlots = 4096;
+  Allocate(kSlots);
+  for (uint64_t i = 0; i < 100; ++i) ASSERT_TRUE(Push(ring_, 0, i));
+  ring_.TouchAhead(kSlots);
+  ring_.TouchAhead(kSlots);
+  const uint64_t before = MinorFaults();
+  for (uint64_t i = 100; i < kSlots; ++i) Push(ring_, 0, i);
+  EXPECT_LT(MinorFaults() - before, 10u);  // 256 pages
+  EXPECT_EQ(ring_.dropped(), 0u);
+  for (uint64_t i = 0; i < kSlots; ++i) {
+    ASSERT_TRUE(Pop(ring_, &item_));
+    ASSERT_EQ(item_.number, i);
+  }
+}
+
+TEST_F(StagingRingTest, ForkCostsTheParentNoFaultsAndGivesTheChildNothing) {
+  constexpr uint64_t kSlots = 4096;
+  Allocate(kSlots);
+  ring_.TouchAhead(kSlots);
+  for (uint64_t i = 0; i < 100; ++i) ASSERT_TRUE(Push(ring_, 0, i));
+  const pid_t child = fork();
+  if (child == 0) _exit(Pop(ring_, &item_) ? 1 : 0);
+  const uint64_t before = MinorFaults();
+  for (uint64_t i = 100; i < kSlots; ++i) Push(ring_, 0, i);
+  EXPECT_LT(MinorFaults() - before, 30u);  // 256 pages
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(StagingRingTest, RefusesImpossibleCapacities) {
