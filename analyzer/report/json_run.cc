@@ -1,0 +1,69 @@
+// Processes and communicators as JSON.
+#include <set>
+
+#include "analyzer/report/json_parts.h"
+
+namespace lamplight {
+namespace {
+
+Json RanksJson(const Model& model, Index process) {
+  std::set<uint32_t> ranks;
+  for (const Workspace& workspace : model.workspaces) {
+    if (workspace.process == process) ranks.insert(workspace.rank);
+  }
+  return ranks;
+}
+
+Json DevicesJson(const Model& model, Index process) {
+  Json devices = Json::array();
+  for (const Device& device : model.devices) {
+    if (device.process != process) continue;
+    devices.push_back({{"ordinal", device.ordinal},
+                       {"name", device.name},
+                       {"uuid", device.uuid},
+                       {"simulated", device.simulated}});
+  }
+  return devices;
+}
+
+}  // namespace
+
+Json ProcessJson(const Model& model, Index index) {
+  const Process& process = model.processes[index];
+  uint64_t replays = 0, completed = 0, eager = 0;
+  for (const Replay& replay : model.replays) {
+    if (replay.exec == kNone || model.execs[replay.exec].process != index) continue;
+    ++replays;
+    completed += replay.completed_ns != 0;
+  }
+  for (const EagerLaunch& launch : model.eager) eager += launch.process == index;
+  return {{"pid", process.pid},
+          {"host", process.hostname},
+          {"executable", process.executable},
+          {"file", process.file},
+          {"mode", process.mode},
+          {"shim_version", process.shim_version},
+          {"ranks", RanksJson(model, index)},
+          {"devices", DevicesJson(model, index)},
+          {"replays", replays},
+          {"replays_completed", completed},
+          {"eager_calls", eager},
+          {"ended_orderly", process.closed}};
+}
+
+Json CommunicatorJson(const Model& model, Index index) {
+  const Communicator& communicator = model.communicators[index];
+  Json members = Json::array();
+  for (const Index member : communicator.members) {
+    members.push_back(member == kNone
+                          ? Json(nullptr)
+                          : Json(model.processes[model.workspaces[member].process].pid));
+  }
+  return {{"communicator", index + 1},
+          {"world", communicator.world},
+          {"pid_by_rank", members},
+          {"certain", communicator.certain},
+          {"basis", communicator.basis}};
+}
+
+}  // namespace lamplight

@@ -1,0 +1,91 @@
+// Cuts demangled C++ names down to what a reader looks for.
+#include "analyzer/report/names.h"
+
+#include <cstdio>
+
+namespace lamplight {
+namespace {
+
+// Where the parameter list opens: the last '(' at depth 0 whose partner ends the name, qualifiers
+// aside. Casts inside template arguments, "(unsigned char)8", stand at depth 1.
+size_t ParametersBegin(std::string_view name) {
+  int angle = 0;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    const bool arrow = c == '>' && i > 0 && name[i - 1] == '-';
+    if (c == '<') ++angle;
+    if (c == '>' && !arrow) --angle;
+    const bool anonymous = name.substr(i).starts_with("(anonymous namespace)");
+    if (c == '(' && angle == 0 && i > 0 && !anonymous) return i;
+  }
+  return name.size();
+}
+
+// Where the function's own name begins, behind its return type.
+size_t NameBegin(std::string_view name) {
+  int depth = 0;
+  size_t begin = 0;
+  for (size_t i = 0; i < name.size(); ++i) {
+    if (name[i] == '<' || name[i] == '(') ++depth;
+    if (name[i] == '>' || name[i] == ')') --depth;
+    if (name[i] == ' ' && depth == 0) begin = i + 1;
+  }
+  return begin;
+}
+
+bool IsShim(const Frame& frame) { return BaseName(frame.module).starts_with("liblamplight"); }
+
+bool IsCuda(const Frame& frame) {
+  const std::string module = BaseName(frame.module);
+  return module.starts_with("libcudart") || module.starts_with("libcuda.");
+}
+
+}  // namespace
+
+std::string ShortFunction(std::string_view demangled) {
+  if (demangled.find("operator") != std::string_view::npos) return std::string(demangled);
+  const std::string_view name = demangled.substr(0, ParametersBegin(demangled));
+  return std::string(name.substr(NameBegin(name)));
+}
+
+std::string BaseName(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  return std::string(slash == std::string_view::npos ? path : path.substr(slash + 1));
+}
+
+std::vector<Frame> HostFrames(const Model& model, Index site, size_t most) {
+  std::vector<Frame> frames;
+  if (site >= model.sites.size()) return frames;
+  for (const Frame& frame : model.sites[site].frames) {
+    if (frames.size() >= most) break;
+    if (!IsShim(frame)) frames.push_back(frame);
+  }
+  return frames;
+}
+
+std::string FrameLine(const Frame& frame) {
+  char offset[32];
+  std::snprintf(offset, sizeof offset, "+0x%llx",
+                static_cast<unsigned long long>(frame.module_offset));
+  const std::string place =
+      frame.module.empty() ? "unknown module" : BaseName(frame.module) + offset;
+  return frame.symbol.empty() ? place : ShortFunction(frame.symbol) + "  (" + place + ")";
+}
+
+std::string SiteName(const Model& model, Index site) {
+  if (site >= model.sites.size()) return "";
+  for (const Frame& frame : model.sites[site].frames) {
+    if (!IsShim(frame) && !IsCuda(frame) && !frame.symbol.empty()) {
+      return ShortFunction(frame.symbol);
+    }
+  }
+  return "";
+}
+
+std::string DeviceName(const Model& model, Index device) {
+  if (device >= model.devices.size()) return "unknown device";
+  const Device& own = model.devices[device];
+  return "GPU " + std::to_string(own.ordinal) + (own.name.empty() ? "" : ", " + own.name);
+}
+
+}  // namespace lamplight

@@ -1,0 +1,132 @@
+// One finding: what happened, where, the evidence, what to do.
+#include <algorithm>
+
+#include "analyzer/detectors/wording.h"
+#include "analyzer/report/names.h"
+#include "analyzer/report/text_sections.h"
+
+namespace lamplight {
+namespace {
+
+constexpr size_t kMaxSlots = 12;  // rows; the JSON report has more
+constexpr size_t kMaxNodes = 8;
+constexpr size_t kSiteFrames = 6;
+
+std::string NumberOr(uint32_t value, const char* unknown) {
+  return value == kUnknown ? unknown : std::to_string(value);
+}
+
+void WriteGraph(const Model& model, const Place& place, TextWriter* out) {
+  if (place.graph == kNone) return;
+  const Graph& graph = model.graphs[place.graph];
+  std::string line = "graph " + std::to_string(graph.id) + " (" +
+                     Count(graph.declared_nodes, "node") + ", " +
+                     std::to_string(graph.declared_lamport_nodes) + " Lamport)";
+  if (place.exec != kNone) line += ", exec " + std::to_string(model.execs[place.exec].id);
+  if (place.replay != 0) line += ", replay " + std::to_string(place.replay);
+  out->Paragraph("    ", line);
+  const std::vector<Frame> frames = HostFrames(model, graph.site, kSiteFrames);
+  if (!frames.empty()) out->Line("    captured at");
+  for (const Frame& frame : frames) out->Line("      " + FrameLine(frame));
+}
+
+std::string NodeLine(const NodeRef& node) {
+  std::string line = node.eager ? "eager call: " : "node " + std::to_string(node.position) + ": ";
+  line += node.kernel.empty() ? "unknown kernel" : ShortFunction(node.kernel);
+  if (!node.descriptor.empty()) line += " [" + node.descriptor + "]";
+  return line + ", " + NumberOr(node.tokens, "?") + " tokens x " + NumberOr(node.dim, "?");
+}
+
+void WriteNodes(const Place& place, TextWriter* out) {
+  if (place.nodes.size() > 1) out->Line("    one of");
+  const char* indent = place.nodes.size() > 1 ? "      " : "    ";
+  for (size_t i = 0; i < std::min(place.nodes.size(), kMaxNodes); ++i) {
+    out->Paragraph(indent, NodeLine(place.nodes[i]));
+  }
+  if (place.nodes.size() > kMaxNodes) {
+    out->Line("      and " + std::to_string(place.nodes.size() - kMaxNodes) + " more");
+  }
+}
+
+void WriteProcess(const Model& model, const Place& place, TextWriter* out) {
+  if (place.process == kNone) return;
+  std::string line = place.workspace != kNone ? RankName(model, place.workspace)
+                                              : ProcessName(model, place.process);
+  const std::string& host = model.processes[place.process].hostname;
+  if (!host.empty()) line += " on " + host;
+  if (place.workspace != kNone) {
+    line += ", " + DeviceName(model, model.workspaces[place.workspace].device);
+  }
+  out->Paragraph("    ", line);
+}
+
+void WritePlace(const Model& model, const Finding& finding, TextWriter* out) {
+  out->Line("  Where");
+  WriteProcess(model, finding.place, out);
+  WriteGraph(model, finding.place, out);
+  WriteNodes(finding.place, out);
+  if (finding.place.operation != Place::kNoOperation) {
+    out->Line("    operation " + std::to_string(finding.place.operation) + " on its workspace");
+  }
+}
+
+std::string Positions(const std::vector<uint32_t>& positions) {
+  std::vector<std::string> parts;
+  for (const uint32_t position : positions) parts.push_back(std::to_string(position));
+  return parts.empty() ? "-" : Joined(parts, " ");
+}
+
+void WriteSlots(const std::vector<SlotWords>& slots, TextWriter* out) {
+  if (slots.empty()) return;
+  std::vector<std::vector<std::string>> rows{{"rank", "from", "generation", "stage", "token",
+                                              "words", "absent", "aliased", "first words"}};
+  for (size_t i = 0; i < std::min(slots.size(), kMaxSlots); ++i) {
+    const SlotWords& slot = slots[i];
+    rows.push_back({NumberOr(slot.rank, "?"), "rank " + NumberOr(slot.peer, "?"),
+                    NumberOr(slot.generation, "?"), std::to_string(slot.stage),
+                    NumberOr(slot.token, "all"), std::to_string(slot.words),
+                    std::to_string(slot.sentinel), std::to_string(slot.alias),
+                    Positions(slot.positions)});
+  }
+  out->Line("  Slots");
+  out->Table(rows, "    ");
+  if (slots.size() > kMaxSlots) {
+    out->Line("    and " + std::to_string(slots.size() - kMaxSlots) +
+              " more (--format json lists them)");
+  }
+}
+
+void WriteList(std::string_view heading, const std::vector<std::string>& items, TextWriter* out) {
+  if (items.empty()) return;
+  out->Line(heading);
+  out->List(items, "    ");
+}
+
+}  // namespace
+
+void WriteFinding(const Model& model, const Finding& finding, size_t number, TextWriter* out) {
+  out->Line();
+  out->Rule();
+  out->Paragraph("", std::to_string(number) + ". " + finding.hazard + "  " + finding.title);
+  out->Line();
+  out->Line("  What happened");
+  out->Paragraph("    ", finding.summary);
+  if (finding.occurrences > 1) {
+    out->Line("    Seen " + std::to_string(finding.occurrences) + " times; this is the first.");
+  }
+  WritePlace(model, finding, out);
+  WriteSlots(finding.slots, out);
+  WriteList("  Evidence", finding.evidence, out);
+  std::vector<std::string> consequences;
+  for (const Consequence& consequence : finding.consequences) {
+    consequences.push_back(consequence.text);
+  }
+  WriteList("  As a consequence", consequences, out);
+  WriteList("  Not known", finding.missing, out);
+  if (!finding.actions.empty()) {
+    out->Line("  What to do");
+    out->Numbered(finding.actions, "    ");
+  }
+}
+
+}  // namespace lamplight
