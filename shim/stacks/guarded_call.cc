@@ -41,6 +41,7 @@ void CatchFaults() {
 }
 
 int Run(void* argument) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   CatchFaults();
   const Job& job = *static_cast<const Job*>(argument);
   job.function(job.argument);

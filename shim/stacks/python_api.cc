@@ -60,6 +60,8 @@ std::optional<PythonApi> FindPython(std::string* why_not) {
     *why_not = "Python is not initialised";
     return std::nullopt;
   }
+  Find(scope, "PyGC_Disable", &api.gc_disable);
+  Find(scope, "PyGC_Enable", &api.gc_enable);
   FindDump(scope, &api);
   return api;
 }

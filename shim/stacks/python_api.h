@@ -20,7 +20,11 @@ struct PythonApi {
   Object (*call_method)(Object, const char*, const char*, ...) = nullptr;
   void (*clear_error)() = nullptr;
   void (*release)(Object) = nullptr;
-  // _Py_DumpTracebackThreads(fd, interpreter, thread): takes no lock and allocates nothing. Null
+  // Since 3.10; both null before.
+  int (*gc_disable)() = nullptr;
+  int (*gc_enable)() = nullptr;
+  // _Py_DumpTracebackThreads(fd, interpreter, thread): takes no lock and allocates nothing.
+  // Null
   // where this build neither exports it nor has a symbol table.
   const char* (*dump_threads)(int, Object, Object) = nullptr;
 };

@@ -1,5 +1,8 @@
-// Two ways to the stacks: CPython's own crash dumper, run guarded; else faulthandler under the GIL,
-// on a thread that is abandoned when the GIL does not come. See the header for threads.
+// Two ways to the stacks. First under the GIL, on a thread that is abandoned when the GIL does not
+// come. Only then CPython's crash dumper without it: whoever keeps the GIL that long is stuck in
+// native code, so that the Python stacks no longer change. The dumper runs guarded all the same,
+// and never first: before 3.11 it changes reference counts, which nobody may do beside running
+// Python code.
 #include "shim/stacks/python_stacks.h"
 
 #include <pthread.h>
@@ -45,39 +48,6 @@ class Output {
   int fd_;
 };
 
-struct Dump {
-  PythonApi api;
-  int fd;
-  const char* error = nullptr;
-};
-
-void DumpThreads(void* argument) {
-  Dump& dump = *static_cast<Dump*>(argument);
-  dump.error = dump.api.dump_threads(dump.fd, dump.api.main_interpreter(), nullptr);
-}
-
-bool DumpWithoutGil(const PythonApi& api, std::chrono::milliseconds limit, std::string* text,
-                    std::string* why_not) {
-  const Output output;
-  Dump dump{api, output.fd()};
-  switch (CallGuarded(DumpThreads, &dump, limit)) {
-    case GuardedResult::kDone:
-      break;
-    case GuardedResult::kCrashed:
-      *why_not = "Python's traceback dump failed on a changing stack";
-      return false;
-    case GuardedResult::kTimedOut:
-      *why_not = "Python's traceback dump did not end in time";
-      return false;
-    case GuardedResult::kNotStarted:
-      *why_not = "no child process could be started for Python's traceback dump";
-      return false;
-  }
-  *text = output.Text();
-  if (dump.error != nullptr) *why_not = std::string("Python says: ") + dump.error;
-  return dump.error == nullptr && !text->empty();
-}
-
 // Shared by the asking thread and the one that waits for the GIL; the last to leave deletes it.
 struct GilJob {
   PythonApi api;
@@ -91,6 +61,24 @@ void Leave(GilJob* job) {
   if (job->owners.fetch_sub(1) == 1) delete job;
 }
 
+// faulthandler allocates Python objects. A collection could then run destructors that call CUDA,
+// which is what hangs.
+void RunFaulthandler(const PythonApi& api, int fd) {
+  const int collected = api.gc_disable != nullptr ? api.gc_disable() : 0;
+  PythonApi::Object module = api.import_module("faulthandler");
+  PythonApi::Object result =
+      module != nullptr ? api.call_method(module, "dump_traceback", "ii", fd, 1) : nullptr;
+  if (result == nullptr) api.clear_error();
+  if (result != nullptr) api.release(result);
+  if (module != nullptr) api.release(module);
+  if (collected != 0 && api.gc_enable != nullptr) api.gc_enable();
+}
+
+void PrintUnderGil(const PythonApi& api, int fd) {
+  if (api.dump_threads == nullptr) return RunFaulthandler(api, fd);
+  api.dump_threads(fd, api.main_interpreter(), nullptr);
+}
+
 // Not noexcept and without destructors on purpose: a Python that shuts down ends threads that ask
 // for the GIL by pthread_exit, which unwinds through here.
 void* WaitForGil(void* argument) {
@@ -98,16 +86,7 @@ void* WaitForGil(void* argument) {
   pthread_setname_np(pthread_self(), "lamplight-py");
   const PythonApi& api = job->api;
   const int state = api.gil_ensure();
-  if (job->wanted.load()) {
-    PythonApi::Object module = api.import_module("faulthandler");
-    PythonApi::Object result = nullptr;
-    if (module != nullptr) {
-      result = api.call_method(module, "dump_traceback", "ii", job->output.fd(), 1);
-    }
-    if (result == nullptr) api.clear_error();
-    if (result != nullptr) api.release(result);
-    if (module != nullptr) api.release(module);
-  }
+  if (job->wanted.load()) PrintUnderGil(api, job->output.fd());
   api.gil_release(state);
   job->done.store(true);
   Leave(job);
@@ -132,7 +111,7 @@ bool DumpWithGil(const PythonApi& api, std::chrono::milliseconds limit, std::str
   auto job = std::make_unique<GilJob>();
   job->api = api;
   if (!StartDetached(WaitForGil, job.get())) {
-    *why_not += "; no thread could be started to take the GIL";
+    *why_not = "no thread could be started to take the GIL";
     return false;
   }
   GilJob* shared = job.release();
@@ -144,19 +123,53 @@ bool DumpWithGil(const PythonApi& api, std::chrono::milliseconds limit, std::str
   const bool done = shared->done.load();
   if (done) *text = shared->output.Text();
   Leave(shared);
-  if (!done) *why_not += "; the GIL did not come in time";
+  if (!done) *why_not = "the GIL did not come in time";
+  if (done && text->empty()) *why_not = "Python printed no stacks";
   return done && !text->empty();
+}
+
+struct Dump {
+  PythonApi api;
+  int fd;
+  const char* error = nullptr;
+};
+
+void DumpThreads(void* argument) {
+  Dump& dump = *static_cast<Dump*>(argument);
+  dump.error = dump.api.dump_threads(dump.fd, dump.api.main_interpreter(), nullptr);
+}
+
+bool DumpWithoutGil(const PythonApi& api, std::chrono::milliseconds limit, std::string* text,
+                    std::string* why_not) {
+  const Output output;
+  Dump dump{api, output.fd()};
+  switch (CallGuarded(DumpThreads, &dump, limit)) {
+    case GuardedResult::kDone:
+      break;
+    case GuardedResult::kCrashed:
+      *why_not += "; Python's traceback dump failed on a changing stack";
+      return false;
+    case GuardedResult::kTimedOut:
+      *why_not += "; Python's traceback dump did not end in time";
+      return false;
+    case GuardedResult::kNotStarted:
+      *why_not += "; no child process could be started for Python's traceback dump";
+      return false;
+  }
+  *text = output.Text();
+  if (dump.error != nullptr) *why_not += std::string("; Python says: ") + dump.error;
+  return dump.error == nullptr && !text->empty();
 }
 
 bool Collect(std::string* text, std::string* why_not, std::chrono::milliseconds limit) {
   const std::optional<PythonApi> api = FindPython(why_not);
   if (!api) return false;
-  if (api->dump_threads != nullptr) {
-    if (DumpWithoutGil(*api, limit / 2, text, why_not)) return true;
-  } else {
-    *why_not = "this Python does not export its traceback dump";
+  if (DumpWithGil(*api, limit / 2, text, why_not)) return true;
+  if (api->dump_threads == nullptr) {
+    *why_not += "; this Python does not export its traceback dump";
+    return false;
   }
-  return DumpWithGil(*api, limit / 2, text, why_not);
+  return DumpWithoutGil(*api, limit / 2, text, why_not);
 }
 
 }  // namespace

@@ -9,8 +9,9 @@
 
 namespace lamplight::stacks {
 
-// True with the stacks in `text`; else `why_not` says what was missing. Takes no GIL from a thread
-// that holds it: the work is done on a thread of its own that is abandoned when the time is up.
+// True with the stacks in `text`; else `why_not` says what was missing. Waits at most half of the
+// limit for the GIL, on a thread of its own that is abandoned then; a running Python thread yields
+// it for a moment, a stuck one is left alone and the stacks are printed without it.
 bool PythonStacks(std::string* text, std::string* why_not,
                   std::chrono::milliseconds time_limit) noexcept;
 

@@ -17,8 +17,8 @@
 namespace lamplight::stacks {
 namespace {
 
-// A walk by libunwind needs about this much stack; less is left on some alternate signal stacks.
-constexpr size_t kWalkBytes = 16 * 1024;
+// Twice what a walk by libunwind takes; less is left on some alternate signal stacks.
+constexpr size_t kWalkBytes = 8 * 1024;
 
 enum State : uint64_t { kFree = 0, kAsked = 1, kWalking = 2, kDone = 3 };
 
