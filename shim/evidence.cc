@@ -36,14 +36,19 @@ std::optional<Generation> GenerationOf(trace::FlagLayout layout, const uint32_t*
 // Everything that one side-channel task does and finds.
 struct Task {
   const Workspace& workspace;
-  trace::LamportCall call;
-  trace::Algorithm algorithm;
-  trace::DataType type;
-  uint64_t max_bytes;
+  trace::LamportCall call{};
+  trace::Algorithm algorithm{};
+  trace::DataType type{};
+  uint64_t max_bytes = 0;
 
-  WorkspaceEvidence found;
-  std::vector<StageLayout> current, next;
-  std::vector<std::vector<std::byte>> first, second;  // by stage: current, then next
+  WorkspaceEvidence found{};
+  struct PlannedStage {
+    StageLayout layout;
+    uint32_t generation;
+    uint32_t role;
+  };
+  std::vector<PlannedStage> stages{};
+  std::vector<std::vector<std::byte>> first{}, second{};  // by planned stage
 
   bool Failed(trace::SideChannel status, CUresult error) {
     found.status = status;
@@ -80,40 +85,44 @@ struct Task {
                    error);
   }
 
+  void PlanGeneration(Generation generation, uint32_t role) {
+    for (StageLayout& layout : LayoutOf(call, algorithm, type, generation, max_bytes)) {
+      stages.push_back({std::move(layout), generation.index, role});
+    }
+  }
+
   void PlanSlots() {
     const std::optional<Generation> now = GenerationOf(workspace.layout, found.first);
     if (!now || found.local_address == 0) return;
-    current = LayoutOf(call, algorithm, type, *now, max_bytes);
-    const Generation following{protocol::NextIndex(now->index), now->bytes_per_buffer};
-    next = LayoutOf(call, algorithm, type, following, max_bytes);
+    const uint32_t following = protocol::NextIndex(now->index);
+    PlanGeneration(*now, trace::kSlotCurrent);
+    PlanGeneration({protocol::NextIndex(following), now->bytes_per_buffer}, trace::kSlotDirty);
+    PlanGeneration({following, now->bytes_per_buffer}, trace::kSlotNext);
   }
 
   bool ReadStages(Probe& probe, Device& device, std::vector<std::vector<std::byte>>* out) {
-    for (const auto* stages : {&current, &next}) {
-      for (const StageLayout& stage : *stages) {
-        std::vector<std::byte> bytes(stage.bytes);
-        CUresult error{};
-        if (Failed(probe.Read(device, found.local_address + stage.begin, bytes.data(), bytes.size(),
-                              kReadLimit, &error),
-                   error)) {
-          return false;
-        }
-        out->push_back(std::move(bytes));
+    for (const PlannedStage& stage : stages) {
+      std::vector<std::byte> bytes(stage.layout.bytes);
+      CUresult error{};
+      if (Failed(probe.Read(device, found.local_address + stage.layout.begin, bytes.data(),
+                            bytes.size(), kReadLimit, &error),
+                 error)) {
+        return false;
       }
+      out->push_back(std::move(bytes));
     }
     return true;
   }
 
   void Classify() {
-    for (size_t i = 0; i < first.size() && i < second.size(); ++i) {
-      const bool is_current = i < current.size();
-      const StageLayout& stage = is_current ? current[i] : next[i - current.size()];
-      const uint32_t details = is_current ? kMaxSlotRecords : 0;
-      for (trace::SlotState state : ClassifySlots(stage, first[i], second[i], details)) {
-        const uint32_t index = GenerationOf(workspace.layout, found.first)->index;
-        state.generation = is_current ? index : protocol::NextIndex(index);
-        if (!is_current) state.role = trace::kSlotNext;
-        if (is_current) state.role |= trace::kSlotCurrent;
+    for (size_t i = 0; i < stages.size() && i < first.size() && i < second.size(); ++i) {
+      const bool next = stages[i].role == trace::kSlotNext;
+      const uint32_t details = next ? 0 : kMaxSlotRecords;
+      for (trace::SlotState state : ClassifySlots(stages[i].layout, first[i], second[i], details)) {
+        state.generation = stages[i].generation;
+        // Only the current generation is certainly polled.
+        if (stages[i].role != trace::kSlotCurrent) state.role = 0;
+        state.role |= stages[i].role;
         found.slots.push_back(state);
       }
     }
@@ -148,17 +157,15 @@ std::vector<WorkspaceEvidence> EvidenceReader::Read(const std::vector<Suspect>& 
     WorkspaceEvidence& evidence = all.emplace_back();
     evidence.workspace = suspect.workspace;
     evidence.call = suspect.call;
+    evidence.compare = suspect.function->recognition.compare;
     if (device == nullptr) continue;
-    auto task = std::make_shared<Task>(Task{*suspect.workspace,
-                                            suspect.call,
-                                            suspect.function->recognition.algorithm,
-                                            suspect.function->recognition.data_type,
-                                            session_.config().evidence_bytes,
-                                            evidence,
-                                            {},
-                                            {},
-                                            {},
-                                            {}});
+    const lamport::Recognition& kernel = suspect.function->recognition;
+    auto task = std::make_shared<Task>(Task{.workspace = *suspect.workspace,
+                                            .call = suspect.call,
+                                            .algorithm = kernel.algorithm,
+                                            .type = kernel.data_type,
+                                            .max_bytes = session_.config().evidence_bytes,
+                                            .found = evidence});
     Probe& probe = probe_;
     const milliseconds limit = kReadLimit * 4 + kBetweenReads;
     const bool finished = probe_.Run(
@@ -174,7 +181,7 @@ std::vector<WorkspaceEvidence> EvidenceReader::Read(const std::vector<Suspect>& 
 
 std::optional<std::vector<uint32_t>> EvidenceReader::ReadFlags(const Workspace& workspace,
                                                                Device& device) {
-  auto task = std::make_shared<Task>(Task{workspace, {}, {}, {}, 0, {}, {}, {}, {}, {}});
+  auto task = std::make_shared<Task>(Task{.workspace = workspace});
   Probe& probe = probe_;
   const bool finished = probe_.Run(
       device, [task, &probe, &device] { task->ReadFlags(probe, device, task->found.first); },

@@ -21,6 +21,7 @@ namespace lamplight::shim {
 struct WorkspaceEvidence {
   Workspace* workspace = nullptr;
   trace::LamportCall call{};  // the call that is believed to be stuck
+  protocol::Compare compare = protocol::Compare::kUnknown;
   trace::SideChannel status = trace::SideChannel::kNotTried;
   int error = 0;
   uint32_t words = 0;
@@ -29,7 +30,7 @@ struct WorkspaceEvidence {
   uint64_t read_begin_ns[2] = {};
   uint64_t read_end_ns[2] = {};
   uint64_t local_address = 0;
-  std::vector<trace::SlotState> slots;  // current generation, then the next one's summaries
+  std::vector<trace::SlotState> slots;  // current and dirty generation, the next one's summaries
 };
 
 // A call that may be the one that hangs, with what is needed to find its slots.

@@ -52,7 +52,9 @@ struct SnapshotSlot {
 static_assert(sizeof(SnapshotSlot) == 256);
 
 // The tag of ticket 0 is 1: an untouched slot is of no ticket.
-LAMPLIGHT_HOST_DEVICE constexpr uint32_t SnapshotTag(uint64_t ticket) { return static_cast<uint32_t>(ticket + 1); }
+LAMPLIGHT_HOST_DEVICE constexpr uint32_t SnapshotTag(uint64_t ticket) {
+  return static_cast<uint32_t>(ticket + 1);
+}
 
 // Per snapshot node, in device memory.
 struct SnapshotCounter {

@@ -376,6 +376,9 @@ struct SlotState {
 inline constexpr uint32_t kSlotCurrent = 1;  // the generation that the flags name current
 inline constexpr uint32_t kSlotNext = 2;     // the one after it: should be armed everywhere
 inline constexpr uint32_t kSlotAwaited = 4;  // this rank's kernel polls the slot
+// The generation before the current one. A grid whose first block is through moves the flags on
+// while other blocks may still poll there (era C one-shot; the state in FlashInfer's issue 3053).
+inline constexpr uint32_t kSlotDirty = 8;
 
 struct HostThread {
   RecordHeader header;

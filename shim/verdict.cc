@@ -18,11 +18,11 @@ struct Totals {
   std::vector<uint32_t> absent_peers;  // no word of theirs has arrived
 };
 
-Totals Sum(const WorkspaceEvidence& evidence, uint32_t stage) {
+// The sums over one stage of the generation that has `role`.
+Totals Sum(const WorkspaceEvidence& evidence, uint32_t role, uint32_t stage) {
   Totals totals;
   for (const trace::SlotState& slot : evidence.slots) {
-    const bool awaited = (slot.role & trace::kSlotCurrent) && (slot.role & trace::kSlotAwaited);
-    if (slot.token != trace::kNoId || !awaited || slot.stage != stage) continue;
+    if (slot.token != trace::kNoId || !(slot.role & role) || slot.stage != stage) continue;
     totals.words += slot.words;
     totals.sentinel += slot.sentinel;
     totals.alias += slot.alias;
@@ -32,11 +32,12 @@ Totals Sum(const WorkspaceEvidence& evidence, uint32_t stage) {
   return totals;
 }
 
-const trace::SlotState* FirstAlias(const WorkspaceEvidence& evidence, uint32_t stage) {
+const trace::SlotState* FirstAlias(const WorkspaceEvidence& evidence, uint32_t role,
+                                   uint32_t stage) {
   const auto found =
-      std::find_if(evidence.slots.begin(), evidence.slots.end(), [stage](const auto& slot) {
+      std::find_if(evidence.slots.begin(), evidence.slots.end(), [=](const auto& slot) {
         return slot.token != trace::kNoId && slot.alias > 0 && slot.stage == stage &&
-               (slot.role & trace::kSlotCurrent);
+               (slot.role & role);
       });
   return found == evidence.slots.end() ? nullptr : &*found;
 }
@@ -60,12 +61,13 @@ std::string List(const std::vector<uint32_t>& ranks) {
   return text;
 }
 
-std::string AliasText(const WorkspaceEvidence& evidence, uint32_t stage, const Totals& totals) {
+std::string AliasText(const WorkspaceEvidence& evidence, uint32_t role, uint32_t stage,
+                      const Totals& totals) {
   std::string text = "all " + std::to_string(totals.words) + " awaited words" +
                      (stage == 0 ? "" : " of stage " + std::to_string(stage)) +
                      " have arrived, and " + std::to_string(totals.alias) +
                      " of them look absent to a compare that flushes subnormals (C1)";
-  const trace::SlotState* first = FirstAlias(evidence, stage);
+  const trace::SlotState* first = FirstAlias(evidence, role, stage);
   if (first == nullptr) return text;
   return text + "; first: peer " + std::to_string(first->peer) + ", token " +
          std::to_string(first->token) + ", word " + std::to_string(first->first_alias[0]);
@@ -83,19 +85,32 @@ std::string MissingText(const Totals& totals) {
 std::string Judge(const WorkspaceEvidence& evidence) {
   if (evidence.status != trace::SideChannel::kOk) return SideChannelText(evidence);
   const std::string rank = "rank " + std::to_string(evidence.workspace->rank) + ": ";
+  if (WaitsInDirtyGeneration(evidence)) {
+    return rank + "the flags have moved on while blocks still poll: " +
+           AliasText(evidence, trace::kSlotDirty, 0, Sum(evidence, trace::kSlotDirty, 0));
+  }
   bool any = false;
   for (uint32_t stage = 0; stage < protocol::kMaxStages; ++stage) {
-    const Totals totals = Sum(evidence, stage);
+    const Totals totals = Sum(evidence, trace::kSlotCurrent, stage);
     any |= totals.words > 0;
     if (totals.changed > 0) return rank + "its buffer is still changing";
     if (totals.sentinel > 0) return rank + MissingText(totals);
-    if (totals.alias > 0) return rank + AliasText(evidence, stage, totals);
+    if (totals.alias > 0) return rank + AliasText(evidence, trace::kSlotCurrent, stage, totals);
   }
   return rank + (any ? "all awaited words have arrived"
                      : "flag words read; its payload layout is not known");
 }
 
 }  // namespace
+
+bool WaitsInDirtyGeneration(const WorkspaceEvidence& evidence) {
+  if (evidence.compare != protocol::Compare::kFlushToZero) return false;
+  const Totals current = Sum(evidence, trace::kSlotCurrent, 0);
+  const Totals dirty = Sum(evidence, trace::kSlotDirty, 0);
+  const bool own_absent = std::find(current.absent_peers.begin(), current.absent_peers.end(),
+                                    evidence.workspace->rank) != current.absent_peers.end();
+  return own_absent && dirty.alias > 0 && dirty.sentinel == 0 && dirty.changed == 0;
+}
 
 std::string Verdict(const std::vector<WorkspaceEvidence>& evidence, bool launch_returned) {
   std::string text;

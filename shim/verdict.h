@@ -11,6 +11,10 @@
 
 namespace lamplight::shim {
 
+// The flags have moved on and the rank looks idle, yet a kernel that flushes subnormals must still
+// be polling the dirty generation: all its words have arrived, and some look absent.
+bool WaitsInDirtyGeneration(const WorkspaceEvidence& evidence);
+
 std::string Verdict(const std::vector<WorkspaceEvidence>& evidence, bool launch_returned);
 
 }  // namespace lamplight::shim

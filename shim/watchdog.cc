@@ -214,12 +214,25 @@ void Watchdog::CheckEager(Workspace& workspace, uint64_t now) {
   const auto second = evidence_.ReadFlags(workspace, *device);
   const uint32_t arrivals = ArrivalsWord(workspace.layout);
   if (!first || !second || first->size() <= arrivals) return;
-  if (*first != *second || (*first)[arrivals] == 0) return;
+  if (*first != *second) return;
+  if ((*first)[arrivals] == 0 && !PollsBehindTheFlags(workspace, eager, *device)) return;
   // A replay on the same workspace explains arrivals too, and has a watch of its own.
   for (const Exec* exec : session_.graphs().LiveExecs()) {
     if (exec->launched > exec->completed && exec->Uses(workspace)) return;
   }
   ReportEager(workspace, eager, now);
+}
+
+// The flags look quiet; a flush-to-zero kernel may have moved them on and still be polling.
+bool Watchdog::PollsBehindTheFlags(Workspace& workspace, const Workspace::Eager& eager,
+                                   Device& device) {
+  const Function* function = session_.functions().ById(eager.call.call.kernel_id);
+  if (function == nullptr || function->recognition.compare != protocol::Compare::kFlushToZero) {
+    return false;
+  }
+  const auto found = evidence_.Read({{&workspace, function, eager.call.call}}, &device);
+  return !found.empty() && found.front().status == trace::SideChannel::kOk &&
+         WaitsInDirtyGeneration(found.front());
 }
 
 void Watchdog::ReportEager(Workspace& workspace, const Workspace::Eager& eager, uint64_t now) {

@@ -46,6 +46,7 @@ class Watchdog {
   void QueryDone(Exec& exec);
   bool Overdue(const Exec& exec, uint64_t replay, uint64_t now, uint64_t* launched_ns) const;
   void CheckEager(Workspace& workspace, uint64_t now);
+  bool PollsBehindTheFlags(Workspace& workspace, const Workspace::Eager& eager, Device& device);
   void ReportReplay(Exec& exec, uint64_t replay, uint64_t launched_ns, uint64_t now);
   void ReportEager(Workspace& workspace, const Workspace::Eager& eager, uint64_t now);
   void Report(trace::Hang hang, const std::vector<Suspect>& suspects, Device* device,

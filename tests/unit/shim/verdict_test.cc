@@ -65,6 +65,30 @@ TEST_F(VerdictTest, NamesTheStageThatHoldsUpTheOthers) {
   EXPECT_FALSE(Says("not arrived"));
 }
 
+TEST_F(VerdictTest, LooksBehindFlagsThatHaveMovedOn) {
+  evidence_.compare = protocol::Compare::kFlushToZero;
+  Slot(1, trace::kNoId, 100, 0);  // nothing of its own in the current generation: not begun
+  trace::SlotState& dirty = Slot(0, trace::kNoId, 0, 3);
+  dirty.role = trace::kSlotDirty;
+  EXPECT_TRUE(Says("moved on"));
+  EXPECT_TRUE(Says("(C1)"));
+}
+
+TEST_F(VerdictTest, DoesNotBlameTheDirtyGenerationOfABitwiseKernel) {
+  evidence_.compare = protocol::Compare::kBitwise;
+  Slot(1, trace::kNoId, 100, 0);
+  Slot(0, trace::kNoId, 0, 3).role = trace::kSlotDirty;
+  EXPECT_FALSE(Says("(C1)"));
+}
+
+TEST_F(VerdictTest, DoesNotBlameTheDirtyGenerationOnceTheNextCallHasBegun) {
+  evidence_.compare = protocol::Compare::kFlushToZero;
+  Slot(1, trace::kNoId, 0, 0);
+  Slot(0, trace::kNoId, 40, 0);
+  Slot(0, trace::kNoId, 0, 3).role = trace::kSlotDirty;
+  EXPECT_FALSE(Says("(C1)"));
+}
+
 TEST_F(VerdictTest, SaysWhyNothingWasRead) {
   evidence_.status = trace::SideChannel::kBlocked;
   EXPECT_TRUE(Says("does not answer"));
