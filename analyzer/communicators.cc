@@ -41,9 +41,7 @@ class Grouping {
   }
 
  private:
-  void Note(Index process, std::string text) {
-    model_.notes.push_back({process, std::move(text)});
-  }
+  void Note(Index process, std::string text) { model_.notes.push_back({process, std::move(text)}); }
 
   bool Usable(const Workspace& end) {
     if (end.world >= 1 && end.world <= kMaxWorld && end.rank < end.world) return true;

@@ -5,8 +5,8 @@
 
 namespace lamplight {
 
-// `symbol` itself where it is no mangled name, or one that would cost too much: short names can stand
-// for output of exponential length, and symbols come out of hostile files.
+// `symbol` itself where it is no mangled name, or one that would cost too much: short names can
+// stand for output of exponential length, and symbols come out of hostile files.
 std::string Demangled(const std::string& symbol);
 
 }  // namespace lamplight

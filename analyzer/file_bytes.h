@@ -1,5 +1,6 @@
-// A file's content in memory, holes left untouched. Not a mapping of the file: a trace may be cut by
-// its owner while it is read, and a mapping would end in SIGBUS. Thread-safe: immutable once read.
+// A file's content in memory, holes left untouched. Not a mapping of the file: a trace may be cut
+// by its owner while it is read, and a mapping would end in SIGBUS. Thread-safe: immutable once
+// read.
 #pragma once
 
 #include <cstddef>

@@ -15,9 +15,9 @@ struct Successors {
 };
 
 uint32_t PlaceOf(const Graph& graph, uint32_t position) {
-  const auto found = std::lower_bound(
-      graph.nodes.begin(), graph.nodes.end(), position,
-      [](const Node& node, uint32_t wanted) { return node.position < wanted; });
+  const auto found =
+      std::lower_bound(graph.nodes.begin(), graph.nodes.end(), position,
+                       [](const Node& node, uint32_t wanted) { return node.position < wanted; });
   return static_cast<uint32_t>(found - graph.nodes.begin());
 }
 

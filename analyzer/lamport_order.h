@@ -8,8 +8,8 @@
 
 namespace lamplight {
 
-// Positions of the Lamport nodes in topological order; independent ones by position. Nodes on a cycle
-// (only damage makes one) come last.
+// Positions of the Lamport nodes in topological order; independent ones by position. Nodes on a
+// cycle (only damage makes one) come last.
 std::vector<uint32_t> LamportOrder(const Graph& graph);
 
 }  // namespace lamplight

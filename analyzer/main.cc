@@ -60,8 +60,8 @@ void AddDump(CLI::App* app, DumpOptions* options) {
       ->allow_extra_args(false);
 }
 
-// Where CMD begins: behind the first `--` of `lamplight run … -- CMD…`; argc without one. CLI11 would
-// take CMD's own options for ours.
+// Where CMD begins: behind the first `--` of `lamplight run … -- CMD…`; argc without one. CLI11
+// would take CMD's own options for ours.
 int CommandBegin(int argc, char** argv) {
   if (argc < 2 || std::strcmp(argv[1], "run") != 0) return argc;
   for (int i = 2; i < argc; ++i) {

@@ -62,8 +62,8 @@ void AddTimes(const TraceFile& trace, const ClockShift& shift, Process* process)
   }
   for (const RecordView& view : trace.definitions) newest = std::max(newest, view.time_ns());
   process->last_ns = shift.Apply(newest);
-  const bool went_round = std::any_of(
-      trace.losses.begin(), trace.losses.end(), [](const TraceLoss& loss) {
+  const bool went_round =
+      std::any_of(trace.losses.begin(), trace.losses.end(), [](const TraceLoss& loss) {
         return loss.kind == Kind::kEventsOverwritten || loss.kind == Kind::kRingOrderLost ||
                loss.kind == Kind::kHeaderDamaged;
       });
@@ -83,8 +83,9 @@ void AddLosses(const TraceFile& trace, const ProcessIds& ids, Model* model) {
   }
   if (ids.dangling) {
     process.definitions_lost = true;
-    model->losses.push_back({ids.process, LossKind::kOther, 0,
-                             process.file + ": some records refer to definitions that are missing"});
+    model->losses.push_back(
+        {ids.process, LossKind::kOther, 0,
+         process.file + ": some records refer to definitions that are missing"});
   }
   if (trace.unknown_records.empty()) return;
   std::string types;
@@ -97,7 +98,8 @@ void AddLosses(const TraceFile& trace, const ProcessIds& ids, Model* model) {
       {ids.process, process.file + ": " + std::to_string(count) +
                         " records of types that this lamplight does not know were skipped (" +
                         types + "); the trace has format " + std::to_string(trace.header.major) +
-                        "." + std::to_string(trace.header.minor) + ", a newer lamplight reads more"});
+                        "." + std::to_string(trace.header.minor) +
+                        ", a newer lamplight reads more"});
 }
 
 // Some kernels do not name their rank; another call on the same workspace may have.

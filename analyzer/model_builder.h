@@ -9,8 +9,8 @@
 
 namespace lamplight {
 
-// Takes the traces, so that their memory is free again as the model grows. `unreadable`: one line for
-// each file that gave nothing; it becomes a loss.
+// Takes the traces, so that their memory is free again as the model grows. `unreadable`: one line
+// for each file that gave nothing; it becomes a loss.
 Model BuildModel(std::vector<TraceFile> traces, const std::vector<std::string>& unreadable);
 
 }  // namespace lamplight

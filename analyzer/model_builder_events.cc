@@ -101,9 +101,9 @@ class EventBuilder {
     const Graph& graph = model_.graphs[version->graph];
     version->lamport_order = LamportOrder(graph);
     for (const uint32_t position : version->lamport_order) {
-      const auto node = std::lower_bound(
-          graph.nodes.begin(), graph.nodes.end(), position,
-          [](const Node& at, uint32_t wanted) { return at.position < wanted; });
+      const auto node =
+          std::lower_bound(graph.nodes.begin(), graph.nodes.end(), position,
+                           [](const Node& at, uint32_t wanted) { return at.position < wanted; });
       version->calls.push_back(node->call);
     }
     version_calls_ += version->calls.size();
@@ -258,8 +258,8 @@ class EventBuilder {
 
   void TakeCaptureEnd(const trace::CaptureEnd& record) {
     if (record.status == 0) return;
-    Note("a stream capture failed with CUDA error " + std::to_string(record.status) +
-         " (stream " + std::to_string(record.stream_id) + ")");
+    Note("a stream capture failed with CUDA error " + std::to_string(record.status) + " (stream " +
+         std::to_string(record.stream_id) + ")");
   }
 
   // Completion times, and replays by number.

@@ -111,8 +111,7 @@ class HangBuilder {
   void Add(const trace::HostThread& record, const RecordView& view) {
     Hang* hang = HangOf(record.hang_id);
     if (hang == nullptr) return;
-    hang->threads.push_back(
-        {record.tid, view.Text(record.name), ids_.sites.Find(record.site_id)});
+    hang->threads.push_back({record.tid, view.Text(record.name), ids_.sites.Find(record.site_id)});
   }
 
   void Add(const trace::Text& record, const RecordView& view) {

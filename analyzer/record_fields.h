@@ -209,9 +209,9 @@ void Fields(const trace::Order& r, F&& f) {
 template <class F>
 bool Dispatch(trace::RecordType type, F&& f) {
   using trace::RecordType;
-#define LAMPLIGHT_RECORD(Name)                          \
-  case RecordType::k##Name:                             \
-    f(std::type_identity<trace::Name>{}, #Name);        \
+#define LAMPLIGHT_RECORD(Name)                   \
+  case RecordType::k##Name:                      \
+    f(std::type_identity<trace::Name>{}, #Name); \
     return true;
   switch (type) {
     LAMPLIGHT_RECORD(Process)

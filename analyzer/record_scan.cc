@@ -28,7 +28,8 @@ uint32_t RecordScanner::ValidRecord(uint64_t offset, uint64_t end) {
   trace::RecordHeader header;
   std::memcpy(&header, file_.data() + offset, sizeof(header));
   if (!PlausibleHeader(header, end - offset)) return 0;
-  const auto covered = file_.subspan(offset + sizeof(header.crc), header.bytes - sizeof(header.crc));
+  const auto covered =
+      file_.subspan(offset + sizeof(header.crc), header.bytes - sizeof(header.crc));
   if (Crc32c(covered) == header.crc) return header.bytes;
   budget_ -= std::min<uint64_t>(budget_, header.bytes);  // only wrong guesses cost
   return 0;

@@ -22,8 +22,8 @@ class RecordScanner {
  public:
   explicit RecordScanner(std::span<const std::byte> file);
 
-  // Calls `found` for each valid record in [begin, end), in order (pads too), and `damaged` for each
-  // stretch that holds none. `begin` must be a multiple of 8.
+  // Calls `found` for each valid record in [begin, end), in order (pads too), and `damaged` for
+  // each stretch that holds none. `begin` must be a multiple of 8.
   void Walk(uint64_t begin, uint64_t end, const std::function<void(const RecordView&)>& found,
             const std::function<void(Stretch)>& damaged);
 

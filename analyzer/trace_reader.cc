@@ -29,6 +29,11 @@ struct Damage {
     if (stretches++ == 0) first = stretch.offset;
     bytes += stretch.bytes;
   }
+  void Add(const Damage& other) {
+    if (stretches == 0) first = other.first;
+    stretches += other.stretches;
+    bytes += other.bytes;
+  }
 };
 
 class Reader {
@@ -139,8 +144,10 @@ class Reader {
         [&](Stretch stretch) {
           (stretch.offset - begin < committed ? damage : unfinished).Add(stretch);
         });
+    const bool one_record = unfinished.stretches == 1 && unfinished.bytes <= trace::kMaxRecordBytes;
+    if (!one_record) damage.Add(unfinished);
     LoseDamage(Kind::kDamagedDefinitions, damage, "of the definitions");
-    if (unfinished.stretches != 0) {
+    if (one_record) {
       Lose(Kind::kUnfinishedRecord, unfinished.stretches, unfinished.bytes, unfinished.first,
            "a definition was being written when the process stopped (" +
                Count(unfinished.bytes, "byte") + " at offset " + std::to_string(unfinished.first) +
@@ -195,8 +202,8 @@ class Reader {
     WalkBeyond(tail, head);
   }
 
-  // Records that were sealed and not yet counted when the process was killed. Once the ring has gone
-  // round, old records stand there, and none is taken.
+  // Records that were sealed and not yet counted when the process was killed. Once the ring has
+  // gone round, old records stand there, and none is taken.
   void WalkBeyond(uint64_t tail, uint64_t head) {
     if (tail != 0) return;
     const uint64_t end = file_.header.ring_offset + file_.header.ring_bytes;
@@ -239,8 +246,8 @@ std::string HeaderDefect(const FileHeader& header) {
   }
   const uint64_t ring_end = header.ring_offset + header.ring_bytes;
   const bool overflow = ring_end < header.ring_offset;
-  const bool aligned = header.ring_offset % 8 == 0 && header.ring_bytes % 8 == 0 &&
-                       header.defs_offset % 8 == 0;
+  const bool aligned =
+      header.ring_offset % 8 == 0 && header.ring_bytes % 8 == 0 && header.defs_offset % 8 == 0;
   if (overflow || !aligned || header.ring_offset < sizeof(FileHeader) ||
       header.defs_offset < ring_end) {
     return "the header's offsets are impossible";

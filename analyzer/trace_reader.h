@@ -1,5 +1,5 @@
-// Reads one *.lamptrace file whose every byte may be hostile: what is whole is returned, what is not
-// is listed as a loss. Thread-safe: no shared state.
+// Reads one *.lamptrace file whose every byte may be hostile: what is whole is returned, what is
+// not is listed as a loss. Thread-safe: no shared state.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// A child process that gets its parent's signals. One at a time: blocks signals of the whole process.
+// A child process that gets its parent's signals. One at a time: blocks signals of the whole
+// process.
 #pragma once
 
 #include <string>

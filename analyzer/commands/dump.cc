@@ -49,8 +49,7 @@ ordered_json ValueOf(const T& value, const RecordView& view) {
 template <class Record>
 ordered_json FieldsOf(const Record& record, const RecordView& view) {
   ordered_json fields = ordered_json::object();
-  Fields(record,
-         [&](const char* name, const auto& value) { fields[name] = ValueOf(value, view); });
+  Fields(record, [&](const char* name, const auto& value) { fields[name] = ValueOf(value, view); });
   return fields;
 }
 
@@ -114,7 +113,8 @@ ordered_json HeaderJson(const TraceFile& trace) {
 
 std::string HeaderText(const ordered_json& header) {
   std::string text = "# " + header["path"].get<std::string>() + "\n#";
-  for (const auto& [name, value] : header["header"].items()) text += " " + name + "=" + value.dump();
+  for (const auto& [name, value] : header["header"].items())
+    text += " " + name + "=" + value.dump();
   for (const auto& loss : header["losses"]) text += "\n# lost: " + loss.get<std::string>();
   for (const auto& [type, count] : header["unknown_records"].items()) {
     text += "\n# skipped: " + count.dump() + " records of unknown type " + type;

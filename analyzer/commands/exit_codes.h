@@ -14,6 +14,7 @@ inline constexpr char kExitCodesText[] =
     "  0  no finding\n"
     "  1  findings\n"
     "  2  nothing could be read, nothing could be written, or the command line is wrong\n"
-    "  run: the status of CMD; 128 + signal where a signal ended it; 126, 127 where it cannot start";
+    "  run: the status of CMD; 128 + signal where a signal ended it; 126, 127 where it cannot "
+    "start";
 
 }  // namespace lamplight

@@ -80,7 +80,8 @@ std::string RandomId() {
 std::string MakeFolder(std::string* folder) {
   std::error_code error;
   fs::create_directories(*folder, error);
-  if (!error && !fs::is_directory(*folder)) error = std::make_error_code(std::errc::not_a_directory);
+  if (!error && !fs::is_directory(*folder))
+    error = std::make_error_code(std::errc::not_a_directory);
   if (!error && access(folder->c_str(), W_OK) != 0) error.assign(errno, std::generic_category());
   if (error) {
     return *folder + ": " + error.message() + "; choose a trace folder you may write to with --out";

@@ -15,12 +15,16 @@ namespace {
 TEST(Sanitized, EscapesControlCharactersAndInvalidUtf8) {
   EXPECT_EQ(Sanitized("a\x1b[2Jb\r\n\t"), "a\\x1b[2Jb\\x0d\\x0a\\x09");
   EXPECT_EQ(Sanitized(std::string_view("\0\x7f", 2)), "\\x00\\x7f");
-  EXPECT_EQ(Sanitized("\xc3\xa9 \xe2\x80\xa6 \xf0\x9f\x94\xa5"), "\xc3\xa9 \xe2\x80\xa6 \xf0\x9f\x94\xa5");
-  EXPECT_EQ(Sanitized("\xff\xc0\x80"), "\\xff\\xc0\\x80");              // overlong
-  EXPECT_EQ(Sanitized("\xed\xa0\x80"), "\\xed\\xa0\\x80");              // surrogate
-  EXPECT_EQ(Sanitized("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");      // beyond Unicode
-  EXPECT_EQ(Sanitized("\xe2\x80"), "\\xe2\\x80");                        // cut
-  EXPECT_EQ(Sanitized("\xc2\x9b" "31m"), "\\xc2\\x9b" "31m");            // C1 control
+  EXPECT_EQ(Sanitized("\xc3\xa9 \xe2\x80\xa6 \xf0\x9f\x94\xa5"),
+            "\xc3\xa9 \xe2\x80\xa6 \xf0\x9f\x94\xa5");
+  EXPECT_EQ(Sanitized("\xff\xc0\x80"), "\\xff\\xc0\\x80");           // overlong
+  EXPECT_EQ(Sanitized("\xed\xa0\x80"), "\\xed\\xa0\\x80");           // surrogate
+  EXPECT_EQ(Sanitized("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");  // beyond Unicode
+  EXPECT_EQ(Sanitized("\xe2\x80"), "\\xe2\\x80");                    // cut
+  EXPECT_EQ(Sanitized("\xc2\x9b"
+                      "31m"),
+            "\\xc2\\x9b"
+            "31m");  // C1 control
 }
 
 TEST(Sanitized, KeepsNewlinesOnlyWhereAsked) {

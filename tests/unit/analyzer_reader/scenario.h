@@ -18,7 +18,7 @@ struct Scenario {
   uint64_t ring_bytes = 32768;
   const char* job = "job-1";
   const char* host = "host-a";
-  uint8_t boot = 1;            // first byte of the boot id
+  uint8_t boot = 1;                                  // first byte of the boot id
   uint64_t realtime_ns = 1'700'000'000'000'000'000;  // at monotonic time 0
   uint64_t start_ns = 1'000'000'000;
   int32_t env_rank = -1;

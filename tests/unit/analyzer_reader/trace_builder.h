@@ -1,4 +1,5 @@
-// Writes valid trace files record by record, for tests: a writer that shares no code with the shim's.
+// Writes valid trace files record by record, for tests: a writer that shares no code with the
+// shim's.
 //
 //   TraceBuilder trace;
 //   trace.Define(Draft<trace::Kernel>().Set([](auto& k) { k.kernel_id = 1; })
@@ -27,9 +28,10 @@ template <class T>
 trace::RecordType TypeOf() {
   trace::RecordType found = trace::RecordType::kNone;
   for (uint16_t type = 0; type < 128; ++type) {
-    Dispatch(static_cast<trace::RecordType>(type), [&]<class R>(std::type_identity<R>, const char*) {
-      if constexpr (std::is_same_v<R, T>) found = static_cast<trace::RecordType>(type);
-    });
+    Dispatch(static_cast<trace::RecordType>(type),
+             [&]<class R>(std::type_identity<R>, const char*) {
+               if constexpr (std::is_same_v<R, T>) found = static_cast<trace::RecordType>(type);
+             });
   }
   return found;
 }

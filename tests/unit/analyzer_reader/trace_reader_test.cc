@@ -16,8 +16,8 @@
 namespace lamplight {
 namespace {
 
-using testing::Bytes;
 using testing::BuildScenario;
+using testing::Bytes;
 using testing::Draft;
 using testing::Scenario;
 using testing::TemporaryFolder;
@@ -352,8 +352,8 @@ TEST_F(TraceReader, StringOutsideItsRecordIsBad) {
 TEST_F(TraceReader, SiteWithFewerFramesThanItSaysIsBad) {
   trace::Site site = {};
   site.frames = 0xffffffff;
-  const auto trace =
-      Read(TraceBuilder().Define(trace::Stream{}).Define(Draft<trace::Site>(site).Frames(2)).File());
+  const auto trace = Read(
+      TraceBuilder().Define(trace::Stream{}).Define(Draft<trace::Site>(site).Frames(2)).File());
   ASSERT_TRUE(trace) << error_;
   EXPECT_EQ(trace->definitions.size(), 1u);
   EXPECT_NE(Find(*trace, Kind::kBadRecord), nullptr);

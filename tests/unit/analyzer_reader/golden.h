@@ -1,0 +1,18 @@
+// What the golden traces hold: two ranks, eight replays, the last of which hangs on both. No state.
+#pragma once
+
+#include "tests/unit/analyzer_reader/scenario.h"
+
+namespace lamplight::testing {
+
+inline Scenario GoldenScenario(uint32_t rank) {
+  Scenario scenario;
+  scenario.rank = rank;
+  scenario.pid = 5000 + rank;
+  scenario.replays = 8;
+  scenario.ring_bytes = 4096;
+  scenario.job = "golden";
+  return scenario;
+}
+
+}  // namespace lamplight::testing

@@ -1,0 +1,498 @@
+// From records to the model: what each field means, what is joined with what, what losses forbid.
+#include "analyzer/model_builder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/unit/analyzer_reader/scenario.h"
+#include "tests/unit/analyzer_reader/trace_builder.h"
+
+namespace lamplight {
+namespace {
+
+using testing::BuildScenario;
+using testing::Draft;
+using testing::Scenario;
+using testing::TemporaryFolder;
+using testing::TraceBuilder;
+
+class ModelBuilder : public ::testing::Test {
+ protected:
+  // Traces in order of their files' names.
+  Model Build(const std::vector<TraceBuilder>& builders) {
+    std::vector<TraceFile> traces;
+    for (const TraceBuilder& builder : builders) {
+      const std::string path = folder_.File(std::to_string(traces.size()) + ".lamptrace");
+      testing::WriteFile(path, builder.File());
+      std::string error;
+      auto trace = ReadTrace(path, &error);
+      EXPECT_TRUE(trace) << error;
+      if (trace) traces.push_back(*std::move(trace));
+    }
+    return BuildModel(std::move(traces), {});
+  }
+
+  TemporaryFolder folder_;
+};
+
+bool Mentions(const std::vector<Note>& notes, const std::string& text) {
+  return std::any_of(notes.begin(), notes.end(),
+                     [&](const Note& note) { return note.text.find(text) != std::string::npos; });
+}
+
+Scenario Rank(uint32_t rank) {
+  Scenario scenario;
+  scenario.rank = rank;
+  scenario.pid = 4000 + rank;
+  return scenario;
+}
+
+trace::GraphLaunch Launch(uint64_t replay) {
+  trace::GraphLaunch launch = {};
+  launch.exec_id = 1;
+  launch.stream_id = 1;
+  launch.replay = replay;
+  return launch;
+}
+
+TEST_F(ModelBuilder, DescribesTheProcessAndWhatItDefined) {
+  const Model model = Build({BuildScenario(Rank(1))});
+  ASSERT_EQ(model.processes.size(), 1u);
+  const Process& process = model.processes[0];
+  EXPECT_EQ(process.pid, 4001u);
+  EXPECT_EQ(process.hostname, "host-a");
+  EXPECT_EQ(process.command_line, "server --world 2");
+  EXPECT_EQ(process.timeout_ms, 2000u);
+  EXPECT_FALSE(process.closed);
+  EXPECT_FALSE(process.events_lost || process.snapshots_lost || process.definitions_lost);
+  EXPECT_EQ(process.events_since_ns, 0u);
+  ASSERT_EQ(model.kernels.size(), 1u);
+  EXPECT_TRUE(model.kernels[0].lamport && model.kernels[0].decoded);
+  EXPECT_EQ(model.kernels[0].algorithm, trace::Algorithm::kOneShot);
+  EXPECT_EQ(model.kernels[0].compare, protocol::Compare::kFlushToZero);
+  EXPECT_NE(model.kernels[0].name.find("oneshotAllreduceFusionKernel<"), std::string::npos);
+  ASSERT_EQ(model.devices.size(), 1u);
+  EXPECT_EQ(model.devices[0].uuid, "GPU-00000000-0000-0000-0000-000000000002");
+  ASSERT_EQ(model.sites.size(), 1u);
+  EXPECT_EQ(model.sites[0].frames[0].symbol, "server::Capture(int)");
+  EXPECT_TRUE(model.losses.empty());
+}
+
+TEST_F(ModelBuilder, GraphHasItsNodesEdgesAndLamportOrder) {
+  const Model model = Build({BuildScenario({})});
+  ASSERT_EQ(model.graphs.size(), 1u);
+  const Graph& graph = model.graphs[0];
+  EXPECT_TRUE(graph.complete);
+  ASSERT_EQ(graph.nodes.size(), 3u);
+  EXPECT_TRUE(graph.nodes[0].call.lamport());
+  EXPECT_FALSE(graph.nodes[1].call.lamport());
+  EXPECT_EQ(graph.nodes[1].name, "scale(float*, float)");
+  EXPECT_EQ(graph.nodes[2].call.tokens, testing::kScenarioTokens);
+  ASSERT_EQ(graph.edges.size(), 2u);
+  EXPECT_TRUE(graph.edges[0].programmatic);
+  ASSERT_EQ(model.execs.size(), 1u);
+  ASSERT_EQ(model.execs[0].versions.size(), 1u);
+  EXPECT_EQ(model.execs[0].versions[0].lamport_order, (std::vector<uint32_t>{0, 2}));
+  EXPECT_EQ(model.execs[0].versions[0].calls.size(), 2u);
+}
+
+TEST_F(ModelBuilder, LamportOrderFollowsEdgesNotPositions) {
+  TraceBuilder builder;
+  trace::Graph graph = {};
+  graph.graph_id = 1;
+  graph.nodes = 3;
+  builder.Define(graph);
+  for (uint32_t position = 0; position < 3; ++position) {
+    trace::Node node = {};
+    node.graph_id = 1;
+    node.node = position;
+    node.call.kernel_id = 1;
+    builder.Define(node);
+  }
+  for (const auto& [from, to] : {std::pair(2u, 0u), std::pair(0u, 1u)}) {
+    trace::Edge edge = {};
+    edge.graph_id = 1;
+    edge.from = from;
+    edge.to = to;
+    builder.Define(edge);
+  }
+  trace::Exec exec = {};
+  exec.exec_id = 1;
+  exec.graph_id = 1;
+  builder.Define(exec);
+  const Model model = Build({builder});
+  EXPECT_EQ(model.execs[0].versions[0].lamport_order, (std::vector<uint32_t>{2, 0, 1}));
+  // Its kernel was never defined: still a Lamport call, and the loss is told.
+  EXPECT_TRUE(model.graphs[0].nodes[0].call.lamport());
+  EXPECT_EQ(model.kernels[0].reason, "its definition is lost");
+  EXPECT_TRUE(model.processes[0].definitions_lost);
+}
+
+TEST_F(ModelBuilder, MissingNodeOrDanglingEdgeMakesTheGraphIncomplete) {
+  TraceBuilder builder;
+  trace::Graph graph = {};
+  graph.graph_id = 1;
+  graph.nodes = 2;
+  builder.Define(graph);
+  trace::Node node = {};
+  node.graph_id = 1;
+  node.node = 1;
+  builder.Define(node);
+  trace::Edge edge = {};
+  edge.graph_id = 1;
+  edge.from = 0;
+  edge.to = 1;
+  builder.Define(edge);
+  const Model model = Build({builder});
+  EXPECT_FALSE(model.graphs[0].complete);
+  EXPECT_TRUE(model.graphs[0].edges.empty());
+}
+
+TEST_F(ModelBuilder, TimelineHoldsEagerCallsAndReplaysByOperation) {
+  const Model model = Build({BuildScenario({})});
+  ASSERT_EQ(model.workspaces.size(), 1u);
+  const auto& timeline = model.workspaces[0].timeline;
+  ASSERT_EQ(timeline.size(), 7u);
+  EXPECT_NE(timeline[0].eager, kNone);
+  EXPECT_EQ(timeline[0].before, 0u);
+  EXPECT_EQ(timeline[0].ops, 1u);
+  for (size_t i = 1; i < timeline.size(); ++i) {
+    EXPECT_NE(timeline[i].replay, kNone);
+    EXPECT_EQ(timeline[i].eager, kNone);
+    EXPECT_EQ(timeline[i].before, 1 + 2 * (i - 1));
+    EXPECT_EQ(timeline[i].ops, 2u);
+  }
+}
+
+TEST_F(ModelBuilder, ReplaysKnowTheirSnapshotsAndCompletion) {
+  const Model model = Build({BuildScenario({})});
+  ASSERT_EQ(model.replays.size(), 6u);
+  for (size_t i = 0; i < 5; ++i) {
+    const Replay& replay = model.replays[i];
+    EXPECT_EQ(replay.number, i + 1);
+    ASSERT_EQ(replay.snapshots.size(), 1u);
+    EXPECT_EQ(model.snapshots[replay.snapshots[0]].replay, i + 1);
+    EXPECT_EQ(replay.completed_ns, replay.launched_ns + 2'000'000);  // its ReplayDone
+  }
+  EXPECT_TRUE(model.replays[5].snapshots.empty());
+  EXPECT_EQ(model.replays[5].completed_ns, 0u);
+  EXPECT_EQ(model.execs[0].completed, 5u);
+  EXPECT_EQ(model.workspaces[0].snapshots.size(), 5u);
+}
+
+TEST_F(ModelBuilder, SnapshotProvesOnlyTheReplaysBeforeIt) {
+  TraceBuilder builder;
+  builder.Event(Launch(1)).Event(Launch(2));
+  trace::Snapshot snapshot = {};
+  snapshot.exec_id = 1;
+  snapshot.replay = 2;
+  builder.Event(snapshot);
+  const Model model = Build({builder});
+  EXPECT_EQ(model.execs[0].completed, 1u);
+  EXPECT_NE(model.replays[0].completed_ns, 0u);
+  EXPECT_EQ(model.replays[1].completed_ns, 0u);
+}
+
+TEST_F(ModelBuilder, RefusedLaunchNeverRanAndItsNumberIsUsedAgain) {
+  TraceBuilder builder;
+  trace::Workspace workspace = {};
+  workspace.workspace_id = 1;
+  workspace.world = 1;
+  builder.Define(workspace);
+  trace::GraphLaunch first = Launch(1);
+  first.op[0] = {1, 1, 0};
+  trace::GraphLaunch refused = first;
+  refused.returned_ns = 77;
+  refused.status = 2;
+  builder.Event(first).Event(refused).Event(first);
+  const Model model = Build({builder});
+  ASSERT_EQ(model.replays.size(), 2u);
+  EXPECT_EQ(model.replays[0].status, 2);
+  EXPECT_EQ(model.replays[0].returned_ns, 77u);
+  EXPECT_EQ(model.replays[1].status, 0);
+  ASSERT_EQ(model.workspaces[0].timeline.size(), 1u);
+  EXPECT_EQ(model.workspaces[0].timeline[0].replay, 1u);
+}
+
+TEST_F(ModelBuilder, UpdatesAndNodeParametersMakeVersionsFromTheNextReplayOn) {
+  TraceBuilder builder = BuildScenario({});  // replays 1 to 6
+  trace::NodeParams params = {};
+  params.exec_id = 1;
+  params.node = 2;
+  params.call.kernel_id = 1;
+  params.call.workspace_id = 1;
+  params.call.tokens = 3;
+  builder.Event(params).Event(Launch(7));
+  params.call.tokens = 4;
+  builder.Event(params);  // no replay between the two: one version
+  params.call.tokens = 5;
+  builder.Event(params).Event(Launch(8)).Event(params).Event(Launch(9));  // the same again: none
+  trace::ExecUpdate update = {};
+  update.exec_id = 1;
+  update.graph_id = 1;
+  builder.Event(update).Event(Launch(10));
+  update.status = 910;  // refused: the exec stays
+  builder.Event(update).Event(Launch(11));
+  const Model model = Build({builder});
+  const Exec& exec = model.execs[0];
+  ASSERT_EQ(exec.versions.size(), 4u);
+  EXPECT_EQ(exec.versions[1].from_replay, 7u);
+  EXPECT_EQ(exec.versions[1].calls[1].tokens, 3u);
+  EXPECT_EQ(exec.versions[2].from_replay, 8u);
+  EXPECT_EQ(exec.versions[2].calls[1].tokens, 5u);
+  EXPECT_EQ(exec.versions[3].from_replay, 10u);
+  EXPECT_EQ(exec.versions[3].calls[1].tokens, testing::kScenarioTokens);
+  EXPECT_EQ(model.replays.back().version, 3u);
+  EXPECT_EQ(model.replays[5].version, 0u);
+}
+
+TEST_F(ModelBuilder, HangIsJoinedWithItsEvidence) {
+  Scenario scenario;
+  scenario.hang_ends = true;
+  const Model model = Build({BuildScenario(scenario)});
+  ASSERT_EQ(model.hangs.size(), 1u);
+  const Hang& hang = model.hangs[0];
+  EXPECT_EQ(hang.exec, 0u);
+  EXPECT_EQ(hang.workspace, 0u);
+  EXPECT_EQ(hang.replay_index, 5u);
+  EXPECT_EQ(hang.flags.size(), 2u);
+  ASSERT_EQ(hang.slots.size(), 2u);
+  EXPECT_EQ(hang.slots[1].alias, 5u);
+  EXPECT_EQ(hang.slots[1].first_alias, std::vector<uint32_t>{3});
+  EXPECT_TRUE(hang.slots[1].first_sentinel.empty());
+  ASSERT_EQ(hang.threads.size(), 1u);
+  EXPECT_EQ(hang.threads[0].site, 0u);
+  ASSERT_EQ(hang.texts.size(), 1u);
+  EXPECT_EQ(hang.texts[0].text, "one word\nlooks absent");
+  EXPECT_TRUE(hang.ended);
+  EXPECT_NE(hang.ended_ns, 0u);
+}
+
+TEST_F(ModelBuilder, LossesForbidConclusionsThatTheyTouch) {
+  struct Case {
+    void (*damage)(trace::FileHeader&);
+    bool events, snapshots, definitions;
+  };
+  const Case cases[] = {
+      {[](trace::FileHeader& h) { h.events_dropped = 1; }, true, false, false},
+      {[](trace::FileHeader& h) { h.snapshots_dropped = 1; }, false, true, false},
+      {[](trace::FileHeader& h) { h.definitions_dropped = 1; }, false, false, true},
+      {[](trace::FileHeader& h) { h.defs_bytes += 8; }, false, false, true},
+  };
+  for (const Case& expected : cases) {
+    TraceBuilder builder = BuildScenario({});
+    expected.damage(builder.header());
+    const Model model = Build({builder});
+    EXPECT_EQ(model.processes[0].events_lost, expected.events);
+    EXPECT_EQ(model.processes[0].snapshots_lost, expected.snapshots);
+    EXPECT_EQ(model.processes[0].definitions_lost, expected.definitions);
+    ASSERT_EQ(model.losses.size(), 1u);
+    EXPECT_EQ(model.losses[0].process, 0u);
+    EXPECT_NE(model.losses[0].text.find("0.lamptrace: "), std::string::npos);
+  }
+}
+
+TEST_F(ModelBuilder, OverwrittenEventsLeaveATimeSinceWhichAllAreThere) {
+  TraceBuilder builder(4096);
+  trace::Graph graph = {};
+  graph.graph_id = 1;
+  trace::Exec exec = {};
+  exec.exec_id = 1;
+  exec.graph_id = 1;
+  builder.Define(graph).Define(exec);
+  for (uint64_t i = 1; i <= 200; ++i) builder.Event(Launch(i));
+  const Model model = Build({builder});
+  EXPECT_EQ(model.processes[0].events_since_ns, model.replays.front().launched_ns);
+  EXPECT_FALSE(model.processes[0].events_lost);
+  ASSERT_EQ(model.losses.size(), 1u);
+  EXPECT_EQ(model.losses[0].kind, LossKind::kEventsOverwritten);
+  EXPECT_EQ(model.losses[0].count + model.replays.size(), 200u);
+}
+
+TEST_F(ModelBuilder, UnknownRecordsBecomeANote) {
+  TraceBuilder builder = BuildScenario({});
+  builder.header().minor = 3;
+  trace::HangEnd future = {};
+  future.header.type = 99;
+  builder.Event(future);
+  const Model model = Build({builder});
+  EXPECT_TRUE(Mentions(model.notes, "1 records of types that this lamplight does not know"));
+  EXPECT_TRUE(Mentions(model.notes, "format 1.3"));
+  EXPECT_TRUE(model.losses.empty());
+}
+
+TEST_F(ModelBuilder, RankUnnamedByOneKernelIsLearntFromAnother) {
+  TraceBuilder builder = BuildScenario(Rank(1));
+  trace::Workspace workspace = {};
+  workspace.workspace_id = 2;
+  workspace.rank = trace::kNoId;
+  workspace.world = trace::kNoId;
+  builder.Define(workspace);
+  trace::EagerLaunch eager = {};
+  eager.call.kernel_id = 1;
+  eager.call.workspace_id = 2;
+  eager.call.rank = 1;
+  eager.call.world = 2;
+  builder.Event(eager);
+  const Model model = Build({builder});
+  EXPECT_EQ(model.workspaces[1].rank, 1u);
+  EXPECT_EQ(model.workspaces[1].world, 2u);
+}
+
+TEST_F(ModelBuilder, UnreadableFilesAreLosses) {
+  const Model model = BuildModel({}, {"x.lamptrace: not a\x1b trace"});
+  ASSERT_EQ(model.losses.size(), 1u);
+  EXPECT_EQ(model.losses[0].kind, LossKind::kFile);
+  EXPECT_EQ(model.losses[0].text, "x.lamptrace: not a\\x1b trace");
+}
+
+// ---------------------------------------------------------------- clocks
+
+TEST_F(ModelBuilder, OneBootIdMeansOneClock) {
+  Scenario second = Rank(1);
+  second.realtime_ns += 5;  // jitter of the anchors
+  const Model model = Build({BuildScenario(Rank(0)), BuildScenario(second)});
+  EXPECT_EQ(model.replays[0].launched_ns, model.replays[6].launched_ns);
+  EXPECT_TRUE(model.notes.empty());
+}
+
+TEST_F(ModelBuilder, HostsAreAlignedByWallClockAndTheErrorIsTold) {
+  Scenario second = Rank(1);
+  second.boot = 2;
+  second.host = "host-b";
+  second.start_ns = 51'000'000'000;  // booted 50 s earlier
+  second.realtime_ns -= 50'000'000'000;
+  const Model model = Build({BuildScenario(Rank(0)), BuildScenario(second)});
+  EXPECT_EQ(model.replays[0].launched_ns, model.replays[6].launched_ns);
+  EXPECT_TRUE(Mentions(model.notes, "aligned by wall-clock time"));
+}
+
+TEST_F(ModelBuilder, ClockWithoutAnchorIsNotAligned) {
+  TraceBuilder bare;
+  bare.Event(Launch(1));
+  const Model model = Build({BuildScenario(Rank(0)), bare});
+  EXPECT_TRUE(Mentions(model.notes, "its clock cannot be aligned"));
+}
+
+// ---------------------------------------------------------------- communicators
+
+TEST_F(ModelBuilder, RanksOfOneJobAreOneCommunicator) {
+  const Model model = Build({BuildScenario(Rank(1)), BuildScenario(Rank(0))});
+  ASSERT_EQ(model.communicators.size(), 1u);
+  EXPECT_EQ(model.communicators[0].world, 2u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{1, 0}));
+  EXPECT_TRUE(model.communicators[0].certain);
+  EXPECT_NE(model.communicators[0].basis.find("job job-1"), std::string::npos);
+  EXPECT_EQ(model.workspaces[0].communicator, 0u);
+  EXPECT_TRUE(model.notes.empty());
+}
+
+TEST_F(ModelBuilder, AbsentRankIsTold) {
+  const Model model = Build({BuildScenario(Rank(1))});
+  ASSERT_EQ(model.communicators.size(), 1u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{kNone, 0}));
+  EXPECT_FALSE(model.communicators[0].certain);
+  EXPECT_NE(model.communicators[0].basis.find("1 rank left no workspace"), std::string::npos);
+}
+
+TEST_F(ModelBuilder, DifferentJobsAreDifferentCommunicators) {
+  Scenario other = Rank(1);
+  other.job = "job-2";
+  const Model model = Build({BuildScenario(Rank(0)), BuildScenario(other)});
+  EXPECT_EQ(model.communicators.size(), 2u);
+}
+
+Scenario Launched(uint32_t rank, int32_t env_rank) {
+  Scenario scenario = Rank(rank);
+  scenario.pid = 4000 + static_cast<uint32_t>(env_rank);
+  scenario.env_rank = env_rank;
+  scenario.env_world = 4;
+  return scenario;
+}
+
+TEST_F(ModelBuilder, GroupsOfALargerWorldAreSplitByRankBlocks) {
+  const Model model = Build({BuildScenario(Launched(0, 0)), BuildScenario(Launched(1, 1)),
+                             BuildScenario(Launched(0, 2)), BuildScenario(Launched(1, 3))});
+  ASSERT_EQ(model.communicators.size(), 2u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 1}));
+  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{2, 3}));
+  EXPECT_TRUE(model.communicators[1].certain);
+}
+
+TEST_F(ModelBuilder, StridedGroupsOfALargerWorldAreSplitToo) {
+  const Model model = Build({BuildScenario(Launched(0, 0)), BuildScenario(Launched(0, 1)),
+                             BuildScenario(Launched(1, 2)), BuildScenario(Launched(1, 3))});
+  ASSERT_EQ(model.communicators.size(), 2u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 2}));
+  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{1, 3}));
+}
+
+TEST_F(ModelBuilder, ReplicasWithoutRankVariablesAreAGuessAndSaySo) {
+  std::vector<TraceBuilder> traces;
+  for (uint32_t i = 0; i < 4; ++i) {
+    Scenario scenario = Rank(i % 2);
+    scenario.pid = 4000 + i;
+    scenario.start_ns += i * 1'000'000'000ull;
+    traces.push_back(BuildScenario(scenario));
+  }
+  const Model model = Build(traces);
+  ASSERT_EQ(model.communicators.size(), 2u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 1}));
+  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{2, 3}));
+  EXPECT_FALSE(model.communicators[0].certain);
+  EXPECT_TRUE(Mentions(model.notes, "which is a guess"));
+}
+
+TEST_F(ModelBuilder, RecordedKeyOutweighsTheJob) {
+  std::vector<TraceBuilder> traces;
+  for (uint32_t i = 0; i < 4; ++i) {
+    Scenario scenario = Rank(i / 2);
+    scenario.pid = 4000 + i;
+    TraceBuilder builder = BuildScenario(scenario);
+    trace::Communicator communicator = {};
+    communicator.communicator_id = 2;
+    builder.Define(Draft<trace::Communicator>(communicator)
+                       .String(&trace::Communicator::key, i % 2 == 0 ? "even" : "odd"));
+    trace::Workspace workspace = {};
+    workspace.workspace_id = 2;
+    workspace.rank = i / 2;
+    workspace.world = 2;
+    workspace.communicator_id = 2;
+    builder.Define(workspace);
+    traces.push_back(builder);
+  }
+  const Model model = Build(traces);
+  ASSERT_GE(model.communicators.size(), 2u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{1, 5}));  // even: traces 0 and 2
+  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{3, 7}));
+  EXPECT_TRUE(model.communicators[0].certain);
+}
+
+TEST_F(ModelBuilder, OneProcessMayHoldAllRanks) {
+  TraceBuilder builder = BuildScenario(Rank(0));
+  trace::Workspace workspace = {};
+  workspace.workspace_id = 2;
+  workspace.rank = 1;
+  workspace.world = 2;
+  workspace.flag_layout = static_cast<uint16_t>(trace::FlagLayout::kEraC);
+  builder.Define(workspace);
+  const Model model = Build({builder});
+  ASSERT_EQ(model.communicators.size(), 1u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 1}));
+}
+
+TEST_F(ModelBuilder, ImpossibleWorldBelongsToNoCommunicator) {
+  TraceBuilder builder;
+  trace::Workspace workspace = {};
+  workspace.workspace_id = 1;
+  workspace.world = 0xfffffffe;
+  builder.Define(workspace);
+  const Model model = Build({builder});
+  EXPECT_TRUE(model.communicators.empty());
+  EXPECT_EQ(model.workspaces[0].communicator, kNone);
+  EXPECT_TRUE(Mentions(model.notes, "names no valid rank and world"));
+}
+
+}  // namespace
+}  // namespace lamplight
