@@ -198,8 +198,8 @@ Status ReportCapture(Stream& stream, CaptureReport* report) {
   if (stream.capture == nullptr) return kOk;
   const Capture& capture = *stream.capture;
   report->id = capture.id;
-  report->status = capture.invalidated ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
-                                       : CU_STREAM_CAPTURE_STATUS_ACTIVE;
+  report->status =
+      capture.invalidated ? CU_STREAM_CAPTURE_STATUS_INVALIDATED : CU_STREAM_CAPTURE_STATUS_ACTIVE;
   if (capture.invalidated) return kOk;
   stream.reported_tips.clear();
   stream.reported_edges.clear();

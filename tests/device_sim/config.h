@@ -6,7 +6,8 @@
 
 namespace device_sim {
 
-// What an asynchronous copy from device to host does while a kernel polls (LAMPLIGHT_SIM_SIDE_CHANNEL).
+// What an asynchronous copy from device to host does while a kernel polls
+// (LAMPLIGHT_SIM_SIDE_CHANNEL).
 enum class SideChannel { kWorks, kBlocks, kFails };
 
 struct Config {

@@ -56,9 +56,7 @@ Status Initialise() {
   return kOk;
 }
 
-Status CheckInitialised() {
-  return initialised && !forked ? kOk : CUDA_ERROR_NOT_INITIALIZED;
-}
+Status CheckInitialised() { return initialised && !forked ? kOk : CUDA_ERROR_NOT_INITIALIZED; }
 
 int DeviceCount() { return static_cast<int>(Devices().size()); }
 

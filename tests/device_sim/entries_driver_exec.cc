@@ -64,8 +64,8 @@ CUresult cuGraphKernelNodeGetAttribute(CUgraphNode node, CUkernelNodeAttrID id,
 CUresult cuGraphKernelNodeSetAttribute(CUgraphNode node, CUkernelNodeAttrID id,
                                        const CUkernelNodeAttrValue* value) {
   return Driver([&] {
-    return WithNode<KernelCall>(
-        node, [&](KernelCall& call) { return SetAttribute(&call, id, value); });
+    return WithNode<KernelCall>(node,
+                                [&](KernelCall& call) { return SetAttribute(&call, id, value); });
   });
 }
 

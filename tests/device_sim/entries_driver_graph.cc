@@ -65,8 +65,8 @@ CUresult cuGraphAddHostNode(CUgraphNode* node, CUgraph graph, const CUgraphNode*
              [&](Operation* out) { return FromHost(params, out); });
 }
 
-CUresult cuGraphAddChildGraphNode(CUgraphNode* node, CUgraph graph,
-                                  const CUgraphNode* dependencies, size_t count, CUgraph child) {
+CUresult cuGraphAddChildGraphNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
+                                  size_t count, CUgraph child) {
   return Add(node, graph, dependencies, count,
              [&](Operation* out) { return FromChild(child, out); });
 }
@@ -94,8 +94,8 @@ CUresult cuGraphAddEventWaitNode(CUgraphNode* node, CUgraph graph, const CUgraph
 CUresult cuGraphAddNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
                         const CUgraphEdgeData* edges, size_t count, CUgraphNodeParams* params) {
   return Add(
-      node, graph, dependencies, count,
-      [&](Operation* out) { return FromGeneric(params, out); }, edges);
+      node, graph, dependencies, count, [&](Operation* out) { return FromGeneric(params, out); },
+      edges);
 }
 
 CUresult cuGraphDestroyNode(CUgraphNode node) {

@@ -54,9 +54,8 @@ CUresult cuModuleLoadFatBinary(CUmodule* module, const void* image) {
 }
 
 CUresult cuModuleUnload(CUmodule module) {
-  return DriverInContext([&] {
-    return Modules().Remove(module) == nullptr ? CUDA_ERROR_INVALID_HANDLE : kOk;
-  });
+  return DriverInContext(
+      [&] { return Modules().Remove(module) == nullptr ? CUDA_ERROR_INVALID_HANDLE : kOk; });
 }
 
 CUresult cuModuleGetFunction(CUfunction* out, CUmodule module, const char* name) {
@@ -77,9 +76,8 @@ CUresult cuLibraryLoadData(CUlibrary* library, const void* code, CUjit_option*, 
 }
 
 CUresult cuLibraryUnload(CUlibrary library) {
-  return Driver([&] {
-    return Libraries().Remove(library) == nullptr ? CUDA_ERROR_INVALID_HANDLE : kOk;
-  });
+  return Driver(
+      [&] { return Libraries().Remove(library) == nullptr ? CUDA_ERROR_INVALID_HANDLE : kOk; });
 }
 
 CUresult cuLibraryGetKernel(CUkernel* out, CUlibrary library, const char* name) {
@@ -91,8 +89,7 @@ CUresult cuLibraryGetKernel(CUkernel* out, CUlibrary library, const char* name) 
 }
 
 CUresult cuKernelGetFunction(CUfunction* out, CUkernel handle) {
-  return DriverWith(handle,
-                    [&](Kernel& kernel) { return Store(out, kernel.function_handle()); });
+  return DriverWith(handle, [&](Kernel& kernel) { return Store(out, kernel.function_handle()); });
 }
 
 CUresult cuKernelGetName(const char** name, CUkernel handle) {

@@ -1,5 +1,5 @@
-// libcuda: everything that names a stream. Compiled twice: with CUDA_API_PER_THREAD_DEFAULT_STREAM the
-// headers rename the entries to their _ptsz and _ptds forms. Thread-safe.
+// libcuda: everything that names a stream. Compiled twice: with CUDA_API_PER_THREAD_DEFAULT_STREAM
+// the headers rename the entries to their _ptsz and _ptds forms. Thread-safe.
 #include <cuda.h>
 
 #include "tests/device_sim/capture.h"
@@ -17,16 +17,14 @@ constexpr CUmemorytype kAny = CU_MEMORYTYPE_UNIFIED;
 
 CUresult CopyOn(CUstream stream, uintptr_t to, CUmemorytype to_type, uintptr_t from,
                 CUmemorytype from_type, size_t bytes, bool wait) {
-  return DriverOn(stream, [&](Stream& on) {
-    return Copy(on, to, from, bytes, to_type, from_type, wait);
-  });
+  return DriverOn(stream,
+                  [&](Stream& on) { return Copy(on, to, from, bytes, to_type, from_type, wait); });
 }
 
 CUresult FillOn(CUstream stream, CUdeviceptr to, unsigned value, unsigned element_bytes,
                 size_t count, bool wait) {
   return DriverOn(stream, [&](Stream& on) {
-    const FillCall fill{
-        .to = to, .value = value, .element_bytes = element_bytes, .width = count};
+    const FillCall fill{.to = to, .value = value, .element_bytes = element_bytes, .width = count};
     return Fill(on, fill, wait);
   });
 }
@@ -51,8 +49,8 @@ CUresult Report(CUstream stream, CUstreamCaptureStatus* status, cuuint64_t* id, 
 extern "C" {
 
 CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
-                        unsigned block_x, unsigned block_y, unsigned block_z,
-                        unsigned shared_bytes, CUstream stream, void** arguments, void** extra) {
+                        unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                        CUstream stream, void** arguments, void** extra) {
   return DriverOn(stream, [&](Stream& on) {
     return Launch(on, {.function = function,
                        .grid = {grid_x, grid_y, grid_z},
@@ -259,8 +257,8 @@ CUresult cuGraphInstantiateWithParams(CUgraphExec* exec, CUgraph graph,
   return DriverOn(params->hUploadStream, [&](Stream& on) -> Status {
     params->hErrNode_out = nullptr;
     const Status status = Instantiate(exec, graph, params->flags);
-    params->result_out = status == kOk ? CUDA_GRAPH_INSTANTIATE_SUCCESS
-                                       : CUDA_GRAPH_INSTANTIATE_ERROR;
+    params->result_out =
+        status == kOk ? CUDA_GRAPH_INSTANTIATE_SUCCESS : CUDA_GRAPH_INSTANTIATE_ERROR;
     const bool upload = (params->flags & CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD) != 0;
     return status == kOk && upload ? UploadExec(*exec, on) : status;
   });

@@ -164,13 +164,9 @@ cudaError_t cudaDeviceDisablePeerAccess(int peer) {
   });
 }
 
-cudaError_t cudaDriverGetVersion(int* version) {
-  return Remember(Store(version, kDriverVersion));
-}
+cudaError_t cudaDriverGetVersion(int* version) { return Remember(Store(version, kDriverVersion)); }
 
-cudaError_t cudaRuntimeGetVersion(int* version) {
-  return Remember(Store(version, CUDART_VERSION));
-}
+cudaError_t cudaRuntimeGetVersion(int* version) { return Remember(Store(version, CUDART_VERSION)); }
 
 cudaError_t cudaGetLastError() { return LastError(true); }
 cudaError_t cudaPeekAtLastError() { return LastError(false); }

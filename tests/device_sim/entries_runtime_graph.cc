@@ -113,7 +113,9 @@ cudaError_t cudaGraphAddNode(cudaGraphNode_t* node, cudaGraph_t graph,
                              size_t count, cudaGraphNodeParams* params) {
   return Add(
       node, graph, dependencies, count,
-      [&](Operation* out) { return FromGeneric(reinterpret_cast<CUgraphNodeParams*>(params), out); },
+      [&](Operation* out) {
+        return FromGeneric(reinterpret_cast<CUgraphNodeParams*>(params), out);
+      },
       edges);
 }
 

@@ -64,8 +64,7 @@ cudaError_t cudaHostUnregister(void* address) {
 }
 
 cudaError_t cudaHostGetDevicePointer(void** out, void* host, unsigned flags) {
-  return Runtime(
-      [&] { return HostDevicePointer(reinterpret_cast<uintptr_t*>(out), host, flags); });
+  return Runtime([&] { return HostDevicePointer(reinterpret_cast<uintptr_t*>(out), host, flags); });
 }
 
 cudaError_t cudaHostGetFlags(unsigned* flags, void* host) {

@@ -84,8 +84,7 @@ cudaError_t __cudaGetKernel(cudaKernel_t* out, const void* function) {
 }
 
 cudaError_t cudaGetKernel(cudaKernel_t* out, const void* function) {
-  return RuntimeWith(function,
-                     [&](Kernel& kernel) { return Store(out, kernel.kernel_handle()); });
+  return RuntimeWith(function, [&](Kernel& kernel) { return Store(out, kernel.kernel_handle()); });
 }
 
 cudaError_t cudaGetFuncBySymbol(cudaFunction_t* out, const void* function) {
@@ -94,11 +93,11 @@ cudaError_t cudaGetFuncBySymbol(cudaFunction_t* out, const void* function) {
 }
 
 cudaError_t cudaFuncGetName(const char** name, const void* function) {
-  return RuntimeWith(function, [&](Kernel& kernel) { return Store(name, kernel.symbol().c_str()); });
+  return RuntimeWith(function,
+                     [&](Kernel& kernel) { return Store(name, kernel.symbol().c_str()); });
 }
 
-cudaError_t cudaFuncGetParamInfo(const void* function, size_t index, size_t* offset,
-                                 size_t* size) {
+cudaError_t cudaFuncGetParamInfo(const void* function, size_t index, size_t* offset, size_t* size) {
   return RuntimeWith(function,
                      [&](Kernel& kernel) { return ParameterOf(kernel, index, offset, size); });
 }
@@ -143,9 +142,8 @@ cudaError_t cudaLibraryLoadData(cudaLibrary_t* library, const void* code, cudaJi
 }
 
 cudaError_t cudaLibraryUnload(cudaLibrary_t library) {
-  return Runtime([&] {
-    return Libraries().Remove(library) == nullptr ? CUDA_ERROR_INVALID_HANDLE : kOk;
-  });
+  return Runtime(
+      [&] { return Libraries().Remove(library) == nullptr ? CUDA_ERROR_INVALID_HANDLE : kOk; });
 }
 
 cudaError_t cudaLibraryGetKernel(cudaKernel_t* out, cudaLibrary_t handle, const char* name) {

@@ -48,8 +48,7 @@ cudaError_t cudaGraphKernelNodeGetParams(cudaGraphNode_t node, cudaKernelNodePar
   return Runtime([&] { return GetParams<KernelCall>(node, params, ToRuntime); });
 }
 
-cudaError_t cudaGraphKernelNodeSetParams(cudaGraphNode_t node,
-                                         const cudaKernelNodeParams* params) {
+cudaError_t cudaGraphKernelNodeSetParams(cudaGraphNode_t node, const cudaKernelNodeParams* params) {
   return Runtime([&]() -> Status {
     Operation operation;
     SIM_TRY(KernelOf(node, params, &operation));
@@ -161,8 +160,7 @@ cudaError_t cudaGraphNodeSetEnabled(cudaGraphExec_t exec, cudaGraphNode_t node, 
   return Runtime([&] { return SetExecNodeEnabled(exec, node, enabled != 0); });
 }
 
-cudaError_t cudaGraphNodeGetEnabled(cudaGraphExec_t exec, cudaGraphNode_t node,
-                                    unsigned* enabled) {
+cudaError_t cudaGraphNodeGetEnabled(cudaGraphExec_t exec, cudaGraphNode_t node, unsigned* enabled) {
   return Runtime([&]() -> Status {
     bool value = false;
     SIM_TRY(ExecNodeEnabled(exec, node, &value));

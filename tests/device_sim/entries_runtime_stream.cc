@@ -1,5 +1,6 @@
-// libcudart: everything that names a stream. Compiled twice: with CUDA_API_PER_THREAD_DEFAULT_STREAM
-// the headers rename the entries to their _ptsz and _ptds forms. Thread-safe.
+// libcudart: everything that names a stream. Compiled twice: with
+// CUDA_API_PER_THREAD_DEFAULT_STREAM the headers rename the entries to their _ptsz and _ptds forms.
+// Thread-safe.
 #include <cuda_runtime_api.h>
 
 #include "tests/device_sim/capture.h"
@@ -57,9 +58,9 @@ cudaError_t EntryPoint(const char* symbol, void** out, unsigned version, unsigne
                        cudaDriverEntryPointQueryResult* found) {
   return Runtime([&]() -> Status {
     if (symbol == nullptr || out == nullptr) return CUDA_ERROR_INVALID_VALUE;
-    const bool per_thread = (flags & cudaEnablePerThreadDefaultStream) != 0 ||
-                            ((flags & cudaEnableLegacyStream) == 0 &&
-                             kDefaultStream == DefaultStream::kPerThread);
+    const bool per_thread =
+        (flags & cudaEnablePerThreadDefaultStream) != 0 ||
+        ((flags & cudaEnableLegacyStream) == 0 && kDefaultStream == DefaultStream::kPerThread);
     *out = FindDriverEntry(symbol, static_cast<int>(version), per_thread);
     if (found != nullptr) {
       *found = *out != nullptr ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
@@ -194,9 +195,8 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
-  return RuntimeOn(stream, [&](Stream& on) {
-    return BeginCapture(on, static_cast<CUstreamCaptureMode>(mode));
-  });
+  return RuntimeOn(
+      stream, [&](Stream& on) { return BeginCapture(on, static_cast<CUstreamCaptureMode>(mode)); });
 }
 
 cudaError_t cudaStreamBeginCaptureToGraph(cudaStream_t stream, cudaGraph_t graph,
@@ -262,8 +262,7 @@ cudaError_t cudaGraphInstantiateWithParams(cudaGraphExec_t* exec, cudaGraph_t gr
   return RuntimeOn(params->uploadStream, [&](Stream& on) -> Status {
     params->errNode_out = nullptr;
     const Status status = Instantiate(exec, graph, params->flags);
-    params->result_out =
-        status == kOk ? cudaGraphInstantiateSuccess : cudaGraphInstantiateError;
+    params->result_out = status == kOk ? cudaGraphInstantiateSuccess : cudaGraphInstantiateError;
     const bool upload = (params->flags & cudaGraphInstantiateFlagUpload) != 0;
     return status == kOk && upload ? UploadExec(*exec, on) : status;
   });
@@ -275,7 +274,7 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** out, uns
   return EntryPoint(symbol, out, version, flags, found);
 }
 
-// Still exported for binaries of CUDA 12; the headers of CUDA 13 no longer declare it.
+// Deprecated, and still what binaries of CUDA 12 ask for.
 cudaError_t cudaGetDriverEntryPoint(const char* symbol, void** out, unsigned long long flags,
                                     cudaDriverEntryPointQueryResult* found) {
   return EntryPoint(symbol, out, CUDART_VERSION, flags, found);

@@ -62,9 +62,8 @@ CUresult Driver(Body body) noexcept {
 // For calls that need a current context.
 template <class Body>
 CUresult DriverInContext(Body body) noexcept {
-  return Driver([&]() -> Status {
-    return CurrentDevice() == nullptr ? CUDA_ERROR_INVALID_CONTEXT : body();
-  });
+  return Driver(
+      [&]() -> Status { return CurrentDevice() == nullptr ? CUDA_ERROR_INVALID_CONTEXT : body(); });
 }
 
 template <class Body>

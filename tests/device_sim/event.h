@@ -1,7 +1,7 @@
 // Events. Thread-safe.
 //
-// An event names the marker of its newest record; one never recorded counts as complete. Recorded in
-// a capturing stream, it names places in the graph instead, until the next record elsewhere.
+// An event names the marker of its newest record; one never recorded counts as complete. Recorded
+// in a capturing stream, it names places in the graph instead, until the next record elsewhere.
 #pragma once
 
 #include <cuda.h>

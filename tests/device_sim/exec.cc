@@ -87,10 +87,11 @@ Status LaunchExec(CUgraphExec handle, Stream& stream) {
   const std::lock_guard lock(exec->mutex);
   Markers after;
   if (exec->last_launch != nullptr) after.push_back(exec->last_launch);
-  exec->last_launch = stream.Submit(
-      std::move(after),
-      [device = &stream.device(), program = exec->program,
-       records = RecordEventsPending(*exec->program)] { return RunProgram(*device, program, records); });
+  exec->last_launch =
+      stream.Submit(std::move(after), [device = &stream.device(), program = exec->program,
+                                       records = RecordEventsPending(*exec->program)] {
+        return RunProgram(*device, program, records);
+      });
   return kOk;
 }
 

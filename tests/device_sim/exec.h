@@ -11,7 +11,8 @@
 
 namespace device_sim {
 
-// Invariant: `program` is never changed in place; launches in flight keep the one they started with.
+// Invariant: `program` is never changed in place; launches in flight keep the one they started
+// with.
 struct Exec {
   uint64_t flags = 0;
   GraphRef source;  // as instantiated: what a launch into a capture adds

@@ -25,7 +25,8 @@ void ReportMissing(const std::string& symbol) {
   static std::set<std::string>& reported = *new std::set<std::string>;
   const std::lock_guard lock(mutex);
   if (!reported.insert(symbol).second) return;
-  std::fprintf(stderr, "device_sim: no body for kernel %s: register one in tests/device_sim/kernels\n",
+  std::fprintf(stderr,
+               "device_sim: no body for kernel %s: register one in tests/device_sim/kernels\n",
                symbol.c_str());
 }
 

@@ -181,8 +181,8 @@ Status AddDependencies(CUgraph handle, NodeSpan from, const CUgraphNode* to,
   if (graph == nullptr || (to == nullptr && !from.empty())) return CUDA_ERROR_INVALID_VALUE;
   for (size_t i = 0; i < from.size(); ++i) {
     std::vector<InEdge> in;
-    SIM_TRY(CheckNodesLocked(*graph, from.subspan(i, 1), edges == nullptr ? nullptr : edges + i,
-                             &in));
+    SIM_TRY(
+        CheckNodesLocked(*graph, from.subspan(i, 1), edges == nullptr ? nullptr : edges + i, &in));
     const NodeRef target = Nodes().Find(to[i]);
     if (target == nullptr || target->graph != graph.get() || target.get() == in[0].from ||
         HasEdge(*target, in[0].from)) {

@@ -1,6 +1,7 @@
 // Graphs, nodes and edges, by handle.
 //
-// Thread-safe: everything here is guarded by TopologyMutex(); functions take it unless they are named
+// Thread-safe: everything here is guarded by TopologyMutex(); functions take it unless they are
+// named
 // ...Locked. Node and graph handles that are no longer live are CUDA_ERROR_INVALID_VALUE.
 #pragma once
 

@@ -9,8 +9,8 @@
 namespace device_sim {
 namespace {
 
-// Shared by the threads of one launch. Invariant: while steps are ready, a thread that does not wait
-// is about to take them.
+// Shared by the threads of one launch. Invariant: while steps are ready, a thread that does not
+// wait is about to take them.
 class GraphRun : public std::enable_shared_from_this<GraphRun> {
  public:
   GraphRun(Device& device, std::shared_ptr<const Program> program, LaunchRecords records)

@@ -1,6 +1,8 @@
-// Live handles of one kind: maps a handle to the object that it names, so that stale ones are errors.
+// Live handles of one kind: maps a handle to the object that it names, so that stale ones are
+// errors.
 //
-// Thread-safe. The handle is the object's address; objects outlive their handle while work uses them.
+// Thread-safe. The handle is the object's address; objects outlive their handle while work uses
+// them.
 #pragma once
 
 #include <memory>

@@ -76,8 +76,14 @@ Status IpcExport(void* out, uintptr_t address) {
   if (!allocation || allocation->kind != MemoryKind::kDevice) return CUDA_ERROR_INVALID_VALUE;
   const Arena& arena = ArenaOf(*allocation->device);
   const auto base = reinterpret_cast<uintptr_t>(arena.base());
-  const Handle handle{kArenaMagic,        arena.identity(),           getpid(), arena.file(),
-                      allocation->device->ordinal, 0, allocation->start - base, allocation->bytes};
+  const Handle handle{kArenaMagic,
+                      arena.identity(),
+                      getpid(),
+                      arena.file(),
+                      allocation->device->ordinal,
+                      0,
+                      allocation->start - base,
+                      allocation->bytes};
   std::memset(out, 0, sizeof(CUipcMemHandle));
   std::memcpy(out, &handle, sizeof handle);
   return kOk;

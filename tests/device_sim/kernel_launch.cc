@@ -16,8 +16,8 @@ struct Unwind {};  // thrown through kernel bodies when the device is torn down
 
 std::atomic<int> polling_kernels{0};
 
-constexpr unsigned kYields = 200;        // then the peer is not about to answer
-constexpr unsigned kLongPoll = 2000;     // polls after which the kernel counts as spinning
+constexpr unsigned kYields = 200;     // then the peer is not about to answer
+constexpr unsigned kLongPoll = 2000;  // polls after which the kernel counts as spinning
 constexpr long kShortestSleepNs = 20'000;
 constexpr long kLongestSleepNs = 100'000;
 

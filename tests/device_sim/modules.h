@@ -1,4 +1,5 @@
-// Modules and libraries: named sets of kernels. Their images are ignored; kernels are found by name.
+// Modules and libraries: named sets of kernels. Their images are ignored; kernels are found by
+// name.
 //
 // Thread-safe.
 #pragma once

@@ -63,7 +63,8 @@ Status FromMemset(const CUDA_MEMSET_NODE_PARAMS* params, Operation* operation) {
                       .width = params->width,
                       .rows = params->height,
                       .pitch = params->pitch};
-  const bool element = fill.element_bytes == 1 || fill.element_bytes == 2 || fill.element_bytes == 4;
+  const bool element =
+      fill.element_bytes == 1 || fill.element_bytes == 2 || fill.element_bytes == 4;
   if (!element || fill.width == 0 || fill.rows == 0) return CUDA_ERROR_INVALID_VALUE;
   if (!FindAllocation(fill.to)) return CUDA_ERROR_INVALID_VALUE;
   *operation = fill;
@@ -124,7 +125,8 @@ Status FromGeneric(const CUgraphNodeParams* params, Operation* operation) {
   if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
   switch (params->type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:
-      return FromDriver(reinterpret_cast<const CUDA_KERNEL_NODE_PARAMS*>(&params->kernel), operation);
+      return FromDriver(reinterpret_cast<const CUDA_KERNEL_NODE_PARAMS*>(&params->kernel),
+                        operation);
     case CU_GRAPH_NODE_TYPE_MEMCPY:
       return FromCopy3D(&params->memcpy.copyParams, operation);
     case CU_GRAPH_NODE_TYPE_MEMSET:

@@ -21,8 +21,8 @@ void WaitForSideChannel(const CopyCall& copy) {
 
 Status Run(const CopyCall& copy) {
   WaitForSideChannel(copy);
-  const void* from = copy.staged != nullptr ? copy.staged->data()
-                                            : reinterpret_cast<const void*>(copy.from);
+  const void* from =
+      copy.staged != nullptr ? copy.staged->data() : reinterpret_cast<const void*>(copy.from);
   std::memmove(reinterpret_cast<void*>(copy.to), from, copy.bytes);
   return kOk;
 }
@@ -49,8 +49,8 @@ Status Run(const FillCall& fill) {
 
 CUgraphNodeType TypeOf(const Operation& operation) {
   constexpr CUgraphNodeType kTypes[] = {
-      CU_GRAPH_NODE_TYPE_KERNEL, CU_GRAPH_NODE_TYPE_MEMCPY,       CU_GRAPH_NODE_TYPE_MEMSET,
-      CU_GRAPH_NODE_TYPE_HOST,   CU_GRAPH_NODE_TYPE_EMPTY,        CU_GRAPH_NODE_TYPE_GRAPH,
+      CU_GRAPH_NODE_TYPE_KERNEL,       CU_GRAPH_NODE_TYPE_MEMCPY,    CU_GRAPH_NODE_TYPE_MEMSET,
+      CU_GRAPH_NODE_TYPE_HOST,         CU_GRAPH_NODE_TYPE_EMPTY,     CU_GRAPH_NODE_TYPE_GRAPH,
       CU_GRAPH_NODE_TYPE_EVENT_RECORD, CU_GRAPH_NODE_TYPE_WAIT_EVENT};
   static_assert(std::size(kTypes) == std::variant_size_v<Operation>);
   return kTypes[operation.index()];

@@ -17,8 +17,8 @@ Status AttributeOf(void* out, CUpointer_attribute attribute, uintptr_t address,
     case CU_POINTER_ATTRIBUTE_CONTEXT:
       return Give(out, allocation.device->context());
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-      return Give<unsigned>(out, allocation.on_device() ? CU_MEMORYTYPE_DEVICE
-                                                        : CU_MEMORYTYPE_HOST);
+      return Give<unsigned>(out,
+                            allocation.on_device() ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST);
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
       return Give<CUdeviceptr>(out, address);
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:

@@ -33,7 +33,8 @@ class Splicer {
   void Connect(const Node& node, const std::vector<StepEdge>& before) {
     const uint32_t step = program_.step_of_node[node.id];
     std::vector<StepEdge> in;
-    for (const InEdge& edge : node.in) in.push_back({program_.step_of_node[edge.from->id], edge.edge});
+    for (const InEdge& edge : node.in)
+      in.push_back({program_.step_of_node[edge.from->id], edge.edge});
     if (in.empty()) in = before;
     if (const auto* call = std::get_if<ChildCall>(&node.operation)) {
       const std::vector<uint32_t> ends = Splice(*call->graph, in);

@@ -1,7 +1,7 @@
 // How a kernel exists on the simulated device: a host function found by the kernel's mangled name.
 //
-// One call of the body runs the whole grid on the stream's thread: first what every block does before
-// it waits, then the waiting. Bodies are registered by static objects before main().
+// One call of the body runs the whole grid on the stream's thread: first what every block does
+// before it waits, then the waiting. Bodies are registered by static objects before main().
 #pragma once
 
 #include <cstddef>
@@ -60,8 +60,7 @@ struct KernelRegistration {
     ((offset = (offset + alignof(Args) - 1) / alignof(Args) * alignof(Args),
       entry.parameters.push_back({offset, sizeof(Args)}), offset += sizeof(Args)),
      ...);
-    entry.body = [body, layout = entry.parameters](KernelContext& context,
-                                                   const std::byte* bytes) {
+    entry.body = [body, layout = entry.parameters](KernelContext& context, const std::byte* bytes) {
       Call(context, bytes, layout, body, std::index_sequence_for<Args...>{});
     };
     RegisterKernel(std::move(entry));

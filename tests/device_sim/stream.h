@@ -49,7 +49,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   uint64_t id() const { return id_; }
   unsigned flags() const;
 
-  // Capture state: guarded by TopologyMutex(), but for the flag, which only that lock's holder sets.
+  // Capture state: guarded by TopologyMutex(), but for the flag, which only that lock's holder
+  // sets.
   std::atomic<bool> capturing{false};
   std::shared_ptr<Capture> capture;
   std::vector<CaptureTip> tips;
