@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <mutex>
+#include <thread>
 
 #include "shim/stacks/thread_signal.h"
 #include "shim/stacks/unwinder.h"
@@ -18,6 +19,8 @@ namespace lamplight::stacks {
 namespace {
 
 constexpr char kOwnThreads[] = "lamplight-";
+constexpr int kLooks = 5;
+constexpr std::chrono::milliseconds kBetweenLooks(4);
 
 class KeepErrno {
  public:
@@ -76,14 +79,28 @@ void AskBatch(SignalRound* round, std::span<ThreadStack*> threads,
   }
 }
 
+// Threads that block the signal for a moment only, as in the C library's own calls, get another
+// look.
+std::vector<ThreadStack*> Willing(std::vector<ThreadStack>* threads, int signal) {
+  std::vector<ThreadStack*> willing;
+  std::vector<ThreadStack*> rest;
+  for (ThreadStack& thread : *threads) rest.push_back(&thread);
+  for (int look = 0; look < kLooks && !rest.empty(); ++look) {
+    if (look > 0) std::this_thread::sleep_for(kBetweenLooks);
+    const auto blocking = std::partition(rest.begin(), rest.end(), [signal](ThreadStack* thread) {
+      return !Blocks(thread->tid, signal);
+    });
+    willing.insert(willing.end(), rest.begin(), blocking);
+    rest.erase(rest.begin(), blocking);
+  }
+  return willing;
+}
+
 std::vector<ThreadStack> CaptureThreads(std::chrono::milliseconds per_thread) {
   std::vector<ThreadStack> threads = OtherThreads();
   SignalRound round;
   if (!round.ready()) return threads;
-  std::vector<ThreadStack*> willing;
-  for (ThreadStack& thread : threads) {
-    if (!Blocks(thread.tid, PickSignal())) willing.push_back(&thread);
-  }
+  std::vector<ThreadStack*> willing = Willing(&threads, PickSignal());
   for (size_t begin = 0; begin < willing.size(); begin += SignalRound::kBatch) {
     const size_t size = std::min(SignalRound::kBatch, willing.size() - begin);
     AskBatch(&round, {willing.data() + begin, size}, per_thread);

@@ -26,7 +26,6 @@ enum State : uint64_t { kFree = 0, kAsked = 1, kWalking = 2, kDone = 3 };
 // signal that is delivered late cannot answer a later question.
 struct Slot {
   std::atomic<uint64_t> word{kFree};
-  std::atomic<pid_t> tid{0};
   size_t count = 0;
   std::array<uintptr_t, kMaxFrames> pcs;
 };
@@ -94,11 +93,30 @@ bool Install(int signal) {
   return sigaction(signal, &action, nullptr) == 0;
 }
 
-// A slot that no late signal can write to; kSlots: none.
+bool Lives(pid_t tid) { return syscall(SYS_tgkill, getpid(), tid, 0) == 0; }
+
+bool IsDone(const Slot& slot) { return (slot.word.load(std::memory_order_acquire) & 3) == kDone; }
+
+// False where the thread ends or the time is up before it answers.
+bool AwaitDone(const Slot& slot, pid_t tid, std::chrono::steady_clock::time_point end) {
+  while (!IsDone(slot)) {
+    if (std::chrono::steady_clock::now() >= end || !Lives(tid)) return IsDone(slot);
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+  return true;
+}
+
+// Slots whose threads answered after their round.
+void ReclaimSlots() {
+  for (Slot& slot : slots) {
+    if (IsDone(slot)) slot.word.store(kFree);
+  }
+}
+
+// kSlots: none is free.
 size_t TakeSlot() {
   for (size_t i = 0; i < kSlots; ++i) {
-    const uint64_t state = slots[i].word.load(std::memory_order_acquire) & 3;
-    if (state == kFree || state == kDone) return i;
+    if ((slots[i].word.load(std::memory_order_acquire) & 3) == kFree) return i;
   }
   return kSlots;
 }
@@ -146,6 +164,7 @@ bool SignalRound::Send(Answer* answer, size_t* slot) {
 }
 
 void SignalRound::Ask(std::span<Answer> answers, std::chrono::milliseconds limit) {
+  ReclaimSlots();
   std::vector<size_t> asked(answers.size(), kSlots);
   for (size_t i = 0; i < answers.size(); ++i) {
     if (!Send(&answers[i], &asked[i])) asked[i] = kSlots;
@@ -154,19 +173,16 @@ void SignalRound::Ask(std::span<Answer> answers, std::chrono::milliseconds limit
   for (size_t i = 0; i < answers.size(); ++i) {
     if (asked[i] == kSlots) continue;
     Slot& slot = slots[asked[i]];
-    while ((slot.word.load(std::memory_order_acquire) & 3) != kDone &&
-           std::chrono::steady_clock::now() < end) {
-      std::this_thread::sleep_for(std::chrono::microseconds(100));
-    }
-    uint64_t word = slot.word.load(std::memory_order_acquire);
-    if ((word & 3) == kDone) {
+    if (AwaitDone(slot, answers[i].tid, end)) {
       answers[i].answered = true;
       answers[i].pcs.assign(slot.pcs.begin(), slot.pcs.begin() + static_cast<long>(slot.count));
+      slot.word.store(kFree);
       continue;
     }
     // Not taken up yet: forget the question. Being walked: the slot stays out of use till done.
+    uint64_t word = slot.word.load(std::memory_order_acquire);
     if ((word & 3) == kAsked) slot.word.compare_exchange_strong(word, word & ~uint64_t{3});
-    all_answered_ = false;
+    if (Lives(answers[i].tid)) all_answered_ = false;
   }
 }
 

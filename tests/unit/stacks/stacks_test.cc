@@ -10,6 +10,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <semaphore>
 #include <thread>
@@ -53,26 +54,40 @@ __attribute__((noinline)) void LamplightTestWait(std::binary_semaphore* end) {
   end->acquire();
   asm volatile("" ::: "memory");
 }
-__attribute__((noinline)) void LamplightTestSpin(const std::atomic<bool>* end) {
+__attribute__((noinline)) void LamplightTestWaitOtherwise(std::binary_semaphore* end) {
+  end->acquire();
+  asm volatile("" ::: "memory");
+}
+__attribute__((noinline)) void LamplightTestSpin(std::atomic<bool>* inside,
+                                                 const std::atomic<bool>* end) {
+  inside->store(true);
   while (!end->load(std::memory_order_relaxed)) {
   }
   asm volatile("" ::: "memory");
 }
 }
 
+char State(pid_t tid) {
+  std::string line;
+  std::getline(std::ifstream("/proc/self/task/" + std::to_string(tid) + "/stat"), line);
+  const size_t name_end = line.rfind(") ");
+  return name_end == std::string::npos ? '?' : line[name_end + 2];
+}
+
 // A thread in LamplightTestWait until this ends. `setup` runs in it first.
 class Sleeper {
  public:
   template <class F>
-  explicit Sleeper(F setup) {
+  explicit Sleeper(F setup, void (*wait)(std::binary_semaphore*) = LamplightTestWait) {
     std::binary_semaphore ready(0);
-    thread_ = std::thread([&ready, setup, this] {
+    thread_ = std::thread([&ready, setup, wait, this] {
       tid_ = static_cast<pid_t>(syscall(SYS_gettid));
       setup();
       ready.release();
-      LamplightTestWait(&end_);
+      wait(&end_);
     });
     ready.acquire();
+    while (State(tid_) != 'S') usleep(200);
   }
   ~Sleeper() {
     end_.release();
@@ -176,12 +191,13 @@ TEST_F(Stacks, SleepingThreadAnswers) {
 
 TEST_F(Stacks, SpinningThreadAnswersFromItsLoop) {
   std::atomic<bool> end{false};
+  std::atomic<bool> inside{false};
   std::atomic<pid_t> tid{0};
   std::thread thread([&] {
     tid = static_cast<pid_t>(syscall(SYS_gettid));
-    LamplightTestSpin(&end);
+    LamplightTestSpin(&inside, &end);
   });
-  while (tid == 0) std::this_thread::yield();
+  while (!inside) std::this_thread::yield();
   const auto stacks = CaptureAllThreads(milliseconds(1000));
   const ThreadStack* stack = Find(stacks, tid);
   ASSERT_NE(stack, nullptr);
@@ -236,19 +252,22 @@ TEST_F(Stacks, AvoidsSignalsThatTheHostUses) {
   }
 }
 
-TEST_F(Stacks, ManyThreadsAreAskedTogether) {
+TEST_F(Stacks, ManyThreadsGetTheirOwnStacks) {
   std::vector<std::unique_ptr<Sleeper>> sleepers;
-  for (int i = 0; i < 300; ++i) sleepers.push_back(std::make_unique<Sleeper>([] {}));
+  for (int i = 0; i < 300; ++i) {
+    const auto wait = i % 2 == 0 ? LamplightTestWait : LamplightTestWaitOtherwise;
+    sleepers.push_back(std::make_unique<Sleeper>([] {}, wait));
+  }
   const auto begin = steady_clock::now();
   const auto stacks = CaptureAllThreads(milliseconds(3000));
   EXPECT_LT(steady_clock::now() - begin, milliseconds(9000));
-  size_t answered = 0;
-  for (const auto& sleeper : sleepers) {
-    const ThreadStack* stack = Find(stacks, sleeper->tid());
+  for (size_t i = 0; i < sleepers.size(); ++i) {
+    const ThreadStack* stack = Find(stacks, sleepers[i]->tid());
     ASSERT_NE(stack, nullptr);
-    answered += stack->answered;
+    EXPECT_TRUE(stack->answered);
+    const bool otherwise = IndexOf(Names(stack->pcs), "LamplightTestWaitOtherwise") >= 0;
+    EXPECT_EQ(otherwise, i % 2 == 1) << i;
   }
-  EXPECT_EQ(answered, sleepers.size());
 }
 
 TEST_F(Stacks, SmallAlternateStackGivesOneFrame) {
