@@ -2,6 +2,7 @@
 #include "analyzer/model_builder_events.h"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 #include <utility>
 
@@ -139,7 +140,21 @@ class EventBuilder {
       return;
     }
     const Index replay = AddReplay(record, exec);
-    if (record.status == 0) state.replays[record.replay] = replay;
+    if (record.status != 0) return;
+    state.replays[record.replay] = replay;
+    launched_[{record.header.tid, record.stream_id}][exec] = record.replay;
+  }
+
+  // The thread has waited for the stream: what it had launched there itself is complete. (Launches
+  // of other threads may have come after the wait began.)
+  void CompleteLaunched(uint32_t tid, uint32_t stream, uint64_t time_ns) {
+    const auto launched = launched_.find({tid, stream});
+    if (launched == launched_.end()) return;
+    for (const auto& [exec, replay] : launched->second) {
+      // Not a launch that the driver refused.
+      if (states_[exec].replays.contains(replay)) states_[exec].done.emplace_back(replay, time_ns);
+    }
+    launched_.erase(launched);
   }
 
   Index AddReplay(const trace::GraphLaunch& record, Index exec) {
@@ -254,6 +269,9 @@ class EventBuilder {
     order.serial = record.serial;
     order.device = ids_.devices.Find(record.device_id);
     model_.orders.push_back(order);
+    if (order.kind == trace::OrderKind::kStreamSync) {
+      CompleteLaunched(order.tid, record.stream_id, order.time_ns);
+    }
   }
 
   void TakeCaptureEnd(const trace::CaptureEnd& record) {
@@ -287,6 +305,8 @@ class EventBuilder {
   ProcessIds& ids_;
   Model& model_;
   std::unordered_map<Index, ExecState> states_;
+  // Newest replay of each exec, by thread and stream, since the thread last waited for the stream.
+  std::map<std::pair<uint32_t, uint32_t>, std::map<Index, uint64_t>> launched_;
   size_t version_calls_ = 0;
   bool versions_refused_ = false;
 };

@@ -194,6 +194,36 @@ TEST_F(ModelBuilder, SnapshotProvesOnlyTheReplaysBeforeIt) {
   EXPECT_EQ(model.replays[1].completed_ns, 0u);
 }
 
+TEST_F(ModelBuilder, StreamSyncCompletesWhatItsThreadLaunchedThere) {
+  trace::GraphLaunch other_thread = Launch(2);
+  other_thread.header.tid = 200;
+  trace::GraphLaunch other_stream = Launch(1);
+  other_stream.exec_id = 2;
+  other_stream.stream_id = 2;
+  trace::Order sync = {};
+  sync.kind = static_cast<uint32_t>(trace::OrderKind::kStreamSync);
+  sync.stream_id = 1;
+  TraceBuilder builder;
+  builder.Event(Launch(1)).Event(other_thread).Event(other_stream).Event(sync).Event(Launch(3));
+  const Model model = Build({builder});
+  EXPECT_EQ(model.replays[0].completed_ns, model.orders[0].time_ns);
+  for (size_t i = 1; i < 4; ++i) EXPECT_EQ(model.replays[i].completed_ns, 0u) << i;
+}
+
+TEST_F(ModelBuilder, SyncSaysNothingOfARefusedLaunchOrTheNextOfItsNumber) {
+  trace::GraphLaunch refused = Launch(1);
+  refused.returned_ns = 77;
+  refused.status = 2;
+  trace::Order sync = {};
+  sync.kind = static_cast<uint32_t>(trace::OrderKind::kStreamSync);
+  sync.stream_id = 1;
+  TraceBuilder builder;
+  builder.Event(Launch(1)).Event(refused).Event(sync).Event(Launch(1));
+  const Model model = Build({builder});
+  EXPECT_EQ(model.replays[0].completed_ns, 0u);
+  EXPECT_EQ(model.replays[1].completed_ns, 0u);
+}
+
 TEST_F(ModelBuilder, RefusedLaunchNeverRanAndItsNumberIsUsedAgain) {
   TraceBuilder builder;
   trace::Workspace workspace = {};
