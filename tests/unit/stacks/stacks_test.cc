@@ -82,9 +82,12 @@ class Sleeper {
     std::binary_semaphore ready(0);
     thread_ = std::thread([&ready, setup, wait, this] {
       tid_ = static_cast<pid_t>(syscall(SYS_gettid));
+      stack_t own_stack{};
+      sigaltstack(nullptr, &own_stack);
       setup();
       ready.release();
       wait(&end_);
+      sigaltstack(&own_stack, nullptr);
     });
     ready.acquire();
     while (State(tid_) != 'S') usleep(200);
