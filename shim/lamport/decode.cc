@@ -6,98 +6,100 @@
 namespace lamplight::lamport {
 namespace {
 
-constexpr uint64_t kFnvBasis = 0xcbf29ce484222325u;
-constexpr uint64_t kFnvPrime = 0x100000001b3u;
+constexpr uint64_t kDigestSeed = 0xcbf29ce484222325u;
+constexpr uint64_t kDigestFactor = 0x9e3779b97f4a7c15u;
 constexpr uint32_t kMaxValue = 0x7fffffffu;  // above any count that a kernel takes
 
-uint64_t Mix(uint64_t hash, uint64_t value) {
-  for (int i = 0; i < 8; ++i) {
-    hash = (hash ^ (value & 0xff)) * kFnvPrime;
-    value >>= 8;
-  }
-  return hash;
+uint64_t Mix(uint64_t digest, uint64_t value) {
+  digest = (digest ^ value) * kDigestFactor;
+  return digest ^ digest >> 32;
 }
+
+// What the launch's fields hold, by role.
+struct Values {
+  uint64_t of[static_cast<size_t>(Role::kDataType) + 1] = {};
+  uint32_t present = 0;
+
+  uint64_t Get(Role role) const { return of[static_cast<size_t>(role)]; }
+  bool Has(Role role) const { return (present >> static_cast<unsigned>(role) & 1) != 0; }
+};
+static_assert(static_cast<size_t>(Role::kDataType) < 32);
 
 // Numbers that take part in the protocol. kNoId: not told by this kernel.
 struct Numbers {
-  uint32_t tokens = trace::kNoId;
-  uint32_t dim = trace::kNoId;
-  uint32_t elements = trace::kNoId;
-  uint32_t rank = trace::kNoId;
-  uint32_t world = trace::kNoId;
-  uint32_t index = trace::kNoId;
-  bool waits = false;
+  uint32_t tokens;
+  uint32_t dim;
+  uint32_t elements;
+  uint32_t rank;
+  uint32_t world;
+  uint32_t index;
+  bool waits;
 };
 
-uint64_t Load(const void* parameter, const Field& field) {
-  uint64_t bits = 0;
-  std::memcpy(&bits, static_cast<const std::byte*>(parameter) + field.offset, field.size);
-  return bits;
+bool IsAddress(Role role) { return role >= Role::kOut && role <= Role::kFlags; }
+
+template <class T>
+uint64_t LoadAs(const std::byte* from) {
+  T value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
 }
 
-// False where the value cannot be a count.
-bool Count(const Field& field, uint64_t bits, uint32_t* value) {
-  if (field.type == FieldType::kSigned && field.size == 4 && (bits >> 31) != 0) return false;
-  if (bits > kMaxValue) return false;
-  *value = static_cast<uint32_t>(bits);
+uint64_t Load(const void* parameter, const Field& field) {
+  const std::byte* from = static_cast<const std::byte*>(parameter) + field.offset;
+  switch (field.size) {
+    case 8:
+      return LoadAs<uint64_t>(from);
+    case 4:
+      return LoadAs<uint32_t>(from);
+    case 2:
+      return LoadAs<uint16_t>(from);
+    default:
+      return LoadAs<uint8_t>(from);
+  }
+}
+
+bool ReadFields(const Descriptor& descriptor, const void* const* kernel_params, Values* values,
+                uint64_t* digest) {
+  for (const Field& field : descriptor.fields) {
+    const void* parameter = kernel_params[field.parameter];
+    if (parameter == nullptr) return false;
+    const uint64_t bits = Load(parameter, field);
+    values->of[static_cast<size_t>(field.role)] = bits;
+    values->present |= 1u << static_cast<unsigned>(field.role);
+    if (!IsAddress(field.role))
+      *digest = Mix(Mix(*digest, static_cast<uint64_t>(field.role)), bits);
+  }
   return true;
 }
 
-uint64_t* AddressOf(Role role, DecodedCall* out) {
-  switch (role) {
-    case Role::kOut:
-      return &out->output_address;
-    case Role::kPrenorm:
-      return &out->prenorm_address;
-    case Role::kShard:
-      return &out->shard_address;
-    case Role::kResidual:
-      return &out->residual_address;
-    case Role::kGamma:
-      return &out->gamma_address;
-    case Role::kPeers:
-      return &out->peers_address;
-    case Role::kMulticast:
-      return &out->multicast_address;
-    case Role::kLocal:
-      return &out->local_address;
-    case Role::kWorkspace:
-    case Role::kFlags:
-      return &out->flags_address;
-    default:
-      return nullptr;
-  }
+// False where a value cannot be a count: negative numbers have their top bit set.
+bool Count(const Values& values, Role role, uint32_t* number) {
+  const uint64_t bits = values.Get(role);
+  *number = values.Has(role) ? static_cast<uint32_t>(bits) : trace::kNoId;
+  return bits <= kMaxValue;
 }
 
-uint32_t* NumberOf(Role role, Numbers* numbers) {
-  switch (role) {
-    case Role::kTokens:
-      return &numbers->tokens;
-    case Role::kDim:
-      return &numbers->dim;
-    case Role::kElements:
-      return &numbers->elements;
-    case Role::kRank:
-      return &numbers->rank;
-    case Role::kWorld:
-      return &numbers->world;
-    case Role::kIndex:
-      return &numbers->index;
-    default:
-      return nullptr;
-  }
+bool ReadNumbers(const Values& values, Numbers* numbers) {
+  numbers->waits = (values.Get(Role::kWaits) & 0xff) != 0;
+  return Count(values, Role::kTokens, &numbers->tokens) &&
+         Count(values, Role::kDim, &numbers->dim) &&
+         Count(values, Role::kElements, &numbers->elements) &&
+         Count(values, Role::kRank, &numbers->rank) &&
+         Count(values, Role::kWorld, &numbers->world) &&
+         Count(values, Role::kIndex, &numbers->index);
 }
 
-bool ReadField(const Field& field, const void* parameter, Numbers* numbers, DecodedCall* out) {
-  const uint64_t bits = Load(parameter, field);
-  if (uint64_t* address = AddressOf(field.role, out); address != nullptr) {
-    *address = bits;
-    return true;
-  }
-  out->call.digest = Mix(Mix(out->call.digest, static_cast<uint64_t>(field.role)), bits);
-  if (field.role == Role::kWaits) numbers->waits = (bits & 0xff) != 0;
-  uint32_t* number = NumberOf(field.role, numbers);
-  return number == nullptr || Count(field, bits, number);
+void TakeAddresses(const Values& values, DecodedCall* out) {
+  out->output_address = values.Get(Role::kOut);
+  out->prenorm_address = values.Get(Role::kPrenorm);
+  out->shard_address = values.Get(Role::kShard);
+  out->residual_address = values.Get(Role::kResidual);
+  out->gamma_address = values.Get(Role::kGamma);
+  out->peers_address = values.Get(Role::kPeers);
+  out->multicast_address = values.Get(Role::kMulticast);
+  out->local_address = values.Get(Role::kLocal);
+  out->flags_address = values.Get(Role::kFlags) | values.Get(Role::kWorkspace);  // one of them
 }
 
 // The template arguments' share, and tokens from elements.
@@ -166,12 +168,14 @@ bool Decode(const Recognition& recognition, const void* const* kernel_params,
   if (!recognition.decoded || kernel_params == nullptr) return false;
   const Descriptor& descriptor = *recognition.descriptor;
   *out = DecodedCall{};
-  out->call.digest = kFnvBasis;
+  out->call.digest = kDigestSeed;
+  Values values;
   Numbers numbers;
-  for (const Field& field : descriptor.fields) {
-    const void* parameter = kernel_params[field.parameter];
-    if (parameter == nullptr || !ReadField(field, parameter, &numbers, out)) return false;
+  if (!ReadFields(descriptor, kernel_params, &values, &out->call.digest) ||
+      !ReadNumbers(values, &numbers)) {
+    return false;
   }
+  TakeAddresses(values, out);
   Complete(recognition, &numbers);
   if (!Plausible(numbers) || !PlaceFlags(descriptor, numbers, out)) return false;
   Describe(descriptor, numbers, shape, &out->call);
