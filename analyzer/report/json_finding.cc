@@ -18,9 +18,9 @@ Json SlotJson(const SlotWords& slot) {
           {"stage", slot.stage},
           {"token", NumberOrNull(slot.token)},
           {"words", slot.words},
-          {"absent", slot.sentinel},
-          {"aliased", slot.alias},
-          {"first_words", slot.positions}};
+          {"sentinel", slot.sentinel},
+          {"alias", slot.alias},
+          {"positions", slot.positions}};
 }
 
 Json NodeJson(const NodeRef& node) {
@@ -96,7 +96,7 @@ Json SiteJson(const Model& model, Index site) {
 
 Json FindingJson(const Model& model, const Finding& finding) {
   Json json;
-  json["id"] = finding.hazard;
+  json["hazard"] = finding.hazard;
   json["title"] = finding.title;
   json["severity"] = ToString(finding.severity);
   json["confidence"] = ToString(finding.confidence);
