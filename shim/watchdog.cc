@@ -127,13 +127,22 @@ void Watchdog::Follow(Exec& exec, uint64_t now) {
   }
   // Without an event node nothing but its snapshots tells that a replay is over.
   if (exec.done == nullptr && exec.snapshots.empty()) return;
-  const uint64_t oldest = completed + 1;
+  const uint64_t oldest = OldestIncomplete(exec, launched);
   uint64_t launched_ns = 0;
   if (launched < oldest || seen.reported >= oldest) return;
   if (!Overdue(exec, oldest, now, &launched_ns)) return;
   seen.reported = oldest;
   seen.hang_id = next_hang_;
   ReportReplay(exec, oldest, launched_ns, now);
+}
+
+// The event tells of the last launch only. Where replays are queued, a tail snapshot tells that the
+// one before it is complete, and that its own replay is past its last collective; the next one, if
+// it was launched, is then the one to watch.
+uint64_t Watchdog::OldestIncomplete(const Exec& exec, uint64_t launched) {
+  const uint64_t runs = exec.snapshot_runs.load(std::memory_order_relaxed);
+  const uint64_t by_snapshots = runs == 0 || launched > runs ? runs : runs - 1;
+  return std::max(exec.completed.load(std::memory_order_relaxed), by_snapshots) + 1;
 }
 
 void Watchdog::QueryDone(Exec& exec) {
@@ -190,7 +199,7 @@ void Watchdog::ReportReplay(Exec& exec, uint64_t replay, uint64_t launched_ns, u
   hang.workspace_id = suspects.empty() ? 0 : suspects.front().workspace->id;
   hang.replay = replay;
   hang.replays_launched = exec.launched;
-  hang.replays_completed = exec.completed;
+  hang.replays_completed = replay - 1;
   hang.launched_ns = launched_ns;
   hang.detected_ns = now;
   hang.op_before = exec.OpBefore(replay);

@@ -44,6 +44,7 @@ class Watchdog {
   void Tick();
   void Follow(Exec& exec, uint64_t now);
   void QueryDone(Exec& exec);
+  static uint64_t OldestIncomplete(const Exec& exec, uint64_t launched);
   bool Overdue(const Exec& exec, uint64_t replay, uint64_t now, uint64_t* launched_ns) const;
   void CheckEager(Workspace& workspace, uint64_t now);
   bool PollsBehindTheFlags(Workspace& workspace, const Workspace::Eager& eager, Device& device);
