@@ -40,6 +40,7 @@ struct Task {
   trace::Algorithm algorithm{};
   trace::DataType type{};
   uint64_t max_bytes = 0;
+  Absence absence{};
 
   WorkspaceEvidence found{};
   struct PlannedStage {
@@ -118,7 +119,8 @@ struct Task {
     for (size_t i = 0; i < stages.size() && i < first.size() && i < second.size(); ++i) {
       const bool next = stages[i].role == trace::kSlotNext;
       const uint32_t details = next ? 0 : kMaxSlotRecords;
-      for (trace::SlotState state : ClassifySlots(stages[i].layout, first[i], second[i], details)) {
+      for (trace::SlotState state :
+           ClassifySlots(stages[i].layout, first[i], second[i], details, absence)) {
         state.generation = stages[i].generation;
         // Only the current generation is certainly polled.
         if (stages[i].role != trace::kSlotCurrent) state.role = 0;
@@ -165,6 +167,7 @@ std::vector<WorkspaceEvidence> EvidenceReader::Read(const std::vector<Suspect>& 
                                             .algorithm = kernel.algorithm,
                                             .type = kernel.data_type,
                                             .max_bytes = session_.config().evidence_bytes,
+                                            .absence = {kernel.sentinel},
                                             .found = evidence});
     Probe& probe = probe_;
     const milliseconds limit = kReadLimit * 4 + kBetweenReads;

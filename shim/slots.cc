@@ -96,6 +96,15 @@ StageLayout UnicastOneShot(const Dimensions& d, Generation generation, uint64_t 
   return layout;
 }
 
+// Only 32-bit compares can alias: 16-bit ones are bitwise in all releases that poll so (FlashInfer,
+// comm/trtllm_allreduce_fusion.cuh, has_neg_zero).
+protocol::WordClass ClassOf(uint32_t word, Absence absence) {
+  const uint32_t half = absence.sentinel & 0xffff;
+  if (absence.sentinel >> 16 != half) return protocol::Classify(word);
+  const bool absent = (word & 0xffff) == half || word >> 16 == half;
+  return absent ? protocol::WordClass::kArmed : protocol::WordClass::kArrived;
+}
+
 // Positions of the first few words of a kind.
 void NotePosition(uint32_t (&positions)[4], uint32_t count, uint32_t position) {
   if (count < 4) positions[count] = position;
@@ -112,7 +121,7 @@ trace::SlotState Empty(const StageLayout& layout, uint32_t peer, uint32_t token)
 }
 
 trace::SlotState ClassifyOne(const StageLayout& layout, const StageLayout::Slot& slot,
-                             const std::byte* first, const std::byte* second) {
+                             const std::byte* first, const std::byte* second, Absence absence) {
   trace::SlotState state = Empty(layout, slot.peer, slot.token);
   state.words = layout.words;
   state.role = slot.awaited ? trace::kSlotAwaited : 0;
@@ -121,7 +130,7 @@ trace::SlotState ClassifyOne(const StageLayout& layout, const StageLayout::Slot&
     std::memcpy(&before, first + slot.offset + position * 4ull, 4);
     std::memcpy(&word, second + slot.offset + position * 4ull, 4);
     state.changed += before != word;
-    switch (protocol::Classify(word)) {
+    switch (ClassOf(word, absence)) {
       case protocol::WordClass::kArmed:
         NotePosition(state.first_sentinel, state.sentinel++, position);
         break;
@@ -170,14 +179,14 @@ std::vector<StageLayout> LayoutOf(const trace::LamportCall& call, trace::Algorit
 
 std::vector<trace::SlotState> ClassifySlots(const StageLayout& layout,
                                             std::span<const std::byte> first,
-                                            std::span<const std::byte> second,
-                                            uint32_t max_details) {
+                                            std::span<const std::byte> second, uint32_t max_details,
+                                            Absence absence) {
   std::map<uint32_t, trace::SlotState> sums;
   std::vector<trace::SlotState> details;
   for (const StageLayout::Slot& slot : layout.slots) {
     const uint64_t end = slot.offset + layout.words * 4ull;
     if (end > first.size() || end > second.size()) continue;
-    const trace::SlotState state = ClassifyOne(layout, slot, first.data(), second.data());
+    const trace::SlotState state = ClassifyOne(layout, slot, first.data(), second.data(), absence);
     AddTo(&sums.try_emplace(slot.peer, Empty(layout, slot.peer, trace::kNoId)).first->second,
           state);
     const bool plain = state.sentinel == 0 && state.alias == 0 && state.changed == 0;

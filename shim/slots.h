@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/protocol.cuh"
 #include "shim/trace_format.h"
 
 namespace lamplight::shim {
@@ -37,11 +38,18 @@ struct Generation {
 std::vector<StageLayout> LayoutOf(const trace::LamportCall& call, trace::Algorithm algorithm,
                                   trace::DataType type, Generation generation, uint64_t max_bytes);
 
+// What marks a word as absent to the kernel that polls it.
+struct Absence {
+  // A word that nothing was stored to. Where its halves are equal, the kernel polls 16-bit
+  // elements, and a word counts as absent while either half is.
+  uint32_t sentinel = protocol::kSentinel;
+};
+
 // Compares two reads of a stage. For each peer one summary (token kNoId) of all its slots, and one
 // record for every slot that is not simply arrived and unchanged, at most `max_details`.
 std::vector<trace::SlotState> ClassifySlots(const StageLayout& layout,
                                             std::span<const std::byte> first,
-                                            std::span<const std::byte> second,
-                                            uint32_t max_details);
+                                            std::span<const std::byte> second, uint32_t max_details,
+                                            Absence absence = {});
 
 }  // namespace lamplight::shim

@@ -108,7 +108,7 @@ class Runner:
 
 def report_problems(case: Case, report: dict) -> list:
     problems = []
-    found = {finding["id"] for finding in report["findings"]}
+    found = {finding["hazard"] for finding in report["findings"]}
     if found != case.hazards:
         problems.append(f"findings {sorted(found)}, expected {sorted(case.hazards)}")
     if report["exit_status"] != (1 if case.hazards else 0):

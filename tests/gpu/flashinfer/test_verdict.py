@@ -29,9 +29,9 @@ def right_report(manifest) -> dict:
         hits = [i for i, high in enumerate(row[1::2]) if 0x8001 <= high <= 0x807F]
         slots.append({
             "stage": 0, "peer": 1, "token": token, "generation": calls % 3,
-            "words": manifest.dim // 2, "absent": 0, "aliased": len(hits), "first_words": hits[:4],
+            "words": manifest.dim // 2, "sentinel": 0, "alias": len(hits), "positions": hits[:4],
         })
-    finding = {"id": "C1", "confidence": "proven", "slots": slots,
+    finding = {"hazard": "C1", "confidence": "proven", "slots": slots,
                "place": {"replay": manifest.poison_replay + 1}}
     return {"findings": [finding]}
 
@@ -77,12 +77,12 @@ class Verdict(unittest.TestCase):
         self.assertTrue(self.problems(lambda finding: finding["slots"].pop()))
 
     def test_refuses_each_wrong_field(self):
-        for field in ("generation", "words", "absent", "aliased"):
+        for field in ("generation", "words", "sentinel", "alias"):
             change = lambda finding: finding["slots"][3].update({field: 7})
             self.assertTrue(self.problems(change), field)
 
     def test_refuses_a_position_off_by_one(self):
-        change = lambda finding: finding["slots"][0]["first_words"].insert(0, 1)
+        change = lambda finding: finding["slots"][0]["positions"].insert(0, 1)
         self.assertTrue(self.problems(change))
 
     def test_clean_needs_every_replay(self):

@@ -25,8 +25,8 @@ def expected_slots(manifest: argparse.Namespace) -> list:
 
 def check_c1(report: dict, manifest: argparse.Namespace) -> list:
     findings = report["findings"]
-    if [finding["id"] for finding in findings] != ["C1"]:
-        return [f"findings are {[f['id'] for f in findings]}, expected exactly C1"]
+    if [finding["hazard"] for finding in findings] != ["C1"]:
+        return [f"findings are {[f['hazard'] for f in findings]}, expected exactly C1"]
     finding = findings[0]
     problems = []
     if finding["confidence"] != "proven":
@@ -40,7 +40,7 @@ def check_c1(report: dict, manifest: argparse.Namespace) -> list:
 
 def check_slots(reported: list, expected: list, generation: int) -> list:
     problems = []
-    by_place = {(s["stage"], s["peer"], s["token"]): s for s in reported if s["aliased"] > 0}
+    by_place = {(s["stage"], s["peer"], s["token"]): s for s in reported if s["alias"] > 0}
     for slot in expected:
         place = (slot.stage, slot.peer, slot.token)
         if place not in by_place:
@@ -48,7 +48,7 @@ def check_slots(reported: list, expected: list, generation: int) -> list:
             continue
         problems += check_slot(by_place.pop(place), slot, generation)
     for place, slot in by_place.items():
-        problems.append(f"slot {place} reports {slot['aliased']} aliases, expected none")
+        problems.append(f"slot {place} reports {slot['alias']} aliases, expected none")
     return problems
 
 
@@ -56,9 +56,9 @@ def check_slot(reported: dict, expected: payload.Slot, generation: int) -> list:
     wanted = {
         "generation": generation,
         "words": expected.words,
-        "absent": 0,
-        "aliased": expected.alias,
-        "first_words": list(expected.first_alias),
+        "sentinel": 0,
+        "alias": expected.alias,
+        "positions": list(expected.first_alias),
     }
     place = f"stage {expected.stage}, peer {expected.peer}, token {expected.token}"
     return [
@@ -69,7 +69,7 @@ def check_slot(reported: dict, expected: payload.Slot, generation: int) -> list:
 
 
 def check_clean(report: dict, manifest: argparse.Namespace) -> list:
-    problems = [f"reports {finding['id']}: {finding['title']}" for finding in report["findings"]]
+    problems = [f"reports {finding['hazard']}: {finding['title']}" for finding in report["findings"]]
     replays = sum(process["replays"] for process in report["processes"])
     if replays != manifest.replays:
         problems.append(f"{replays} replays were recorded, the program made {manifest.replays}")

@@ -123,6 +123,18 @@ TEST_F(Classified, CountsWordsThatChangedBetweenTheReads) {
   EXPECT_EQ(states[2].sentinel, 0u);
 }
 
+TEST_F(Classified, HalfWordSentinelsAreAbsentInEitherHalfAndNeverAlias) {
+  Put(&second_, 0, 0x80008000);
+  Put(&second_, 4, 0x80003f80);
+  Put(&second_, 8, 0x80013f80);  // a negative subnormal, seen as a word
+  first_ = second_;
+  const auto states = ClassifySlots(layout_, first_, second_, 100, {0x80008000});
+  ASSERT_EQ(states.size(), 3u);
+  EXPECT_EQ(states[2].sentinel, 2u);
+  EXPECT_EQ(states[2].alias, 0u);
+  EXPECT_EQ(states[2].arrived, 2u);
+}
+
 TEST_F(Classified, KeepsToTheLimitOfDetails) {
   first_ = second_ = Filled(layout_, protocol::kSentinel);
   EXPECT_EQ(ClassifySlots(layout_, first_, second_, 1).size(), 2u + 1u);
