@@ -37,12 +37,26 @@ bool ReadSideChannel(std::string_view text, Config* config) {
   return true;
 }
 
+bool ReadLazyLoading(std::string_view text, Config* config) {
+  if (text != "0" && text != "1" && !text.empty()) {
+    std::fprintf(stderr, "device_sim: LAMPLIGHT_SIM_LAZY_LOADING=%s: give 0 or 1\n", text.data());
+    return false;
+  }
+  config->lazy_loading = text == "1";
+  return true;
+}
+
+bool ReadVariable(const char* name, bool (*read)(std::string_view, Config*), Config* config) {
+  const char* text = std::getenv(name);
+  return text == nullptr || read(text, config);
+}
+
 std::optional<Config> Read() {
   Config config;
-  const char* devices = std::getenv("LAMPLIGHT_SIM_DEVICES");
-  const char* side_channel = std::getenv("LAMPLIGHT_SIM_SIDE_CHANNEL");
-  if (devices != nullptr && !ReadDevices(devices, &config)) return std::nullopt;
-  if (side_channel != nullptr && !ReadSideChannel(side_channel, &config)) return std::nullopt;
+  const bool good = ReadVariable("LAMPLIGHT_SIM_DEVICES", ReadDevices, &config) &&
+                    ReadVariable("LAMPLIGHT_SIM_SIDE_CHANNEL", ReadSideChannel, &config) &&
+                    ReadVariable("LAMPLIGHT_SIM_LAZY_LOADING", ReadLazyLoading, &config);
+  if (!good) return std::nullopt;
   return config;
 }
 

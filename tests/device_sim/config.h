@@ -13,6 +13,9 @@ enum class SideChannel { kWorks, kBlocks, kFails };
 struct Config {
   int devices = 1;
   SideChannel side_channel = SideChannel::kWorks;
+  // The first use of a kernel waits behind polling ones, as on real devices
+  // (LAMPLIGHT_SIM_LAZY_LOADING=1).
+  bool lazy_loading = false;
 };
 
 // Empty where the environment is malformed; the reason was then printed once on stderr.

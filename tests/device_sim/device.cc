@@ -17,8 +17,14 @@ std::atomic<bool> initialised{false};
 std::atomic<bool> forked{false};
 std::atomic<bool> torn_down{false};
 
-// Contexts of the thread, innermost last. Null entries: pushed or set as "none".
-thread_local std::vector<Device*> current_devices;
+// Contexts of the thread, innermost last; null: none. Trivial, as static destructors of the host
+// may still call in when the thread's other objects are gone.
+struct ContextStack {
+  static constexpr size_t kDepth = 64;
+  Device* entries[kDepth];
+  size_t top;
+};
+thread_local constinit ContextStack contexts{};
 
 std::vector<std::unique_ptr<Device>>& Devices() {
   static auto& devices = *new std::vector<std::unique_ptr<Device>>;
@@ -72,22 +78,21 @@ Device* DeviceOf(CUcontext context) {
   return nullptr;
 }
 
-Device* CurrentDevice() { return current_devices.empty() ? nullptr : current_devices.back(); }
+Device* CurrentDevice() { return contexts.entries[contexts.top]; }
 
-void SetCurrentDevice(Device* device) {
-  if (current_devices.empty()) {
-    current_devices.push_back(device);
-  } else {
-    current_devices.back() = device;
-  }
+void SetCurrentDevice(Device* device) { contexts.entries[contexts.top] = device; }
+
+Status PushCurrentDevice(Device* device) {
+  if (contexts.top + 1 == ContextStack::kDepth) return CUDA_ERROR_OUT_OF_MEMORY;
+  contexts.entries[++contexts.top] = device;
+  return kOk;
 }
-
-void PushCurrentDevice(Device* device) { current_devices.push_back(device); }
 
 Status PopCurrentDevice(CUcontext* popped) {
   if (CurrentDevice() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   if (popped != nullptr) *popped = CurrentDevice()->context();
-  current_devices.pop_back();
+  contexts.entries[contexts.top] = nullptr;
+  if (contexts.top > 0) --contexts.top;
   return kOk;
 }
 

@@ -61,7 +61,7 @@ Device* DeviceOf(CUcontext context);
 // The thread's current device; null where it has no context.
 Device* CurrentDevice();
 void SetCurrentDevice(Device* device);
-void PushCurrentDevice(Device* device);
+Status PushCurrentDevice(Device* device);
 Status PopCurrentDevice(CUcontext* popped);
 
 void DeviceUuid(int ordinal, CUuuid* uuid);

@@ -137,8 +137,7 @@ CUresult cuCtxPushCurrent(CUcontext context) {
   return Driver([&]() -> Status {
     Device* device = nullptr;
     SIM_TRY(FindContext(context, &device));
-    PushCurrentDevice(device);
-    return kOk;
+    return PushCurrentDevice(device);
   });
 }
 

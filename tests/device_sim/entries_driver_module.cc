@@ -127,7 +127,7 @@ CUresult cuFuncSetCacheConfig(CUfunction handle, CUfunc_cache) {
 }
 
 CUresult cuFuncLoad(CUfunction handle) {
-  return DriverWith(handle, [](Kernel& kernel) { return CheckRunnable(kernel); });
+  return DriverWith(handle, [](Kernel& kernel) { return MakeRunnable(kernel); });
 }
 
 CUresult cuFuncIsLoaded(CUfunctionLoadingState* state, CUfunction handle) {

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 
 #include <cstring>
-#include <vector>
 
 #include "tests/device_sim/driver_lookup.h"
 #include "tests/device_sim/entry_guard.h"
@@ -20,7 +19,10 @@ struct CallConfiguration {
   size_t shared_bytes;
   cudaStream_t stream;
 };
-thread_local std::vector<CallConfiguration> call_configurations;
+// Launches nest where an argument launches, too.
+constexpr size_t kNestedLaunches = 16;
+thread_local CallConfiguration call_configurations[kNestedLaunches];
+thread_local size_t nested_launches = 0;
 
 // `body(Kernel&)`, or the error of an unknown function.
 template <class Body>
@@ -31,9 +33,9 @@ cudaError_t RuntimeWith(const void* function, Body body) {
   });
 }
 
-Status Attributes(const Kernel& kernel, cudaFuncAttributes* out) {
+Status Attributes(Kernel& kernel, cudaFuncAttributes* out) {
   if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  SIM_TRY(CheckRunnable(kernel));
+  SIM_TRY(MakeRunnable(kernel));
   std::memset(out, 0, sizeof *out);
   out->maxThreadsPerBlock = 1024;
   out->numRegs = 32;
@@ -60,15 +62,15 @@ void __cudaRegisterFunction(void** handle, const char* host_function, char*, con
 
 unsigned __cudaPushCallConfiguration(dim3 grid, dim3 block, size_t shared_bytes,
                                      CUstream_st* stream) {
-  call_configurations.push_back({grid, block, shared_bytes, stream});
+  if (nested_launches == kNestedLaunches) return 1;
+  call_configurations[nested_launches++] = {grid, block, shared_bytes, stream};
   return 0;
 }
 
 cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, size_t* shared_bytes,
                                        void* stream) {
-  if (call_configurations.empty()) return cudaErrorMissingConfiguration;
-  const CallConfiguration call = call_configurations.back();
-  call_configurations.pop_back();
+  if (nested_launches == 0) return cudaErrorMissingConfiguration;
+  const CallConfiguration& call = call_configurations[--nested_launches];
   *grid = call.grid;
   *block = call.block;
   *shared_bytes = call.shared_bytes;

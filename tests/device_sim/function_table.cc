@@ -1,11 +1,16 @@
 // Thread-safe: one reader-writer lock.
 #include "tests/device_sim/function_table.h"
 
+#include <chrono>
 #include <cstdio>
 #include <mutex>
 #include <set>
 #include <shared_mutex>
+#include <thread>
 #include <unordered_map>
+
+#include "tests/device_sim/config.h"
+#include "tests/device_sim/kernel_launch.h"
 
 namespace device_sim {
 namespace {
@@ -39,10 +44,24 @@ Kernel* LookUpKernel(const void* name) {
   return found == table.by_name.end() ? nullptr : found->second;
 }
 
-Status CheckRunnable(const Kernel& kernel) {
-  if (kernel.entry() != nullptr) return kOk;
-  ReportMissing(kernel.symbol());
-  return CUDA_ERROR_NO_BINARY_FOR_GPU;
+void WaitToLoad() {
+  if (!TheConfig()->lazy_loading) return;
+  while (AnyKernelPolls()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+void Kernel::Load() {
+  if (loaded_) return;
+  WaitToLoad();
+  loaded_ = true;
+}
+
+Status MakeRunnable(Kernel& kernel) {
+  if (kernel.entry() == nullptr) {
+    ReportMissing(kernel.symbol());
+    return CUDA_ERROR_NO_BINARY_FOR_GPU;
+  }
+  kernel.Load();
+  return kOk;
 }
 
 Kernel* AddKernel(std::string symbol, const void* host_function) {

@@ -5,6 +5,7 @@
 
 #include <cuda.h>
 
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,8 @@ class Kernel {
   const KernelEntry* entry() const { return entry_; }
   CUkernel kernel_handle() { return reinterpret_cast<CUkernel>(this); }
   CUfunction function_handle() { return reinterpret_cast<CUfunction>(&function_tag_); }
+  // Only the first call can block: see WaitToLoad.
+  void Load();
   // What the runtime reports as the function of a node.
   void* runtime_function() {
     return host_function_ != nullptr ? const_cast<void*>(host_function_)
@@ -34,13 +37,17 @@ class Kernel {
   std::string symbol_;
   const KernelEntry* entry_;
   const void* host_function_;
+  std::atomic<bool> loaded_{false};
   char function_tag_ = 0;
 };
 
+// With lazy loading: blocks as long as a kernel of the process polls.
+void WaitToLoad();
+
 // Null where nothing of that name is live.
 Kernel* LookUpKernel(const void* host_function_or_handle);
-// CUDA_ERROR_NO_BINARY_FOR_GPU, with one line on stderr, where the device has no body.
-Status CheckRunnable(const Kernel& kernel);
+// Loads it. CUDA_ERROR_NO_BINARY_FOR_GPU, with one line on stderr, where the device has no body.
+Status MakeRunnable(Kernel& kernel);
 
 // Adds a kernel under its two handles and, where given, its host function.
 Kernel* AddKernel(std::string symbol, const void* host_function);

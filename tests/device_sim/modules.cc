@@ -31,6 +31,7 @@ Status Module::Find(const char* name, Kernel** kernel) {
 Status LoadModule(CUmodule* out, const void* image) {
   if (out == nullptr || image == nullptr) return CUDA_ERROR_INVALID_VALUE;
   SIM_TRY(CheckUnsafeCall());
+  WaitToLoad();
   *out = Modules().Add(std::make_shared<Module>());
   return kOk;
 }

@@ -19,10 +19,14 @@ uint64_t NextStreamId() {
   return next.fetch_add(1);
 }
 
+// Outlives the streams, so that calls of late static destructors find out.
+thread_local constinit bool thread_ends = false;
+
 // A thread's default streams, one per device; they end with the thread.
 struct PerThreadStreams {
   PerThreadStreams() : streams(static_cast<size_t>(DeviceCount())) {}
   ~PerThreadStreams() {
+    thread_ends = true;
     for (const StreamRef& stream : streams) {
       if (stream != nullptr) stream->Close();
     }
@@ -117,7 +121,7 @@ StreamRef FindStream(CUstream handle, DefaultStream default_stream) {
   Device* device = CurrentDevice();
   if (handle == CU_STREAM_LEGACY) return device == nullptr ? nullptr : device->legacy_stream();
   if (handle != CU_STREAM_PER_THREAD) return Streams().Find(handle);
-  if (device == nullptr) return nullptr;
+  if (device == nullptr || thread_ends) return nullptr;
   thread_local PerThreadStreams per_thread;
   StreamRef& stream = per_thread.streams[static_cast<size_t>(device->ordinal)];
   if (stream == nullptr) {

@@ -80,7 +80,7 @@ Status SubmitAndWait(Stream& stream, Operation operation) {
 Status BuildKernelCall(const LaunchRequest& request, KernelCall* call) {
   Kernel* kernel = LookUpKernel(request.function);
   if (kernel == nullptr) return kInvalidDeviceFunction;
-  SIM_TRY(CheckRunnable(*kernel));
+  SIM_TRY(MakeRunnable(*kernel));
   call->kernel = kernel;
   call->grid = request.grid;
   call->block = request.block;

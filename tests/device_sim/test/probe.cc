@@ -87,6 +87,35 @@ int ReadThroughTheSideChannel(const char*) {
   return 0;
 }
 
+// The first use of a kernel behind a polling one: done within half a second?
+int LoadBehindAKernel(const char*) {
+  uint32_t* words = HangAStream();
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  std::thread([words] {
+    LaunchStore(cudaStreamPerThread, words + 1, 1);
+    std::printf("loaded\n");
+    std::fflush(stdout);
+  }).detach();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  std::printf("end\n");
+  std::fflush(stdout);
+  _exit(0);
+}
+
+int OpenTwice(const char* hex) {
+  void* first = nullptr;
+  void* second = nullptr;
+  cudaIpcOpenMemHandle(&first, ParseHandle(hex), cudaIpcMemLazyEnablePeerAccess);
+  cudaIpcOpenMemHandle(&second, ParseHandle(hex), cudaIpcMemLazyEnablePeerAccess);
+  cudaIpcCloseMemHandle(first);
+  uint32_t value = 0;
+  const cudaError_t copy = cudaMemcpy(&value, second, sizeof value, cudaMemcpyDeviceToHost);
+  cudaIpcCloseMemHandle(second);
+  std::printf("%d %s %u %s\n", first == second, cudaGetErrorName(copy), value,
+              cudaGetErrorName(cudaIpcCloseMemHandle(second)));
+  return 0;
+}
+
 int CountDevices(const char*) {
   int count = -1;
   const cudaError_t status = cudaGetDeviceCount(&count);
@@ -150,6 +179,8 @@ int main(int argc, char** argv) {
       {"exit-stuck", ExitWithAStuckKernel},
       {"side-channel", ReadThroughTheSideChannel},
       {"devices", CountDevices},
+      {"load", LoadBehindAKernel},
+      {"open-twice", OpenTwice},
       {"use-after-fork", UseAfterFork},
       {"fork-before-use", ForkBeforeUse},
       {"two-devices", UseTwoDevices}};

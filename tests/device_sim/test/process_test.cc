@@ -61,6 +61,15 @@ TEST_F(ProcessTest, SharesMemoryByIpcHandle) {
   EXPECT_EQ(0, outcome.exit_code);
 }
 
+TEST_F(ProcessTest, OpensOneMappingForOneHandle) {
+  LaunchStore(stream_, words_, 77);
+  ASSERT_EQ(cudaSuccess, cudaStreamSynchronize(stream_));
+  cudaIpcMemHandle_t handle;
+  ASSERT_EQ(cudaSuccess, cudaIpcGetMemHandle(&handle, words_));
+  EXPECT_EQ("1 cudaSuccess 77 cudaErrorInvalidValue\n",
+            Probe("open-twice " + Hex(handle)).Finish().output);
+}
+
 TEST_F(ProcessTest, RefusesHandlesOfDeadProcesses) {
   std::string handle = Probe("export").Finish().output;
   handle.pop_back();
@@ -86,6 +95,14 @@ TEST_F(ProcessTest, SideChannelBlocksOnDemand) {
 TEST_F(ProcessTest, SideChannelFailsOnDemand) {
   EXPECT_EQ("cudaErrorUnknown\ncudaSuccess\n",
             Probe("side-channel", "LAMPLIGHT_SIM_SIDE_CHANNEL=fail").Finish().output);
+}
+
+TEST_F(ProcessTest, LoadsKernelsBehindPollingOnesByDefault) {
+  EXPECT_EQ("loaded\nend\n", Probe("load").Finish().output);
+}
+
+TEST_F(ProcessTest, LazyLoadingWaitsBehindPollingKernels) {
+  EXPECT_EQ("end\n", Probe("load", "LAMPLIGHT_SIM_LAZY_LOADING=1").Finish().output);
 }
 
 TEST_F(ProcessTest, HasAsManyDevicesAsAskedFor) {

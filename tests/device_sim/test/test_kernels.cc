@@ -18,8 +18,10 @@ namespace {
 using device_sim::KernelContext;
 using device_sim::KernelRegistration;
 
+// One kernel of a test writes a word at a time, but another may poll it meanwhile.
 const KernelRegistration add{kAddSymbol, +[](KernelContext&, uint32_t* word, uint32_t value) {
-                               *word = *word * 10 + value;
+                               const std::atomic_ref shared(*word);
+                               shared.store(shared.load() * 10 + value);
                              }};
 const KernelRegistration store{kStoreSymbol, +[](KernelContext&, uint32_t* word, uint32_t value) {
                                  std::atomic_ref(*word).store(value, std::memory_order_release);
