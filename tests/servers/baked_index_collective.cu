@@ -3,8 +3,8 @@
 // here for.
 //
 // It empties a generation before it sends, packet by packet, and the server keeps the ranks in
-// step: a stale index gives wrong sums here, never a hang. Launch functions may be called from any
-// thread.
+// step: with up to two calls per request a stale index gives wrong sums, never a hang (README.md).
+// Launch functions may be called from any thread.
 #include "all_reduce.cuh"
 #include "launch_shape.h"
 

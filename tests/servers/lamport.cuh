@@ -234,6 +234,7 @@ struct NormTail {
     float squares = 0;
     if (active) {
       const Packet residual_in = LoadPacket(residual + offset);
+#pragma unroll
       for (int i = 0; i < 8; ++i) {
         const float value =
             __bfloat162float(sum.element[i]) + __bfloat162float(residual_in.element[i]);
@@ -246,6 +247,7 @@ struct NormTail {
     const float scale = rsqrtf(TokenSum(squares) / static_cast<float>(dim) + epsilon);
     if (!active) return;
     const Packet weight = LoadPacket(gamma + element);
+#pragma unroll
     for (int i = 0; i < 8; ++i) {
       sum.element[i] = __float2bfloat16(__bfloat162float(sum.element[i]) * scale *
                                         (__bfloat162float(weight.element[i]) + weight_bias));

@@ -82,6 +82,9 @@ void AddTrouble(CLI::App& app, Options& o) {
                   "subnormals in some odd elements");
   app.add_option("--poison-request", o.poison_request,
                  "First request with subnormals, served by a graph (default: half-way)");
+  app.add_option("--poison-token", o.poison_token,
+                 "Only token that gets them, modulo the request's tokens; -1: all")
+      ->check(CLI::Range(-1, 1 << 20));
   app.add_option("--poison-rank", o.poison_rank, "Rank that sends them; -1: all ranks");
   app.add_option("--poison-layer", o.poison_layer, "All-reduce they go into (default: the last)");
   AddChoice<Fault>(app, "--fault", o.fault,
@@ -140,8 +143,10 @@ void Settle(Options& o) {
   }
   o.poison_request = RequestOr(o.poison_request, o, "--poison-request");
   o.fault_request = RequestOr(o.fault_request, o, "--fault-request");
-  // Out of step, a stale index can also hang, and a skipped request shows as a divergence.
-  if (o.kernel == Kernel::kBakedIndex || o.fault == Fault::kSkip) o.lockstep = true;
+  // Out of step, stale words can also let a rank run so far ahead that it hangs; and a skipped
+  // request shows as a divergence.
+  const bool stale = o.kernel == Kernel::kBakedIndex || o.kernel == Kernel::kLostUpdate;
+  if (stale || o.fault == Fault::kSkip) o.lockstep = true;
 }
 
 }  // namespace

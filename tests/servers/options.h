@@ -30,6 +30,7 @@ struct Options {
   Kernel kernel = Kernel::kGood;
   AlgorithmChoice algorithm = AlgorithmChoice::kOneShot;
   bool poison = false;      // --payload subnormal
+  int poison_token = -1;    // −1: all tokens
   int poison_request = -1;  // −1: half-way; only read when `poison` is set
   int poison_rank = 1;
   int poison_layer = -1;  // −1: the last one

@@ -84,7 +84,9 @@ Poison MakePoison(const Options& options, int rank, int tokens) {
   const auto dim = static_cast<size_t>(options.dim);
   Poison poison;
   poison.patch.assign(static_cast<size_t>(tokens) * dim, 0);
+  const int only = options.poison_token < 0 ? -1 : options.poison_token % tokens;
   for (size_t i = 1; i < poison.patch.size(); i += 2) {
+    if (only >= 0 && static_cast<int>(i / dim) != only) continue;
     const uint64_t hash = Hash(options, kPoison, static_cast<uint64_t>(rank), i);
     const bool always = i % dim == 2 * (i / dim % (dim / 2)) + 1;  // one at least in every token
     if (!always && hash % kPoisonOneIn != 0) continue;

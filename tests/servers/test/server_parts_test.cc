@@ -48,6 +48,7 @@ TEST(Options, BucketsAreSortedAndUnique) {
 
 TEST(Options, StaleIndexRunsInLockstep) {
   EXPECT_TRUE(Parse({"--kernel", "baked-index"}).lockstep);
+  EXPECT_TRUE(Parse({"--kernel", "lost-update"}).lockstep);
   EXPECT_FALSE(Parse({"--kernel", "good"}).lockstep);
 }
 
