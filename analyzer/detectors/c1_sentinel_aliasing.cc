@@ -138,6 +138,20 @@ std::optional<Verdict> Judge(const Model& model, const RankState& state, const S
   return std::nullopt;
 }
 
+// The flags have moved on: the dirty generation tells, and the compare must be known to flush.
+std::optional<Verdict> JudgeBehind(const Model& model, const RankState& state,
+                                   const StuckCalls& stuck) {
+  const uint32_t rank = model.workspaces[state.workspace].rank;
+  const StageSum scatter = SumOf(state, kScatter, rank);
+  const StageSum broadcast = SumOf(state, kBroadcast, rank);
+  const uint32_t stage = scatter.alias > 0 ? kScatter : kBroadcast;
+  const StageSum& sum = stage == kScatter ? scatter : broadcast;
+  if (sum.alias == 0 || sum.sentinel > 0) return std::nullopt;
+  if (CompareFlushes(model, stuck)) return Verdict{stage, sum.alias, Confidence::kProven, ""};
+  return Verdict{stage, sum.alias, Confidence::kPossible,
+                 "whether the kernel's compare flushes subnormals is not known for its release"};
+}
+
 std::vector<uint32_t> AliasedPeers(const RankState& state, uint32_t stage) {
   std::vector<uint32_t> peers;
   for (const PeerWords& words : state.awaited) {
@@ -151,13 +165,19 @@ void AddEvidence(const Model& model, const RankState& state, const StuckCalls& s
   const StageSum sum = SumOf(state, verdict.stage, model.workspaces[state.workspace].rank);
   const std::string rank = "rank " + std::to_string(model.workspaces[state.workspace].rank);
   AddFlagEvidence(model, state, finding);
-  finding->evidence.push_back(rank + ": of " + Count(sum.words, "awaited word") + ", " +
-                              std::to_string(sum.sentinel) + " equal the sentinel 0x80000000, " +
-                              std::to_string(sum.alias) +
-                              " are negative subnormals, none changed between two reads");
   finding->evidence.push_back(
-      rank + ": the kernel has begun: " +
-      (state.own_written ? "its own slots are written" : "its blocks have arrived"));
+      rank + ": of " + Count(sum.words, "awaited word") + ", " + std::to_string(sum.sentinel) +
+      " hold the empty-slot mark and " + std::to_string(sum.alias) +
+      (sum.alias == 1 ? " is a negative subnormal" : " are negative subnormals") +
+      "; none changed between two reads");
+  if (state.progress == Progress::kBehind) {
+    finding->evidence.push_back(rank + ": the first block is through and has moved the flags on; "
+                                       "these words are in the generation that others still poll");
+  } else {
+    finding->evidence.push_back(
+        rank + ": the kernel has begun: " +
+        (state.own_written ? "its own slots are written" : "its blocks have arrived"));
+  }
   if (CompareFlushes(model, stuck)) {
     finding->evidence.push_back("the kernel's era is known to compare as fp32 with flush-to-zero");
   }
@@ -174,6 +194,23 @@ void AddActions(Finding* finding) {
   };
 }
 
+std::string Summary(const Model& model, const RankState& state, const Verdict& verdict) {
+  const std::string rank = "Rank " + std::to_string(model.workspaces[state.workspace].rank);
+  const std::string from = RankList(AliasedPeers(state, verdict.stage));
+  const std::string subnormal =
+      verdict.alias == 1 ? "is a negative subnormal" : "are negative subnormals";
+  if (verdict.confidence == Confidence::kPossible) {
+    return rank + " polls " + Count(verdict.alias, "word") + " from " + from + " that " +
+           subnormal +
+           ", which a flush-to-zero compare calls absent. That alone is not proven to be what it "
+           "waits for.";
+  }
+  return rank + " has every word that it polls, but " + std::to_string(verdict.alias) +
+         " of them, from " + from + ", " + subnormal +
+         ". A compare that flushes subnormals to zero reads -0.0 there, the mark of an empty slot, "
+         "and spins for ever.";
+}
+
 Finding Describe(const Model& model, const RankState& state, const StuckCalls& stuck,
                  const Verdict& verdict) {
   Finding finding;
@@ -183,24 +220,10 @@ Finding Describe(const Model& model, const RankState& state, const StuckCalls& s
   finding.confidence = verdict.confidence;
   finding.ranks = {model.workspaces[state.workspace].rank};
   finding.hangs = {state.hang};
-  finding.summary = "All words that the rank polls have arrived from " +
-                    RankList(AliasedPeers(state, verdict.stage)) + ", but " +
-                    Count(verdict.alias, "word") +
-                    (verdict.alias == 1 ? " is a negative subnormal" : " are negative subnormals") +
-                    ". A compare that flushes subnormals to zero reads -0.0, the mark of an empty "
-                    "slot, and spins "
-                    "for ever.";
-  if (verdict.confidence == Confidence::kPossible) {
-    finding.summary =
-        Count(verdict.alias, "polled word") +
-        (verdict.alias == 1 ? " is a negative subnormal" : " are negative subnormals") +
-        ", which a flush-to-zero compare calls absent. That alone is not proven to be "
-        "what the rank waits for.";
-  }
+  finding.summary = Summary(model, state, verdict);
   PlaceAtHang(model, state, stuck, &finding);
   AddEvidence(model, state, stuck, verdict, &finding);
   AddSlots(model, state, WordKind::kAlias, &finding);
-  std::erase_if(finding.slots, [&](const SlotWords& slot) { return slot.stage != verdict.stage; });
   AddActions(&finding);
   return finding;
 }
@@ -212,10 +235,15 @@ Detection DetectC1(const Model& model) {
   for (Index hang = 0; hang < model.hangs.size(); ++hang) {
     if (model.hangs[hang].ended) continue;
     for (const RankState& state : StatesOf(model, hang)) {
-      if (state.progress != Progress::kWaiting && state.progress != Progress::kAllArrived) continue;
+      const bool behind = state.progress == Progress::kBehind;
+      if (!behind && state.progress != Progress::kWaiting &&
+          state.progress != Progress::kAllArrived) {
+        continue;
+      }
       StuckCalls stuck = FindStuckCalls(model, state);
       if (CompareIsBitwise(model, stuck)) continue;
-      const std::optional<Verdict> verdict = Judge(model, state, stuck);
+      const std::optional<Verdict> verdict =
+          behind ? JudgeBehind(model, state, stuck) : Judge(model, state, stuck);
       if (!verdict) continue;
       KeepKernelsThatPoll(model, verdict->stage, &stuck);
       detection.findings.push_back(Describe(model, state, stuck, *verdict));

@@ -89,6 +89,10 @@ void AddState(const Model& model, const RankState& state, const StuckCalls& stuc
     case Progress::kAllArrived:
       AddArrivedEvidence(model, state, stuck, finding);
       break;
+    case Progress::kBehind:
+      finding->evidence.push_back(
+          who + ": the flags have moved on past a call that may still poll aliased words");
+      break;
     case Progress::kUnclear:
       finding->missing.push_back(
           who + (state.slots_read ? ": the flag words do not tell how far it has come"

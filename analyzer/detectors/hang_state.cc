@@ -38,12 +38,12 @@ std::span<const uint32_t> WordsOf(const FlagsRead& read) {
   return {read.word.data(), std::min<size_t>(read.words, read.word.size())};
 }
 
-// Slots of the current generation on this workspace: per-peer sums where they are recorded, single
-// slots otherwise.
-std::vector<const SlotState*> CurrentSlots(const Hang& hang, Index workspace) {
+// Slots of the generation with `role` on this workspace: per-peer sums where they are recorded,
+// single slots otherwise.
+std::vector<const SlotState*> SlotsOf(const Hang& hang, Index workspace, uint32_t role) {
   std::vector<const SlotState*> sums, singles;
   for (const SlotState& slot : hang.slots) {
-    if (slot.workspace != workspace || (slot.role & trace::kSlotCurrent) == 0) continue;
+    if (slot.workspace != workspace || (slot.role & role) == 0) continue;
     (slot.token == kUnknown ? sums : singles).push_back(&slot);
   }
   return sums.empty() ? singles : sums;
@@ -83,6 +83,42 @@ Progress Judge(const RankState& state) {
   return state.flags.arrivals ? Progress::kNotBegun : Progress::kUnclear;
 }
 
+// The replay's tail snapshot follows its last Lamport node: with it all of them are complete.
+bool CollectivesComplete(const Model& model, const Hang& hang) {
+  if (hang.replay_index == kNone) return false;
+  const std::vector<Index>& snapshots = model.replays[hang.replay_index].snapshots;
+  return std::ranges::any_of(snapshots, [&](Index snapshot) {
+    return model.snapshots[snapshot].place == trace::SnapshotPlace::kTail;
+  });
+}
+
+bool MayFlush(const Model& model, const StuckCalls& stuck) {
+  return std::ranges::any_of(stuck.operations, [&](const Operation& operation) {
+    return operation.call->kernel != kNone &&
+           model.kernels[operation.call->kernel].compare != protocol::Compare::kBitwise;
+  });
+}
+
+// The first block of a grid moves the flags on while others may still poll. A call that is complete
+// under a flush-to-zero compare has left no aliased word, so aliased words in the dirty generation
+// are words that such a call is still polling.
+std::optional<RankState> BehindTheFlags(const Model& model, const RankState& state) {
+  const Hang& hang = model.hangs[state.hang];
+  if (!state.flags.index || CollectivesComplete(model, hang)) return std::nullopt;
+  const auto slots = SlotsOf(hang, state.workspace, trace::kSlotDirty);
+  RankState late = state;
+  late.progress = Progress::kBehind;
+  late.slot_role = trace::kSlotDirty;
+  late.flags.index = (*state.flags.index + protocol::kGenerations - 1) % protocol::kGenerations;
+  late.awaited.clear();
+  for (const SlotState* slot : slots) {
+    if (slot->changed != 0) return std::nullopt;
+    late.awaited.push_back({slot->peer, slot->stage, slot->words, slot->sentinel, slot->alias});
+  }
+  if (late.Alias() == 0) return std::nullopt;
+  return MayFlush(model, FindStuckCalls(model, late)) ? std::optional(late) : std::nullopt;
+}
+
 RankState StateOf(const Model& model, Index hang_index, Index workspace) {
   const Hang& hang = model.hangs[hang_index];
   RankState state;
@@ -95,11 +131,12 @@ RankState StateOf(const Model& model, Index hang_index, Index workspace) {
     state.why = WhyUnreadable(hang, first, second);
     return state;
   }
-  const std::vector<const SlotState*> slots = CurrentSlots(hang, workspace);
+  const std::vector<const SlotState*> slots = SlotsOf(hang, workspace, trace::kSlotCurrent);
   state.flags = ReadFlagWords(model.workspaces[workspace].flag_layout, WordsOf(*second));
   AddSlots(slots, model.workspaces[workspace].rank, &state);
   state.progress = Moved(*first, *second, slots) ? Progress::kMoving : Judge(state);
-  return state;
+  if (state.progress != Progress::kNotBegun) return state;
+  return BehindTheFlags(model, state).value_or(state);
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ enum class Progress : uint8_t {
   kNotBegun,    // the call that is due has stored nothing and no block has arrived
   kWaiting,     // it has begun, and words from other ranks are absent
   kAllArrived,  // it has begun, and no word that it awaits is bitwise the sentinel
-  kUnclear,     // it was read, and none of the above can be told
+  kBehind,   // the flags have moved on, and blocks of the call before may still poll aliased words
+  kUnclear,  // it was read, and none of the above can be told
 };
 
 // What one peer has delivered, in one stage of the current generation.
@@ -41,6 +42,7 @@ struct RankState {
   bool own_slots_read = false;  // slots that this rank itself writes are among them
   bool own_written = false;     // and hold words
   std::vector<PeerWords> awaited;
+  uint32_t slot_role = trace::kSlotCurrent;  // the generation that `awaited` speaks of
 
   uint64_t Sentinel() const;
   uint64_t Alias() const;

@@ -189,7 +189,9 @@ void AddFlagEvidence(const Model& model, const RankState& state, Finding* findin
 void AddSlots(const Model& model, const RankState& state, WordKind kind, Finding* finding) {
   std::vector<const SlotState*> singles, sums;
   for (const SlotState& slot : model.hangs[state.hang].slots) {
-    const uint32_t role = trace::kSlotCurrent | trace::kSlotAwaited;
+    const uint32_t role = state.slot_role == trace::kSlotCurrent
+                              ? trace::kSlotCurrent | trace::kSlotAwaited
+                              : state.slot_role;
     if (slot.workspace != state.workspace || (slot.role & role) != role) continue;
     if (WordsOfKind(slot, kind) == 0) continue;
     (slot.token == kUnknown ? sums : singles).push_back(&slot);
