@@ -72,8 +72,9 @@ void OneShot(KernelContext& context, const Policy& policy, const Job& job) {
     const uint32_t* first =
         lamport.Stage(job.local, 0) + protocol::OneShotSlot(token, 0, job.world, job.row_words());
     FinishToken(job, token, AwaitSum(lamport, job, first, policy.compare));
+    // The grid's first thread moves the flags on as soon as its own token is through.
+    if (token == 0) lamport.Update(Clusters(context), job.tokens * job.world * RowBytes(job), 0);
   }
-  lamport.Update(Clusters(context), job.tokens * job.world * RowBytes(job), 0);
 }
 
 void TwoShot(KernelContext& context, const Policy& policy, const Job& job, bool wait) {
@@ -87,8 +88,8 @@ void TwoShot(KernelContext& context, const Policy& policy, const Job& job, bool 
   for (uint32_t token = 0; token < job.tokens; ++token) {
     const std::vector<uint32_t> row = AwaitBroadcast(lamport, policy, job, token);
     if (job.out != nullptr) StoreRow(job, token, row);
+    if (token == 0) UpdateTwoShot(lamport, job, Blocks(context));
   }
-  UpdateTwoShot(lamport, job, Blocks(context));
 }
 
 void NormAfterTwoShot(KernelContext& context, const Policy& policy, const Job& job) {
@@ -97,8 +98,8 @@ void NormAfterTwoShot(KernelContext& context, const Policy& policy, const Job& j
   lamport.Arrive(arrivals);
   for (uint32_t token = 0; token < job.tokens; ++token) {
     FinishToken(job, token, AwaitBroadcast(lamport, policy, job, token));
+    if (token == 0) UpdateTwoShot(lamport, job, arrivals);
   }
-  UpdateTwoShot(lamport, job, arrivals);
 }
 
 }  // namespace device_sim
