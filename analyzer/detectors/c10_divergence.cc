@@ -201,10 +201,11 @@ Finding DescribeMissing(const Model& model, const RankState& state, const StuckC
   finding.evidence.push_back(RankName(model, peer) + ": " + Count(calls, "operation") +
                              " recorded in all, none lost; the one awaited would be number " +
                              std::to_string(op));
-  finding.evidence.push_back(process.closed ? "its process ended in an orderly way without it"
-                                            : "its trace goes on for " +
-                                                  Seconds(process.last_ns - hang.launched_ns) +
-                                                  " after the waiting launch, without it");
+  finding.evidence.push_back(process.closed
+                                 ? "its process ended in an orderly way without it"
+                                 : "its trace goes on for " +
+                                       SecondsBetween(hang.launched_ns, process.last_ns) +
+                                       " after the waiting launch, without it");
   finding.actions = {
       "Find why rank " + std::to_string(other.rank) +
           " left the common sequence: a skipped request, an early exit, an exception, or a host "

@@ -77,7 +77,7 @@ void AddHangEvidence(const Model& model, const Hang& hang, Finding* finding) {
   if (hang.exec != kNone) {
     finding->evidence.push_back("replay " + std::to_string(hang.replay) + " of exec " +
                                 std::to_string(model.execs[hang.exec].id) + ": launched, and " +
-                                Seconds(hang.detected_ns - hang.launched_ns) +
+                                SecondsBetween(hang.launched_ns, hang.detected_ns) +
                                 " later not complete");
   }
   if (!hang.launch_returned) {
@@ -134,6 +134,13 @@ void AddWaiters(const Model& model, const RankState& state, Finding* finding) {
   }
 }
 
+constexpr char kBefore[] =
+    " was launched but is stuck before the kernel that is due: it has sent nothing yet. What holds "
+    "it "
+    "is on this rank itself.";
+constexpr char kAfter[] =
+    " has completed all collectives of its replay and is stuck behind them, on this rank itself.";
+
 Finding DescribeBefore(const Model& model, Index index, const std::vector<RankState>& states) {
   const Hang& hang = model.hangs[index];
   const RankState& first = states.front();
@@ -141,9 +148,8 @@ Finding DescribeBefore(const Model& model, Index index, const std::vector<RankSt
   Finding finding = NewFinding(model, index);
   finding.ranks = {model.workspaces[first.workspace].rank};
   PlaceAtHang(model, first, stuck, &finding);
-  finding.summary = RankName(model, first.workspace) +
-                    " was launched but is stuck before the kernel that is due: it has sent nothing "
-                    "yet. What holds it is on this rank itself.";
+  finding.summary =
+      RankName(model, first.workspace) + (stuck.operations.empty() ? kAfter : kBefore);
   for (const RankState& state : states) {
     AddFlagEvidence(model, state, &finding);
     if (state.own_slots_read) {
@@ -154,7 +160,7 @@ Finding DescribeBefore(const Model& model, Index index, const std::vector<RankSt
     }
     AddWaiters(model, state, &finding);
   }
-  if (stuck.past_all) {
+  if (stuck.past_all && !stuck.operations.empty()) {
     finding.evidence.push_back("the flags also fit a replay whose collectives are all complete");
   }
   AddHangEvidence(model, hang, &finding);

@@ -171,8 +171,9 @@ void AddEvidence(const Model& model, const RankState& state, const StuckCalls& s
       (sum.alias == 1 ? " is a negative subnormal" : " are negative subnormals") +
       "; none changed between two reads");
   if (state.progress == Progress::kBehind) {
-    finding->evidence.push_back(rank + ": the first block is through and has moved the flags on; "
-                                       "these words are in the generation that others still poll");
+    finding->evidence.push_back(rank +
+                                ": the first block is through and has moved the flags on; "
+                                "these words are in the generation that others still poll");
   } else {
     finding->evidence.push_back(
         rank + ": the kernel has begun: " +

@@ -13,7 +13,8 @@ namespace lamplight {
 namespace {
 
 constexpr uint64_t kPeriod = protocol::kGenerations;
-constexpr size_t kShown = 4;  // uses that the evidence lists
+constexpr size_t kShownEager = 2;  // uses that the evidence lists
+constexpr size_t kShownStale = 3;
 
 uint32_t PhaseOf(const Operation& operation) {
   const uint64_t index = operation.call->index_argument % kPeriod;
@@ -53,7 +54,7 @@ struct Frozen {
   Index exec = kNone;
   std::vector<uint32_t> nodes;
   std::set<Index> stale_replays;
-  std::vector<Operation> uses;  // of the first frozen node
+  std::vector<Operation> uses;  // of its first frozen node
   uint32_t phase = 0;           // what the uses should have
   uint64_t replays = 0;
 };
@@ -84,49 +85,73 @@ std::vector<Frozen> FindFrozen(const IndexUses& uses) {
   return all;
 }
 
-std::string UseLine(const Model& model, const Operation& operation, uint32_t phase) {
+std::string UseLine(const Model& model, const Operation& operation) {
   const std::string who = operation.replay == kNone
                               ? "eager call"
                               : "replay " + std::to_string(model.replays[operation.replay].number) +
                                     ", node " + std::to_string(operation.node);
-  const uint64_t due = (operation.op + phase) % kPeriod;
-  const uint32_t used = operation.call->index_argument;
-  return who + " is operation " + std::to_string(operation.op) + ": passes index " +
-         std::to_string(used) +
-         (used % kPeriod == due ? ", as due" : ", due is " + std::to_string(due));
+  return who + ": operation " + std::to_string(operation.op) + ", index argument " +
+         std::to_string(operation.call->index_argument) + ", generation " +
+         std::to_string(operation.call->index_argument % kPeriod);
 }
 
-void AddUses(const Model& model, const std::vector<Operation>& operations, uint32_t phase,
-             Finding* finding) {
-  for (size_t i = 0; i < std::min(operations.size(), kShown); ++i) {
-    finding->evidence.push_back(UseLine(model, operations[i], phase));
+void AddUses(const Model& model, const IndexUses& uses, const Frozen& frozen, Finding* finding) {
+  if (EagerPhase(uses)) {
+    for (size_t i = 0; i < std::min(uses.eager.size(), kShownEager); ++i) {
+      finding->evidence.push_back(UseLine(model, uses.eager[i]));
+    }
+  } else {
+    finding->evidence.push_back(UseLine(model, frozen.uses.front()));
+  }
+  size_t shown = 0;
+  for (const Operation& operation : frozen.uses) {
+    if (PhaseOf(operation) == frozen.phase || shown == kShownStale) continue;
+    finding->evidence.push_back(UseLine(model, operation) + "; due is generation " +
+                                std::to_string((operation.op + frozen.phase) % kPeriod));
+    ++shown;
   }
 }
 
-Finding Describe(const Model& model, Index workspace, const IndexUses& uses, const Frozen& frozen) {
+uint64_t StaleReplays(const std::vector<Frozen>& all) {
+  uint64_t sum = 0;
+  for (const Frozen& frozen : all) sum += frozen.stale_replays.size();
+  return sum;
+}
+
+uint64_t Replays(const std::vector<Frozen>& all) {
+  uint64_t sum = 0;
+  for (const Frozen& frozen : all) sum += frozen.replays;
+  return sum;
+}
+
+void PlaceAtFirstStale(const Model& model, Index workspace, const Frozen& frozen,
+                       Finding* finding) {
+  for (const Operation& operation : frozen.uses) {
+    if (PhaseOf(operation) == frozen.phase) continue;
+    PlaceAtReplay(model, workspace, operation.replay, finding);
+    finding->place.operation = operation.op;
+    finding->place.nodes = {NodeOf(model, operation)};
+    return;
+  }
+}
+
+Finding Describe(const Model& model, Index workspace, const IndexUses& uses,
+                 const std::vector<Frozen>& all) {
+  const Frozen& frozen = all.front();
   Finding finding;
   finding.hazard = "C3";
   finding.title = "Stale-index replay: the generation index is frozen in the graph";
   finding.severity = Severity::kSilent;
   finding.ranks = {model.workspaces[workspace].rank};
-  const Index first = *frozen.stale_replays.begin();
-  PlaceAtReplay(model, workspace, first, &finding);
-  for (const Operation& operation : frozen.uses) {
-    if (operation.replay != first) continue;
-    finding.place.operation = operation.op;
-    finding.place.nodes = {NodeOf(model, operation)};
-  }
-  finding.occurrences = frozen.stale_replays.size();
+  PlaceAtFirstStale(model, workspace, frozen, &finding);
+  finding.occurrences = StaleReplays(all);
   finding.summary =
       "The kernel takes its generation index as an argument. The capture froze it, so " +
-      std::to_string(frozen.stale_replays.size()) + " of " + Count(frozen.replays, "replay") +
+      std::to_string(finding.occurrences) + " of " + Count(Replays(all), "replay") +
       " worked on a generation that was not due: they may read data of an earlier call.";
-  AddUses(model, uses.eager, frozen.phase, &finding);
-  AddUses(model, frozen.uses, frozen.phase, &finding);
-  if (frozen.nodes.size() > 1) {
-    finding.evidence.push_back("the same holds for " + Count(frozen.nodes.size(), "node") +
-                               " of this graph");
-  }
+  AddUses(model, uses, frozen, &finding);
+  finding.evidence.push_back("frozen in " + Count(all.size(), "exec") + ", " +
+                             Count(frozen.nodes.size(), "node") + " of the first");
   finding.actions = {
       "Let the kernel read its index from device memory and advance it there, as FlashInfer's "
       "kernels do with their flag words.",
@@ -147,9 +172,7 @@ void Check(const Model& model, Index workspace, Detection* detection) {
         "; no record shows that it ought to vary, so nothing is concluded from it");
     return;
   }
-  for (const Frozen& frozen : all) {
-    detection->findings.push_back(Describe(model, workspace, uses, frozen));
-  }
+  detection->findings.push_back(Describe(model, workspace, uses, all));
 }
 
 }  // namespace

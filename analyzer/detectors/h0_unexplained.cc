@@ -17,7 +17,7 @@ std::string HangName(const Model& model, const Hang& hang) {
 void AddHangEvidence(const Model& model, const Hang& hang, Finding* finding) {
   finding->evidence.push_back(ProcessName(model, hang.process) + ": " + HangName(model, hang) +
                               " launched, not complete " +
-                              Seconds(hang.detected_ns - hang.launched_ns) + " later");
+                              SecondsBetween(hang.launched_ns, hang.detected_ns) + " later");
   if (!hang.launch_returned) {
     finding->evidence.push_back(ProcessName(model, hang.process) +
                                 ": the host is still inside the launch call");
@@ -164,7 +164,8 @@ Finding DescribeSlow(const Model& model, Index index) {
                     " exceeded the timeout of " + Seconds(hang.timeout_ns) +
                     " and completed after all.";
   if (hang.ended_ns > hang.launched_ns) {
-    finding.evidence.push_back("it took at most " + Seconds(hang.ended_ns - hang.launched_ns));
+    finding.evidence.push_back("it took at most " +
+                               SecondsBetween(hang.launched_ns, hang.ended_ns));
   }
   finding.actions = {"If that is normal for this server, raise LAMPLIGHT_TIMEOUT."};
   return finding;

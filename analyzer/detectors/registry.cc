@@ -53,6 +53,9 @@ std::vector<Finding> DropDoubts(const Model& model, std::vector<Finding> finding
   return kept;
 }
 
+// Far more than any server can have: beyond it, damage speaks.
+constexpr size_t kMaxHangs = 256;
+
 void NoteUndecoded(const Model& model, Detection* detection) {
   std::vector<std::string> seen;
   for (const Kernel& kernel : model.kernels) {
@@ -73,9 +76,7 @@ void NoteLosses(const Model& model, Detection* detection) {
   }
 }
 
-}  // namespace
-
-Detection Diagnose(const Model& model) {
+Detection DiagnoseAll(const Model& model) {
   Detection diagnosis;
   std::vector<Finding> findings;
   for (const Detector detector : kDetectors) {
@@ -96,6 +97,18 @@ Detection Diagnose(const Model& model) {
   diagnosis.findings = std::move(findings);
   NoteUndecoded(model, &diagnosis);
   NoteLosses(model, &diagnosis);
+  return diagnosis;
+}
+
+}  // namespace
+
+Detection Diagnose(const Model& model) {
+  if (model.hangs.size() <= kMaxHangs) return DiagnoseAll(model);
+  Model shortened = model;
+  shortened.hangs.resize(kMaxHangs);
+  Detection diagnosis = DiagnoseAll(shortened);
+  diagnosis.unchecked.push_back("only the first " + Count(kMaxHangs, "hang") + " of " +
+                                std::to_string(model.hangs.size()) + " were looked at");
   return diagnosis;
 }
 

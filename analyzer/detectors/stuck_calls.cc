@@ -49,22 +49,29 @@ bool SnapshotsFollowEveryNode(const Model& model, const Hang& hang, const Observ
          anchor.replay == hang.replay_index;
 }
 
-// Operations of the window that may be due while the flags name `index`.
-std::set<uint64_t> DueOperations(const Model& model, const RankState& state, const OpWindow& window,
-                                 bool* past_all) {
-  std::set<uint64_t> due;
-  const Hang& hang = model.hangs[state.hang];
-  const auto anchor = Anchor(model, state.workspace, window);
-  if (!anchor || !state.flags.index) return due;
-  const uint64_t steps = (*state.flags.index + kPeriod - *anchor->flags.index) % kPeriod;
-  const bool journal = SnapshotsFollowEveryNode(model, hang, *anchor);
-  for (uint64_t op = anchor->position + steps; op <= window.end; op += kPeriod) {
-    if (op >= window.begin && op < window.end) due.insert(op);
-    if (op == window.end) *past_all = true;
-    if (journal) break;
+// Which operation numbers may be due while the flags name `index`: `first`, and every third after
+// it unless snapshots would have shown that.
+class DueOperations {
+ public:
+  DueOperations(const Model& model, const RankState& state, const OpWindow& window) {
+    const auto anchor = Anchor(model, state.workspace, window);
+    if (!anchor || !state.flags.index) return;
+    const uint64_t steps = (*state.flags.index + kPeriod - *anchor->flags.index) % kPeriod;
+    known_ = true;
+    first_ = anchor->position + steps;
+    only_first_ = SnapshotsFollowEveryNode(model, model.hangs[state.hang], *anchor);
   }
-  return due;
-}
+
+  bool Contains(uint64_t op) const {
+    if (!known_ || op < first_) return false;
+    return only_first_ ? op == first_ : (op - first_) % kPeriod == 0;
+  }
+
+ private:
+  bool known_ = false;
+  bool only_first_ = false;
+  uint64_t first_ = 0;
+};
 
 uint64_t WordsPerPeer(const Model& model, const Call& call) {
   if (call.kernel == kNone || call.tokens == kUnknown || call.dim == kUnknown) return 0;
@@ -93,10 +100,13 @@ StuckCalls FindStuckCalls(const Model& model, const RankState& state) {
   StuckCalls stuck;
   const auto window = WindowOf(model, model.hangs[state.hang], state.workspace);
   if (!window) return stuck;
-  const std::set<uint64_t> due = DueOperations(model, state, *window, &stuck.past_all);
-  for (const Operation& operation : OperationsOf(model, state.workspace, window->turn)) {
-    if (due.empty() || due.contains(operation.op)) stuck.operations.push_back(operation);
-  }
+  const DueOperations due(model, state, *window);
+  const std::vector<Operation> all = OperationsOf(model, state.workspace, window->turn);
+  std::ranges::copy_if(all, std::back_inserter(stuck.operations),
+                       [&](const Operation& operation) { return due.Contains(operation.op); });
+  stuck.past_all = due.Contains(window->end);
+  const bool not_begun = state.progress == Progress::kNotBegun;
+  if (stuck.operations.empty() && !(stuck.past_all && not_begun)) stuck.operations = all;
   KeepMatchingExtents(model, state, &stuck.operations);
   std::set<uint64_t> distinct;
   for (const Operation& operation : stuck.operations) distinct.insert(operation.op);

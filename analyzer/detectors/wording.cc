@@ -130,6 +130,10 @@ std::string Count(uint64_t count, std::string_view singular) {
 
 std::string Seconds(uint64_t ns) { return Number(static_cast<double>(ns) / 1e9) + " s"; }
 
+std::string SecondsBetween(uint64_t from_ns, uint64_t to_ns) {
+  return Seconds(to_ns > from_ns ? to_ns - from_ns : 0);
+}
+
 std::string Joined(const std::vector<std::string>& parts, std::string_view separator) {
   std::string text;
   for (const std::string& part : parts) {

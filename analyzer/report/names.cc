@@ -33,6 +33,22 @@ size_t NameBegin(std::string_view name) {
   return begin;
 }
 
+// "(unsigned char)8" becomes "8": the type of a template argument says little.
+std::string WithoutCasts(std::string_view name) {
+  std::string out;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const size_t close = name[i] == '(' ? name.find(')', i) : std::string_view::npos;
+    const bool cast = close != std::string_view::npos && close + 1 < name.size() &&
+                      name[close + 1] >= '0' && name[close + 1] <= '9';
+    if (cast) {
+      i = close;
+    } else {
+      out += name[i];
+    }
+  }
+  return out;
+}
+
 bool IsShim(const Frame& frame) { return BaseName(frame.module).starts_with("liblamplight"); }
 
 bool IsCuda(const Frame& frame) {
@@ -44,8 +60,9 @@ bool IsCuda(const Frame& frame) {
 
 std::string ShortFunction(std::string_view demangled) {
   if (demangled.find("operator") != std::string_view::npos) return std::string(demangled);
+  if (demangled.find("{lambda") != std::string_view::npos) return std::string(demangled);
   const std::string_view name = demangled.substr(0, ParametersBegin(demangled));
-  return std::string(name.substr(NameBegin(name)));
+  return WithoutCasts(name.substr(NameBegin(name)));
 }
 
 std::string BaseName(std::string_view path) {

@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kMaxSlots = 12;  // rows; the JSON report has more
 constexpr size_t kMaxNodes = 8;
 constexpr size_t kSiteFrames = 6;
+constexpr size_t kMaxEvidence = 12;
 
 std::string NumberOr(uint32_t value, const char* unknown) {
   return value == kUnknown ? unknown : std::to_string(value);
@@ -27,14 +28,15 @@ void WriteGraph(const Model& model, const Place& place, TextWriter* out) {
   out->Paragraph("    ", line);
   const std::vector<Frame> frames = HostFrames(model, graph.site, kSiteFrames);
   if (!frames.empty()) out->Line("    captured at");
-  for (const Frame& frame : frames) out->Line("      " + FrameLine(frame));
+  for (const Frame& frame : frames) out->Clipped("      " + FrameLine(frame));
 }
 
 std::string NodeLine(const NodeRef& node) {
   std::string line = node.eager ? "eager call: " : "node " + std::to_string(node.position) + ": ";
   line += node.kernel.empty() ? "unknown kernel" : ShortFunction(node.kernel);
   if (!node.descriptor.empty()) line += " [" + node.descriptor + "]";
-  return line + ", " + NumberOr(node.tokens, "?") + " tokens x " + NumberOr(node.dim, "?");
+  return line + ", " + NumberOr(node.tokens, "?") +
+         (node.tokens == 1 ? " token x " : " tokens x ") + NumberOr(node.dim, "?");
 }
 
 void WriteNodes(const Place& place, TextWriter* out) {
@@ -99,7 +101,12 @@ void WriteSlots(const std::vector<SlotWords>& slots, TextWriter* out) {
 void WriteList(std::string_view heading, const std::vector<std::string>& items, TextWriter* out) {
   if (items.empty()) return;
   out->Line(heading);
-  out->List(items, "    ");
+  const size_t shown = std::min(items.size(), kMaxEvidence);
+  out->List({items.begin(), items.begin() + static_cast<std::ptrdiff_t>(shown)}, "    ");
+  if (shown < items.size()) {
+    out->Line("    and " + std::to_string(items.size() - shown) +
+              " more (--format json lists them)");
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Who took part: processes, communicators, and what the hosts were doing in a hang.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "analyzer/detectors/wording.h"
@@ -46,14 +47,22 @@ std::string DevicesOf(const Model& model, Index process) {
   return names.empty() ? "-" : Joined(names, "; ");
 }
 
-void WriteThread(const Model& model, const HostThread& thread, TextWriter* out) {
-  const std::string name = thread.name.empty() ? "" : " " + thread.name;
-  const std::string title = "    thread " + std::to_string(thread.tid) + name;
+// The stacks that were written already, by their text: threads of a pool wait alike.
+using Written = std::map<std::vector<std::string>, std::string>;
+
+void WriteThread(const Model& model, const HostThread& thread, Written* written, TextWriter* out) {
+  const std::string name =
+      std::to_string(thread.tid) + (thread.name.empty() ? "" : " " + thread.name);
+  const std::string title = "    thread " + name;
   if (thread.site == kNone) return out->Line(title + ": did not answer in time");
-  out->Line(title);
+  std::vector<std::string> lines;
   for (const Frame& frame : HostFrames(model, thread.site, kStackFrames)) {
-    out->Line("      " + FrameLine(frame));
+    lines.push_back("      " + FrameLine(frame));
   }
+  const auto [entry, is_new] = written->try_emplace(lines, name);
+  if (!is_new) return out->Line(title + ": as thread " + entry->second);
+  out->Line(title);
+  for (const std::string& line : lines) out->Clipped(line);
 }
 
 void WriteText(const HangText& text, TextWriter* out) {
@@ -71,6 +80,7 @@ void WriteText(const HangText& text, TextWriter* out) {
 
 void WriteHangStacks(const Model& model, TextWriter* out) {
   bool heading = false;
+  Written written;
   for (const Hang& hang : model.hangs) {
     if (hang.threads.empty() && hang.texts.empty()) continue;
     if (!heading) {
@@ -80,7 +90,7 @@ void WriteHangStacks(const Model& model, TextWriter* out) {
       heading = true;
     }
     out->Line("  " + ProcessName(model, hang.process) + ", hang " + std::to_string(hang.id));
-    for (const HostThread& thread : hang.threads) WriteThread(model, thread, out);
+    for (const HostThread& thread : hang.threads) WriteThread(model, thread, &written, out);
     for (const HangText& text : hang.texts) WriteText(text, out);
   }
 }

@@ -11,6 +11,11 @@ void TextWriter::Line(std::string_view text) {
   text_ += '\n';
 }
 
+void TextWriter::Clipped(std::string_view text) {
+  if (text.size() <= kColumns) return Line(text);
+  Line(std::string(text.substr(0, kColumns - 3)) + "...");
+}
+
 void TextWriter::Rule() { Line(std::string(kColumns, '-')); }
 
 void TextWriter::Heading(std::string_view text) {

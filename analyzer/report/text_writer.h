@@ -14,6 +14,8 @@ class TextWriter {
   static constexpr size_t kColumns = 96;
 
   void Line(std::string_view text = {});
+  // Cut at the last column: for names that may be very long.
+  void Clipped(std::string_view text);
   void Rule();
   void Heading(std::string_view text);
   // Wrapped at word ends; `first` stands before the first line, the others are indented alike.
