@@ -28,7 +28,7 @@ std::optional<ParsedRecord> RecordAt(const unsigned char* at, uint64_t room) {
   return record;
 }
 
-bool ParseHeader(const std::vector<unsigned char>& file, ParsedTrace* trace) {
+bool ParseHeader(std::span<const unsigned char> file, ParsedTrace* trace) {
   trace::FileHeader& header = trace->header;
   if (file.size() < trace::kHeaderBytes) {
     trace->errors.push_back("shorter than a header");
@@ -45,7 +45,7 @@ bool ParseHeader(const std::vector<unsigned char>& file, ParsedTrace* trace) {
   return trace->errors.empty();
 }
 
-void ParseDefinitions(const std::vector<unsigned char>& file, ParsedTrace* trace) {
+void ParseDefinitions(std::span<const unsigned char> file, ParsedTrace* trace) {
   uint64_t at = trace->header.defs_offset;
   const uint64_t end = at + trace->header.defs_bytes;
   while (at < end) {
@@ -56,7 +56,7 @@ void ParseDefinitions(const std::vector<unsigned char>& file, ParsedTrace* trace
   }
 }
 
-void ParseRing(const std::vector<unsigned char>& file, ParsedTrace* trace) {
+void ParseRing(std::span<const unsigned char> file, ParsedTrace* trace) {
   const trace::FileHeader& header = trace->header;
   uint64_t at = header.ring_tail;
   while (at < header.ring_head) {
@@ -88,7 +88,7 @@ uint32_t PlainCrc32c(const void* bytes, size_t size) {
   return ~crc;
 }
 
-ParsedTrace ParseTrace(const std::vector<unsigned char>& file) {
+ParsedTrace ParseTrace(std::span<const unsigned char> file) {
   ParsedTrace trace;
   if (!ParseHeader(file, &trace)) return trace;
   ParseDefinitions(file, &trace);
@@ -98,7 +98,12 @@ ParsedTrace ParseTrace(const std::vector<unsigned char>& file) {
 
 std::vector<unsigned char> ReadFile(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  stream.seekg(0, std::ios::end);
+  if (!stream) return {};
+  std::vector<unsigned char> bytes(static_cast<size_t>(stream.tellg()));
+  stream.seekg(0);
+  stream.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  return bytes;
 }
 
 ParsedTrace ParseTraceFile(const std::string& path) { return ParseTrace(ReadFile(path)); }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,7 @@ struct ParsedTrace {
 // One bit after the other.
 uint32_t PlainCrc32c(const void* bytes, size_t size);
 
-ParsedTrace ParseTrace(const std::vector<unsigned char>& file);
+ParsedTrace ParseTrace(std::span<const unsigned char> file);
 ParsedTrace ParseTraceFile(const std::string& path);
 std::vector<unsigned char> ReadFile(const std::string& path);
 
