@@ -11,9 +11,8 @@ set -euo pipefail
 BUILD=$(cd "$1" && pwd)
 SOURCES=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 TRACES=$(mktemp -d "${TMPDIR:-/tmp}/lamplight-demo-XXXXXX")
-WATCHDOG=2    # seconds without completion until the watchdog speaks
-GIVE_UP=8     # seconds until the server's parent ends the hung ranks
-REPORT_LINES=45
+WATCHDOG=2  # seconds without completion until the watchdog speaks
+GIVE_UP=8   # seconds until the server's parent ends the hung ranks
 
 if [ -t 1 ]; then BOLD=$'\e[1m' PLAIN=$'\e[0m'; else BOLD='' PLAIN=''; fi
 
@@ -57,15 +56,22 @@ serve() {
   exit 1
 }
 
+# A report without what repeats: long tables and lists, and the sections after the last finding.
+abridge() {
+  awk '
+    /^HOST STACKS/ { print "(host stacks, processes and communicators: see the whole report)"; exit }
+    /^ +(Slots|Evidence|captured at|one of)/ { print; listed = 0; next }
+    /^  [A-Z]/ { listed = -1000 }
+    ++listed <= 8 { print }
+    listed == 9 { print "      …" }'
+}
+
 # Shows the report of a trace folder and expects exactly the named hazard ("clean": none).
 report() {
   local expected=$1 trace=$2 text=$TRACES/report.txt found
   printf '\n$ lamplight report %s\n' "$trace"
   "$BUILD/bin/lamplight" report "$trace" >"$text" || true
-  head -n "$REPORT_LINES" "$text" | sed 's/^/  /'
-  local lines
-  lines=$(wc -l <"$text")
-  [ "$lines" -le "$REPORT_LINES" ] || printf '  … %s more lines\n' "$((lines - REPORT_LINES))"
+  abridge <"$text" | sed 's/^/  /'
   found=$({ "$BUILD/bin/lamplight" report "$trace" --format json || true; } | python3 -c '
 import json, sys
 hazards = {finding["hazard"] for finding in json.load(sys.stdin)["findings"]}

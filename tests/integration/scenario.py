@@ -23,6 +23,10 @@ class Failure(Exception):
     """What a check found wrong, in one line."""
 
 
+class Skip(Exception):
+    """Why this machine cannot make the check."""
+
+
 @dataclasses.dataclass
 class Outcome:
     status: int
@@ -96,7 +100,7 @@ def kill_session(process: subprocess.Popen) -> None:
 
 
 def main(description: str, checks: dict) -> int:
-    """Runs one of `checks` (name → function of a Bench); 0 passed, 1 failed."""
+    """Runs one of `checks` (name → function of a Bench); 0 passed, 1 failed, 77 skipped."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--build", type=pathlib.Path, required=True, help="has bin/ and lib/")
     parser.add_argument("check", choices=sorted(checks))
@@ -108,6 +112,9 @@ def main(description: str, checks: dict) -> int:
         print(f"FAIL {arguments.check}: {failure}", file=sys.stderr)
         print(f"its folder: {folder}", file=sys.stderr)
         return 1
-    shutil.rmtree(folder, ignore_errors=True)
+    except Skip as reason:
+        print(f"SKIPPED {arguments.check}: {reason}")
+        return 77
     print(f"PASS {arguments.check}")
+    shutil.rmtree(folder, ignore_errors=True)
     return 0
