@@ -99,9 +99,26 @@ bool MayFlush(const Model& model, const StuckCalls& stuck) {
   });
 }
 
-// The first block of a grid moves the flags on while others may still poll. A call that is complete
-// under a flush-to-zero compare has left no aliased word, so aliased words in the dirty generation
-// are words that such a call is still polling.
+// Whether the slots that were read are just those of the candidate calls: all ranks' rows in one
+// stage, or one row for each token in the last of two.
+bool ExtentsFit(const Model& model, const RankState& late, const StuckCalls& stuck) {
+  uint32_t last_stage = 0;
+  for (const PeerWords& words : late.awaited) last_stage = std::max(last_stage, words.stage);
+  uint64_t read = 0;
+  for (const PeerWords& words : late.awaited) read += words.stage == last_stage ? words.words : 0;
+  const uint64_t world = model.workspaces[late.workspace].world;
+  return std::ranges::all_of(stuck.operations, [&](const Operation& operation) {
+    const Call& call = *operation.call;
+    if (call.kernel == kNone || call.tokens == kUnknown || call.dim == kUnknown) return false;
+    const bool wide = model.kernels[call.kernel].data_type == trace::DataType::kF32;
+    const uint64_t row = uint64_t{call.dim} * (wide ? 4 : 2) / 4;
+    return read == row * call.tokens * (last_stage == 0 ? world : 1);
+  });
+}
+
+// The first block of a grid moves the flags on while others may still poll. A complete call leaves
+// no empty slot behind, and under a flush-to-zero compare no aliased word either: what the dirty
+// generation holds of those, such a call is still polling.
 std::optional<RankState> BehindTheFlags(const Model& model, const RankState& state) {
   const Hang& hang = model.hangs[state.hang];
   if (!state.flags.index || CollectivesComplete(model, hang)) return std::nullopt;
@@ -115,8 +132,12 @@ std::optional<RankState> BehindTheFlags(const Model& model, const RankState& sta
     if (slot->changed != 0) return std::nullopt;
     late.awaited.push_back({slot->peer, slot->stage, slot->words, slot->sentinel, slot->alias});
   }
-  if (late.Alias() == 0) return std::nullopt;
-  return MayFlush(model, FindStuckCalls(model, late)) ? std::optional(late) : std::nullopt;
+  const StuckCalls stuck = FindStuckCalls(model, late);
+  if (stuck.operations.empty()) return std::nullopt;
+  if (late.Alias() > 0 && MayFlush(model, stuck)) return late;
+  if (late.Sentinel() == 0 || !ExtentsFit(model, late, stuck)) return std::nullopt;
+  late.progress = Progress::kWaiting;
+  return late;
 }
 
 RankState StateOf(const Model& model, Index hang_index, Index workspace) {
