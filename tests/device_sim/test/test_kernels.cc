@@ -10,6 +10,7 @@ void** __cudaRegisterFatBinary(void* fat_binary);
 void __cudaRegisterFunction(void** handle, const char* host, char* device, const char* name, int,
                             uint3*, uint3*, dim3*, dim3*, int*);
 void __cudaRegisterFatBinaryEnd(void** handle);
+void __cudaUnregisterFatBinary(void** handle);
 }
 
 namespace device_sim_test {
@@ -44,15 +45,24 @@ void Register(void** handle, const void* host, const char* symbol) {
                          nullptr, nullptr, nullptr, nullptr);
 }
 
-const bool registered = [] {
-  void** handle = __cudaRegisterFatBinary(nullptr);
-  Register(handle, FunctionOf(AddStub), kAddSymbol);
-  Register(handle, FunctionOf(StoreStub), kStoreSymbol);
-  Register(handle, FunctionOf(AwaitStub), kAwaitSymbol);
-  Register(handle, FunctionOf(UnknownStub), kUnknownSymbol);
-  __cudaRegisterFatBinaryEnd(handle);
-  return true;
-}();
+// What nvcc's start-up code does for a binary.
+class Binary {
+ public:
+  Binary() {
+    Register(handle_, FunctionOf(AddStub), kAddSymbol);
+    Register(handle_, FunctionOf(StoreStub), kStoreSymbol);
+    Register(handle_, FunctionOf(AwaitStub), kAwaitSymbol);
+    Register(handle_, FunctionOf(UnknownStub), kUnknownSymbol);
+    __cudaRegisterFatBinaryEnd(handle_);
+  }
+  ~Binary() { __cudaUnregisterFatBinary(handle_); }
+  Binary(const Binary&) = delete;
+  Binary& operator=(const Binary&) = delete;
+
+ private:
+  void** handle_ = __cudaRegisterFatBinary(nullptr);
+};
+const Binary binary;
 
 cudaError_t Launch(cudaStream_t stream, const void* function, void** arguments, bool pdl) {
   cudaLaunchAttribute attribute{};
