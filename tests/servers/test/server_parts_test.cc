@@ -1,6 +1,7 @@
 // The host side of the server: requests, payloads, reference, options, rendezvous.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <set>
 #include <thread>
@@ -98,6 +99,16 @@ TEST(Payload, PoisonIsNegativeSubnormalsInOddElementsOfEveryToken) {
   }
   EXPECT_EQ(elements, poison.elements);
   EXPECT_EQ(tokens.size(), 5u);
+}
+
+TEST(Payload, PoisonCanBeKeptToOneToken) {
+  const Options o = Parse({"--payload", "subnormal", "--poison-token", "4"});
+  const Poison poison = MakePoison(o, 1, 3);  // 4 modulo 3 tokens
+  EXPECT_EQ(poison.first_token, 1);
+  EXPECT_GT(poison.elements, 0);
+  const auto row = poison.patch.begin() + 512;
+  EXPECT_EQ(poison.elements, 512 - std::count(row, row + 512, 0));
+  EXPECT_EQ(std::count(poison.patch.begin(), poison.patch.end(), 0), 3 * 512 - poison.elements);
 }
 
 TEST(Payload, InputsDifferByRankAndRequestOnly) {
