@@ -53,6 +53,7 @@ struct Exec {
   std::atomic<uint64_t> completed{0};      // replays known complete
   std::atomic<uint64_t> snapshot_runs{0};  // tail snapshots seen
   std::atomic<uint32_t> stream_id{0};
+  std::atomic<bool> uploaded{false};    // cudaGraphUpload has run: a first replay is like any other
   std::atomic<uint64_t> retired_ns{0};  // when the host destroyed it, 0: alive
 
   // Launch time of a recent replay; 0 where it has been forgotten.

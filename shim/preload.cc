@@ -41,6 +41,8 @@ Real<decltype(cudaGraphExecUpdate)> exec_update{"cudaGraphExecUpdate"};
 Real<decltype(cudaGraphExecKernelNodeSetParams)> set_node_params{
     "cudaGraphExecKernelNodeSetParams"};
 Real<decltype(cudaGraphExecNodeSetParams)> set_any_node_params{"cudaGraphExecNodeSetParams"};
+Real<decltype(cudaGraphUpload)> graph_upload{"cudaGraphUpload"};
+Real<decltype(cudaGraphUpload)> graph_upload_ptsz{"cudaGraphUpload_ptsz"};
 Real<decltype(cudaGraphLaunch)> graph_launch{"cudaGraphLaunch"};
 Real<decltype(cudaGraphLaunch)> graph_launch_ptsz{"cudaGraphLaunch_ptsz"};
 Real<decltype(cudaGraphExecDestroy)> exec_destroy{"cudaGraphExecDestroy"};
@@ -145,6 +147,12 @@ LAMPLIGHT_EXPORT cudaError_t cudaGraphExecKernelNodeSetParams(
 LAMPLIGHT_EXPORT cudaError_t cudaGraphExecNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                                         cudaGraphNodeParams* parameters) {
   return hooks::SetAnyNodeParams(set_any_node_params, exec, node, parameters);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream) {
+  return hooks::GraphUpload(graph_upload, exec, stream);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphUpload_ptsz(cudaGraphExec_t exec, cudaStream_t stream) {
+  return hooks::GraphUpload(graph_upload_ptsz, exec, stream);
 }
 LAMPLIGHT_EXPORT cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   return hooks::GraphLaunch(graph_launch, exec, stream, false);

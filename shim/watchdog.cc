@@ -177,7 +177,7 @@ bool Watchdog::Overdue(const Exec& exec, uint64_t replay, uint64_t now,
   double limit = static_cast<double>(timeout_ns_);
   if (session_.streams().AnyCapture()) {
     limit *= kCaptureFactor;
-  } else if (replay == 1) {
+  } else if (replay == 1 && !exec.uploaded.load(std::memory_order_relaxed)) {
     limit *= kFirstReplayFactor;
   }
   return since != 0 && now > since && static_cast<double>(now - since) > limit;

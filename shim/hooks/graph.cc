@@ -262,6 +262,17 @@ cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>
   return status;
 }
 
+cudaError_t GraphUpload(RealFunction<decltype(&cudaGraphUpload)>& real, cudaGraphExec_t exec,
+                        cudaStream_t stream) noexcept {
+  const cudaError_t status = CallReal(real, exec, stream);
+  Guarded([&] {
+    Session* session = Session::Running();
+    Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
+    if (known != nullptr && status == cudaSuccess) known->uploaded = true;
+  });
+  return status;
+}
+
 cudaError_t ExecDestroy(RealFunction<decltype(&cudaGraphExecDestroy)>& real,
                         cudaGraphExec_t exec) noexcept {
   // Before the call: another thread may get the same handle as soon as it returns.
