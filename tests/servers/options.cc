@@ -94,8 +94,8 @@ void AddTrouble(CLI::App& app, Options& o) {
                     {"overlap", Fault::kOverlap},
                     {"skip", Fault::kSkip}},
                    "host-stall: a host function blocks rank 1 in front of the request; diverge: "
-                   "rank 1 takes another bucket; overlap: a second stream uses the workspace at "
-                   "the same time; skip: rank 1 leaves out an eager request");
+                   "rank 1 takes another bucket; overlap: a second stream of rank 0 uses the "
+                   "workspace at the same time; skip: rank 1 leaves out an eager request");
   app.add_option("--fault-request", o.fault_request, "Request with the fault (default: half-way)");
   app.add_option("--rank", o.rank)->group("");
   app.add_option("--rendezvous-fd", o.rendezvous_fd)->group("");

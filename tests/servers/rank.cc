@@ -4,7 +4,9 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
+#include <thread>
 #include <vector>
 
 #include "device_memory.h"
@@ -17,6 +19,7 @@ namespace piecewise {
 namespace {
 
 constexpr int kFaultyRank = 1;
+constexpr auto kTimeToStart = std::chrono::milliseconds(300);  // both kernels of an overlap
 
 void StallForEver(void*) {
   for (;;) pause();
@@ -113,13 +116,20 @@ void Rank::StartPoison(const Request& request) {
   model_.Patch(poison.patch, stream_.get());
 }
 
-// The peers join in only when rank 0 has both in flight, so that neither can be over before.
+// Only rank 0 has both in flight: they read one index, and neither can be over before the peers
+// join in. The peers run one after the other, so that their second call waits for words that rank 0
+// sent to the generation of the first.
 void Rank::Overlap(const Request& request) {
-  if (rank_ != 0) rendezvous_.Barrier();
   const size_t bucket = BucketFor(options_, request.tokens);
+  const bool first = rank_ == 0;
+  if (!first) rendezvous_.Barrier();
   PIECEWISE_CHECK(cudaGraphLaunch(execs_[bucket].get(), stream_.get()));
+  if (!first) PIECEWISE_CHECK(cudaStreamSynchronize(stream_.get()));
   model_.RunBare(options_.buckets[bucket], second_stream_.get());
-  if (rank_ == 0) rendezvous_.Barrier();
+  if (first) {
+    std::this_thread::sleep_for(kTimeToStart);
+    rendezvous_.Barrier();
+  }
   PIECEWISE_CHECK(cudaStreamSynchronize(second_stream_.get()));
 }
 
