@@ -30,7 +30,7 @@ class Descriptor {
 };
 
 std::string OpenError(const std::string& path, int error) {
-  const std::string what = path + ": " + std::strerror(error);
+  std::string what = path + ": " + std::strerror(error);
   if (error == EACCES) return what + "; run as the user that recorded it, or chmod it";
   if (error == ENOENT) return what + "; check the path";
   return what;

@@ -110,7 +110,10 @@ void SetUp(const RunOptions& options, const fs::path& shim, const std::string& f
 
 std::vector<std::string> Entries(const Environment& environment) {
   std::vector<std::string> entries;
-  for (const auto& [name, value] : environment) entries.push_back(name + "=" + value);
+  for (const auto& [name, value] : environment) {
+    entries.push_back(name);
+    entries.back().append("=").append(value);
+  }
   return entries;
 }
 
@@ -147,6 +150,30 @@ void PrintNext(const std::string& folder, const ChildEnd& end) {
                traces == 1 ? "" : "s", Quoted(folder).c_str());
 }
 
+// Empty: `shim` can be preloaded.
+std::string ShimDefect(const fs::path& shim, const std::string& given) {
+  if (shim.empty() && given.empty()) {
+    return std::string(kShimName) + " is not beside this executable; name it by --shim";
+  }
+  if (shim.empty()) return given + ": No such file; --shim takes the path of " + kShimName;
+  if (shim.string().find_first_of(" :") == std::string::npos) return {};
+  return shim.string() +
+         ": LD_PRELOAD cannot name a path with spaces or colons; copy the library to one without "
+         "and use --shim";
+}
+
+std::string FolderOf(const RunOptions& options, const Environment& environment) {
+  if (!options.out.empty()) return options.out;
+  const std::string inherited = Variable(environment, "LAMPLIGHT_DIR");
+  return inherited.empty() ? DefaultFolder() : inherited;
+}
+
+void WarnIfDisabled(const Environment& environment) {
+  const std::string disabled = Variable(environment, "LAMPLIGHT_DISABLE");
+  if (disabled.empty() || disabled == "0") return;
+  std::fprintf(stderr, "lamplight: LAMPLIGHT_DISABLE is set: nothing will be recorded\n");
+}
+
 }  // namespace
 
 int Run(const RunOptions& options) {
@@ -154,26 +181,12 @@ int Run(const RunOptions& options) {
     return Refuse("run: no command; write `lamplight run [options] -- CMD…`");
   }
   const fs::path shim = FindShim(options.shim);
-  if (shim.empty()) {
-    return Refuse(options.shim.empty()
-                      ? std::string(kShimName) + " is not beside this executable; name it by --shim"
-                      : options.shim + ": No such file; --shim takes the path of " + kShimName);
-  }
-  if (shim.string().find_first_of(" :") != std::string::npos) {
-    return Refuse(shim.string() +
-                  ": LD_PRELOAD cannot name a path with spaces or colons; copy the library to one "
-                  "without and use --shim");
-  }
+  if (std::string defect = ShimDefect(shim, options.shim); !defect.empty()) return Refuse(defect);
   Environment environment = CurrentEnvironment();
-  std::string folder = options.out;
-  if (folder.empty()) folder = Variable(environment, "LAMPLIGHT_DIR");
-  if (folder.empty()) folder = DefaultFolder();
+  std::string folder = FolderOf(options, environment);
   if (std::string failure = MakeFolder(&folder); !failure.empty()) return Refuse(failure);
   SetUp(options, shim, folder, &environment);
-  const std::string disabled = Variable(environment, "LAMPLIGHT_DISABLE");
-  if (!disabled.empty() && disabled != "0") {
-    std::fprintf(stderr, "lamplight: LAMPLIGHT_DISABLE is set: nothing will be recorded\n");
-  }
+  WarnIfDisabled(environment);
   const ChildEnd end = RunChild(options.command, Entries(environment));
   if (end.start_error != 0) {
     std::error_code ignored;

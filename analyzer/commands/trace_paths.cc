@@ -28,6 +28,11 @@ std::string AddFolder(const fs::path& folder, std::vector<std::string>* files) {
          " files in it; record some with `lamplight run -- CMD`, or check that CMD used CUDA";
 }
 
+std::string MissingText(const std::string& argument, const std::error_code& error) {
+  const std::string why = error ? error.message() : "No such file or directory";
+  return argument + ": " + why + "; give a trace folder or *" + trace::kFileSuffix + " files";
+}
+
 }  // namespace
 
 TracePaths ExpandTracePaths(const std::vector<std::string>& arguments) {
@@ -39,9 +44,7 @@ TracePaths ExpandTracePaths(const std::vector<std::string>& arguments) {
       std::string failure = AddFolder(argument, &paths.files);
       if (!failure.empty()) paths.errors.push_back(std::move(failure));
     } else if (!fs::exists(status)) {
-      const std::string why = error ? error.message() : "No such file or directory";
-      paths.errors.push_back(argument + ": " + why + "; give a trace folder or *" +
-                             trace::kFileSuffix + " files");
+      paths.errors.push_back(MissingText(argument, error));
     } else {
       paths.files.push_back(argument);
     }
