@@ -1,60 +1,19 @@
 // From records to the model: what each field means, what is joined with what, what losses forbid.
-#include "analyzer/model_builder.h"
-
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
-#include "tests/unit/analyzer_reader/scenario.h"
-#include "tests/unit/analyzer_reader/trace_builder.h"
+#include "tests/unit/analyzer_reader/model_fixture.h"
 
 namespace lamplight {
 namespace {
 
 using testing::BuildScenario;
 using testing::Draft;
+using testing::Launch;
+using testing::Mentions;
+using testing::ModelBuilder;
+using testing::Rank;
 using testing::Scenario;
-using testing::TemporaryFolder;
 using testing::TraceBuilder;
-
-class ModelBuilder : public ::testing::Test {
- protected:
-  // Traces in order of their files' names.
-  Model Build(const std::vector<TraceBuilder>& builders) {
-    std::vector<TraceFile> traces;
-    for (const TraceBuilder& builder : builders) {
-      const std::string path = folder_.File(std::to_string(traces.size()) + ".lamptrace");
-      testing::WriteFile(path, builder.File());
-      std::string error;
-      auto trace = ReadTrace(path, &error);
-      EXPECT_TRUE(trace) << error;
-      if (trace) traces.push_back(*std::move(trace));
-    }
-    return BuildModel(std::move(traces), {});
-  }
-
-  TemporaryFolder folder_;
-};
-
-bool Mentions(const std::vector<Note>& notes, const std::string& text) {
-  return std::any_of(notes.begin(), notes.end(),
-                     [&](const Note& note) { return note.text.find(text) != std::string::npos; });
-}
-
-Scenario Rank(uint32_t rank) {
-  Scenario scenario;
-  scenario.rank = rank;
-  scenario.pid = 4000 + rank;
-  return scenario;
-}
-
-trace::GraphLaunch Launch(uint64_t replay) {
-  trace::GraphLaunch launch = {};
-  launch.exec_id = 1;
-  launch.stream_id = 1;
-  launch.replay = replay;
-  return launch;
-}
 
 TEST_F(ModelBuilder, DescribesTheProcessAndWhatItDefined) {
   const Model model = Build({BuildScenario(Rank(1))});
@@ -375,153 +334,6 @@ TEST_F(ModelBuilder, UnreadableFilesAreLosses) {
   ASSERT_EQ(model.losses.size(), 1u);
   EXPECT_EQ(model.losses[0].kind, LossKind::kFile);
   EXPECT_EQ(model.losses[0].text, "x.lamptrace: not a\\x1b trace");
-}
-
-// ---------------------------------------------------------------- clocks
-
-TEST_F(ModelBuilder, OneBootIdMeansOneClock) {
-  Scenario second = Rank(1);
-  second.realtime_ns += 5;  // jitter of the anchors
-  const Model model = Build({BuildScenario(Rank(0)), BuildScenario(second)});
-  EXPECT_EQ(model.replays[0].launched_ns, model.replays[6].launched_ns);
-  EXPECT_TRUE(model.notes.empty());
-}
-
-TEST_F(ModelBuilder, HostsAreAlignedByWallClockAndTheErrorIsTold) {
-  Scenario second = Rank(1);
-  second.boot = 2;
-  second.host = "host-b";
-  second.start_ns = 51'000'000'000;  // booted 50 s earlier
-  second.realtime_ns -= 50'000'000'000;
-  const Model model = Build({BuildScenario(Rank(0)), BuildScenario(second)});
-  EXPECT_EQ(model.replays[0].launched_ns, model.replays[6].launched_ns);
-  EXPECT_TRUE(Mentions(model.notes, "aligned by wall-clock time"));
-}
-
-TEST_F(ModelBuilder, ClockWithoutAnchorIsNotAligned) {
-  TraceBuilder bare;
-  bare.Event(Launch(1));
-  const Model model = Build({BuildScenario(Rank(0)), bare});
-  EXPECT_TRUE(Mentions(model.notes, "its clock cannot be aligned"));
-}
-
-// ---------------------------------------------------------------- communicators
-
-TEST_F(ModelBuilder, RanksOfOneJobAreOneCommunicator) {
-  const Model model = Build({BuildScenario(Rank(1)), BuildScenario(Rank(0))});
-  ASSERT_EQ(model.communicators.size(), 1u);
-  EXPECT_EQ(model.communicators[0].world, 2u);
-  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{1, 0}));
-  EXPECT_TRUE(model.communicators[0].certain);
-  EXPECT_NE(model.communicators[0].basis.find("job job-1"), std::string::npos);
-  EXPECT_EQ(model.workspaces[0].communicator, 0u);
-  EXPECT_TRUE(model.notes.empty());
-}
-
-TEST_F(ModelBuilder, AbsentRankIsTold) {
-  const Model model = Build({BuildScenario(Rank(1))});
-  ASSERT_EQ(model.communicators.size(), 1u);
-  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{kNone, 0}));
-  EXPECT_FALSE(model.communicators[0].certain);
-  EXPECT_NE(model.communicators[0].basis.find("1 rank left no workspace"), std::string::npos);
-}
-
-TEST_F(ModelBuilder, DifferentJobsAreDifferentCommunicators) {
-  Scenario other = Rank(1);
-  other.job = "job-2";
-  const Model model = Build({BuildScenario(Rank(0)), BuildScenario(other)});
-  EXPECT_EQ(model.communicators.size(), 2u);
-}
-
-Scenario Launched(uint32_t rank, int32_t env_rank) {
-  Scenario scenario = Rank(rank);
-  scenario.pid = 4000 + static_cast<uint32_t>(env_rank);
-  scenario.env_rank = env_rank;
-  scenario.env_world = 4;
-  return scenario;
-}
-
-TEST_F(ModelBuilder, GroupsOfALargerWorldAreSplitByRankBlocks) {
-  const Model model = Build({BuildScenario(Launched(0, 0)), BuildScenario(Launched(1, 1)),
-                             BuildScenario(Launched(0, 2)), BuildScenario(Launched(1, 3))});
-  ASSERT_EQ(model.communicators.size(), 2u);
-  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 1}));
-  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{2, 3}));
-  EXPECT_TRUE(model.communicators[1].certain);
-}
-
-TEST_F(ModelBuilder, StridedGroupsOfALargerWorldAreSplitToo) {
-  const Model model = Build({BuildScenario(Launched(0, 0)), BuildScenario(Launched(0, 1)),
-                             BuildScenario(Launched(1, 2)), BuildScenario(Launched(1, 3))});
-  ASSERT_EQ(model.communicators.size(), 2u);
-  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 2}));
-  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{1, 3}));
-}
-
-TEST_F(ModelBuilder, ReplicasWithoutRankVariablesAreAGuessAndSaySo) {
-  std::vector<TraceBuilder> traces;
-  for (uint32_t i = 0; i < 4; ++i) {
-    Scenario scenario = Rank(i % 2);
-    scenario.pid = 4000 + i;
-    scenario.start_ns += i * 1'000'000'000ull;
-    traces.push_back(BuildScenario(scenario));
-  }
-  const Model model = Build(traces);
-  ASSERT_EQ(model.communicators.size(), 2u);
-  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 1}));
-  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{2, 3}));
-  EXPECT_FALSE(model.communicators[0].certain);
-  EXPECT_TRUE(Mentions(model.notes, "which is a guess"));
-}
-
-TEST_F(ModelBuilder, RecordedKeyOutweighsTheJob) {
-  std::vector<TraceBuilder> traces;
-  for (uint32_t i = 0; i < 4; ++i) {
-    Scenario scenario = Rank(i / 2);
-    scenario.pid = 4000 + i;
-    TraceBuilder builder = BuildScenario(scenario);
-    trace::Communicator communicator = {};
-    communicator.communicator_id = 2;
-    builder.Define(Draft<trace::Communicator>(communicator)
-                       .String(&trace::Communicator::key, i % 2 == 0 ? "even" : "odd"));
-    trace::Workspace workspace = {};
-    workspace.workspace_id = 2;
-    workspace.rank = i / 2;
-    workspace.world = 2;
-    workspace.communicator_id = 2;
-    builder.Define(workspace);
-    traces.push_back(builder);
-  }
-  const Model model = Build(traces);
-  ASSERT_GE(model.communicators.size(), 2u);
-  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{1, 5}));  // even: traces 0 and 2
-  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{3, 7}));
-  EXPECT_TRUE(model.communicators[0].certain);
-}
-
-TEST_F(ModelBuilder, OneProcessMayHoldAllRanks) {
-  TraceBuilder builder = BuildScenario(Rank(0));
-  trace::Workspace workspace = {};
-  workspace.workspace_id = 2;
-  workspace.rank = 1;
-  workspace.world = 2;
-  workspace.flag_layout = static_cast<uint16_t>(trace::FlagLayout::kEraC);
-  builder.Define(workspace);
-  const Model model = Build({builder});
-  ASSERT_EQ(model.communicators.size(), 1u);
-  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 1}));
-}
-
-TEST_F(ModelBuilder, ImpossibleWorldBelongsToNoCommunicator) {
-  TraceBuilder builder;
-  trace::Workspace workspace = {};
-  workspace.workspace_id = 1;
-  workspace.world = 0xfffffffe;
-  builder.Define(workspace);
-  const Model model = Build({builder});
-  EXPECT_TRUE(model.communicators.empty());
-  EXPECT_EQ(model.workspaces[0].communicator, kNone);
-  EXPECT_TRUE(Mentions(model.notes, "names no valid rank and world"));
 }
 
 }  // namespace

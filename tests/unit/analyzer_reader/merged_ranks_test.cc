@@ -1,0 +1,163 @@
+// Several traces to one model: one clock, and the communicators that the ranks form.
+#include <gtest/gtest.h>
+
+#include "tests/unit/analyzer_reader/model_fixture.h"
+
+namespace lamplight {
+namespace {
+
+using testing::BuildScenario;
+using testing::Draft;
+using testing::Launch;
+using testing::Mentions;
+using testing::Rank;
+using testing::Scenario;
+using testing::TraceBuilder;
+
+using MergedRanks = testing::ModelBuilder;
+
+TEST_F(MergedRanks, OneBootIdMeansOneClock) {
+  Scenario second = Rank(1);
+  second.realtime_ns += 5;  // jitter of the anchors
+  const Model model = Build({BuildScenario(Rank(0)), BuildScenario(second)});
+  EXPECT_EQ(model.replays[0].launched_ns, model.replays[6].launched_ns);
+  EXPECT_TRUE(model.notes.empty());
+}
+
+TEST_F(MergedRanks, HostsAreAlignedByWallClockAndTheErrorIsTold) {
+  Scenario second = Rank(1);
+  second.boot = 2;
+  second.host = "host-b";
+  second.start_ns = 51'000'000'000;  // booted 50 s earlier
+  second.realtime_ns -= 50'000'000'000;
+  const Model model = Build({BuildScenario(Rank(0)), BuildScenario(second)});
+  EXPECT_EQ(model.replays[0].launched_ns, model.replays[6].launched_ns);
+  EXPECT_TRUE(Mentions(model.notes, "aligned by wall-clock time"));
+}
+
+TEST_F(MergedRanks, ClockWithoutAnchorIsNotAligned) {
+  TraceBuilder bare;
+  bare.Event(Launch(1));
+  const Model model = Build({BuildScenario(Rank(0)), bare});
+  EXPECT_TRUE(Mentions(model.notes, "its clock cannot be aligned"));
+}
+
+TEST_F(MergedRanks, RanksOfOneJobAreOneCommunicator) {
+  const Model model = Build({BuildScenario(Rank(1)), BuildScenario(Rank(0))});
+  ASSERT_EQ(model.communicators.size(), 1u);
+  EXPECT_EQ(model.communicators[0].world, 2u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{1, 0}));
+  EXPECT_TRUE(model.communicators[0].certain);
+  EXPECT_NE(model.communicators[0].basis.find("job job-1"), std::string::npos);
+  EXPECT_EQ(model.workspaces[0].communicator, 0u);
+  EXPECT_TRUE(model.notes.empty());
+}
+
+TEST_F(MergedRanks, AbsentRankIsTold) {
+  const Model model = Build({BuildScenario(Rank(1))});
+  ASSERT_EQ(model.communicators.size(), 1u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{kNone, 0}));
+  EXPECT_FALSE(model.communicators[0].certain);
+  EXPECT_NE(model.communicators[0].basis.find("1 rank left no workspace"), std::string::npos);
+}
+
+TEST_F(MergedRanks, DifferentJobsAreDifferentCommunicators) {
+  Scenario other = Rank(1);
+  other.job = "job-2";
+  const Model model = Build({BuildScenario(Rank(0)), BuildScenario(other)});
+  EXPECT_EQ(model.communicators.size(), 2u);
+}
+
+Scenario Launched(uint32_t rank, int32_t env_rank) {
+  Scenario scenario = Rank(rank);
+  scenario.pid = 4000 + static_cast<uint32_t>(env_rank);
+  scenario.env_rank = env_rank;
+  scenario.env_world = 4;
+  return scenario;
+}
+
+TEST_F(MergedRanks, GroupsOfALargerWorldAreSplitByRankBlocks) {
+  const Model model = Build({BuildScenario(Launched(0, 0)), BuildScenario(Launched(1, 1)),
+                             BuildScenario(Launched(0, 2)), BuildScenario(Launched(1, 3))});
+  ASSERT_EQ(model.communicators.size(), 2u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 1}));
+  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{2, 3}));
+  EXPECT_TRUE(model.communicators[1].certain);
+}
+
+TEST_F(MergedRanks, StridedGroupsOfALargerWorldAreSplitToo) {
+  const Model model = Build({BuildScenario(Launched(0, 0)), BuildScenario(Launched(0, 1)),
+                             BuildScenario(Launched(1, 2)), BuildScenario(Launched(1, 3))});
+  ASSERT_EQ(model.communicators.size(), 2u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 2}));
+  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{1, 3}));
+}
+
+TEST_F(MergedRanks, ReplicasWithoutRankVariablesAreAGuessAndSaySo) {
+  std::vector<TraceBuilder> traces;
+  for (uint32_t i = 0; i < 4; ++i) {
+    Scenario scenario = Rank(i % 2);
+    scenario.pid = 4000 + i;
+    scenario.start_ns += i * 1'000'000'000ull;
+    traces.push_back(BuildScenario(scenario));
+  }
+  const Model model = Build(traces);
+  ASSERT_EQ(model.communicators.size(), 2u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 1}));
+  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{2, 3}));
+  EXPECT_FALSE(model.communicators[0].certain);
+  EXPECT_TRUE(Mentions(model.notes, "which is a guess"));
+}
+
+TEST_F(MergedRanks, RecordedKeyOutweighsTheJob) {
+  std::vector<TraceBuilder> traces;
+  for (uint32_t i = 0; i < 4; ++i) {
+    Scenario scenario = Rank(i / 2);
+    scenario.pid = 4000 + i;
+    TraceBuilder builder = BuildScenario(scenario);
+    trace::Communicator communicator = {};
+    communicator.communicator_id = 2;
+    builder.Define(Draft<trace::Communicator>(communicator)
+                       .String(&trace::Communicator::key, i % 2 == 0 ? "even" : "odd"));
+    trace::Workspace workspace = {};
+    workspace.workspace_id = 2;
+    workspace.rank = i / 2;
+    workspace.world = 2;
+    workspace.communicator_id = 2;
+    builder.Define(workspace);
+    traces.push_back(builder);
+  }
+  const Model model = Build(traces);
+  ASSERT_GE(model.communicators.size(), 2u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{1, 5}));  // even: traces 0 and 2
+  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{3, 7}));
+  EXPECT_TRUE(model.communicators[0].certain);
+}
+
+TEST_F(MergedRanks, OneProcessMayHoldAllRanks) {
+  TraceBuilder builder = BuildScenario(Rank(0));
+  trace::Workspace workspace = {};
+  workspace.workspace_id = 2;
+  workspace.rank = 1;
+  workspace.world = 2;
+  workspace.flag_layout = static_cast<uint16_t>(trace::FlagLayout::kEraC);
+  builder.Define(workspace);
+  const Model model = Build({builder});
+  ASSERT_EQ(model.communicators.size(), 1u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 1}));
+}
+
+TEST_F(MergedRanks, ImpossibleWorldBelongsToNoCommunicator) {
+  TraceBuilder builder;
+  trace::Workspace workspace = {};
+  workspace.workspace_id = 1;
+  workspace.world = 0xfffffffe;
+  builder.Define(workspace);
+  const Model model = Build({builder});
+  EXPECT_TRUE(model.communicators.empty());
+  EXPECT_EQ(model.workspaces[0].communicator, kNone);
+  EXPECT_TRUE(Mentions(model.notes, "names no valid rank and world"));
+}
+
+}  // namespace
+}  // namespace lamplight
