@@ -36,15 +36,18 @@ void CreateDevices(int count) {
   pthread_atfork(nullptr, nullptr, [] { forked = true; });
 }
 
+uint64_t ReadClockNs(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
+}
+
 __attribute__((destructor)) void TearDown() { torn_down = true; }
 
 }  // namespace
 
-uint64_t GlobalTimerNs() {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
-}
+uint64_t GlobalTimerNs() { return ReadClockNs(CLOCK_REALTIME); }
+uint64_t SteadyNs() { return ReadClockNs(CLOCK_MONOTONIC); }
 
 bool TornDown() { return torn_down.load(std::memory_order_relaxed); }
 

@@ -12,13 +12,14 @@
 
 namespace device_sim {
 
-uint64_t GlobalTimerNs();  // nanoseconds since the epoch, as %globaltimer
+uint64_t GlobalTimerNs();  // since the epoch, as %globaltimer
+uint64_t SteadyNs();       // for intervals
 
 class Marker {
  public:
   void Set(Status status) {
     status_ = status;
-    time_ns_ = GlobalTimerNs();
+    time_ns_ = SteadyNs();
     done_.store(1, std::memory_order_release);
     done_.notify_all();
   }

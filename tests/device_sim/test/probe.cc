@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +15,7 @@
 #include <thread>
 
 #include "test_kernels.h"
+#include "tests/device_sim/kernel_launch.h"
 
 namespace device_sim_test {
 namespace {
@@ -63,7 +65,16 @@ uint32_t* HangAStream() {
   cudaStream_t stream = nullptr;
   cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   LaunchAwait(stream, words);
+  while (!device_sim::AnyKernelPolls()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   return words;
+}
+
+// Until `done()` or for as long as the test says.
+template <class Done>
+void WaitAtMost(const char* milliseconds, Done done) {
+  for (int left = std::atoi(milliseconds); left > 0 && !done(); --left) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 int ExitWithAStuckKernel(const char*) {
@@ -73,31 +84,29 @@ int ExitWithAStuckKernel(const char*) {
 }
 
 // Copies on another stream while a kernel has polled for long.
-int ReadThroughTheSideChannel(const char*) {
+int ReadThroughTheSideChannel(const char* milliseconds) {
   uint32_t* words = HangAStream();
-  std::this_thread::sleep_for(std::chrono::milliseconds(600));
   cudaStream_t side = nullptr;
   cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking);
   void* host = nullptr;
   cudaMallocHost(&host, 64);
   const cudaError_t copy = cudaMemcpyAsync(host, words, 64, cudaMemcpyDeviceToHost, side);
   std::printf("%s\n", cudaGetErrorName(copy));
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  WaitAtMost(milliseconds, [side] { return cudaStreamQuery(side) == cudaSuccess; });
   std::printf("%s\n", cudaGetErrorName(cudaStreamQuery(side)));
   return 0;
 }
 
-// The first use of a kernel behind a polling one: done within half a second?
-int LoadBehindAKernel(const char*) {
+// Whether the first use of a kernel behind a polling one ends.
+int LoadBehindAKernel(const char* milliseconds) {
   uint32_t* words = HangAStream();
-  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  static std::atomic<bool> loaded{false};
   std::thread([words] {
     LaunchStore(cudaStreamPerThread, words + 1, 1);
-    std::printf("loaded\n");
-    std::fflush(stdout);
+    loaded = true;
   }).detach();
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  std::printf("end\n");
+  WaitAtMost(milliseconds, [] { return loaded.load(); });
+  std::printf("%s\n", loaded ? "loaded" : "blocked");
   std::fflush(stdout);
   _exit(0);
 }

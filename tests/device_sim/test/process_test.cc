@@ -84,25 +84,25 @@ TEST_F(ProcessTest, ExitsAlthoughAKernelIsStuck) {
 }
 
 TEST_F(ProcessTest, SideChannelWorksByDefault) {
-  EXPECT_EQ("cudaSuccess\ncudaSuccess\n", Probe("side-channel").Finish().output);
+  EXPECT_EQ("cudaSuccess\ncudaSuccess\n", Probe("side-channel 10000").Finish().output);
 }
 
 TEST_F(ProcessTest, SideChannelBlocksOnDemand) {
   EXPECT_EQ("cudaSuccess\ncudaErrorNotReady\n",
-            Probe("side-channel", "LAMPLIGHT_SIM_SIDE_CHANNEL=block").Finish().output);
+            Probe("side-channel 300", "LAMPLIGHT_SIM_SIDE_CHANNEL=block").Finish().output);
 }
 
 TEST_F(ProcessTest, SideChannelFailsOnDemand) {
   EXPECT_EQ("cudaErrorUnknown\ncudaSuccess\n",
-            Probe("side-channel", "LAMPLIGHT_SIM_SIDE_CHANNEL=fail").Finish().output);
+            Probe("side-channel 10000", "LAMPLIGHT_SIM_SIDE_CHANNEL=fail").Finish().output);
 }
 
 TEST_F(ProcessTest, LoadsKernelsBehindPollingOnesByDefault) {
-  EXPECT_EQ("loaded\nend\n", Probe("load").Finish().output);
+  EXPECT_EQ("loaded\n", Probe("load 10000").Finish().output);
 }
 
 TEST_F(ProcessTest, LazyLoadingWaitsBehindPollingKernels) {
-  EXPECT_EQ("end\n", Probe("load", "LAMPLIGHT_SIM_LAZY_LOADING=1").Finish().output);
+  EXPECT_EQ("blocked\n", Probe("load 300", "LAMPLIGHT_SIM_LAZY_LOADING=1").Finish().output);
 }
 
 TEST_F(ProcessTest, HasAsManyDevicesAsAskedFor) {

@@ -111,6 +111,7 @@ TEST_F(StreamTest, MeasuresTimeBetweenEvents) {
   float milliseconds = -1;
   EXPECT_EQ(cudaErrorInvalidResourceHandle, cudaEventElapsedTime(&milliseconds, start, end));
   cudaEventRecord(start, stream_);
+  EXPECT_EQ(cudaSuccess, cudaEventSynchronize(start));
   LaunchAwait(stream_, words_);
   cudaEventRecord(end, stream_);
   Pause();
