@@ -1,0 +1,230 @@
+// C10: different calls under one number, calls that never came, and numbers that do not line up.
+#include <gtest/gtest.h>
+
+#include "analyzer/detectors/c10_divergence.h"
+#include "tests/unit/detectors/model_fixture.h"
+
+namespace lamplight {
+namespace {
+
+// ---------------------------------------------------------------- different calls
+
+class C10 : public testing::Test {
+ protected:
+  // One eager call on every rank; that of `odd` is changed.
+  template <class Change>
+  void Round(uint32_t odd, Change change) {
+    for (uint32_t rank = 0; rank < world.model.processes.size(); ++rank) {
+      Call call = world.MakeCall(rank);
+      if (rank == odd) change(call);
+      last.push_back(world.Eager(rank, call));
+    }
+  }
+  void Round() {
+    Round(kNone, [](Call&) {});
+  }
+  Detection Detect() { return DetectC10(world.model); }
+
+  World world{3};
+  std::vector<Index> last;
+};
+
+TEST_F(C10, ProvenWhenTokensDifferAndAHangFollows) {
+  Round();
+  Round(2, [](Call& call) { call.tokens = 9; });
+  const Index hang = world.EagerHang(last.back(), 1, 9);
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C10"});
+  const Finding& finding = detection.findings[0];
+  EXPECT_EQ(finding.confidence, Confidence::kProven);
+  EXPECT_EQ(finding.ranks, std::vector<uint32_t>{2});
+  EXPECT_EQ(finding.place.operation, 1u);
+  EXPECT_EQ(finding.hangs, std::vector<Index>{hang});
+  EXPECT_TRUE(Mentions(finding.evidence, "rank 2 (pid 102): one-shot, 9 tokens x 64 bf16"));
+}
+
+TEST_F(C10, LikelyWithoutAHang) {
+  Round(2, [](Call& call) { call.tokens = 9; });
+  const Finding finding = Detect().findings.at(0);
+  EXPECT_EQ(finding.confidence, Confidence::kLikely);
+  EXPECT_FALSE(finding.missing.empty());
+}
+
+TEST_F(C10, NothingWhenAllCallsAgree) {
+  Round();
+  Round();
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10, CallsThatDoNotAdvanceHaveNoNumberOfTheirOwn) {
+  Call half = world.MakeCall(1);
+  half.flags = 0;
+  half.tokens = 3;
+  world.Eager(1, half);
+  Round();
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10, AReplayEqualsTheSameCallsMadeEagerly) {
+  world.Replay(world.AddExec(0, 2));
+  for (int i = 0; i < 2; ++i) world.Eager(1);
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10, LostRecordsOnOneRankAreSkipped) {
+  Round();
+  Round(2, [](Call& call) { call.tokens = 9; });
+  for (Index rank : {0u, 1u}) world.model.workspaces[rank].timeline.pop_back();
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10, AllRanksAreNamedWhereNoCallIsMoreFrequent) {
+  World two;
+  Call call = two.MakeCall(1);
+  call.tokens = 9;
+  two.Eager(0);
+  two.Eager(1, call);
+  EXPECT_EQ(DetectC10(two.model).findings.at(0).ranks, (std::vector<uint32_t>{0, 1}));
+}
+
+TEST_F(C10, NumbersDoNotLineUpWhenAllRanksWentOn) {
+  Round(2, [](Call& call) { call.tokens = 9; });
+  for (int i = 0; i < 2; ++i) Round();
+  for (uint32_t rank = 0; rank < 3; ++rank) {
+    world.Tail(world.Replay(world.AddExec(rank, 1)), 1);
+  }
+  const Detection detection = Detect();
+  EXPECT_TRUE(detection.findings.empty());
+  EXPECT_TRUE(Mentions(detection.unchecked, "do not line up"));
+}
+
+TEST_F(C10, OneRankThatDidNotGoOnIsEnough) {
+  Round(2, [](Call& call) { call.tokens = 9; });
+  for (int i = 0; i < 2; ++i) Round();
+  for (uint32_t rank = 0; rank < 2; ++rank) {
+    world.Tail(world.Replay(world.AddExec(rank, 1)), 1);
+  }
+  EXPECT_EQ(Detect().findings.size(), 1u);
+}
+
+TEST_F(C10, SaysWhenTheGroupIsInferred) {
+  world.model.communicators[0].certain = false;
+  world.model.communicators[0].basis = "the folder";
+  Round(2, [](Call& call) { call.tokens = 9; });
+  EXPECT_TRUE(Mentions(Detect().findings.at(0).missing, "inferred: the folder"));
+}
+
+TEST_F(C10, HangsBeforeTheDivergenceAreNotExplained) {
+  Round();
+  const Index early = world.EagerHang(last.back(), 0, 8);
+  Round(2, [](Call& call) { call.tokens = 9; });
+  const Index late = world.EagerHang(last.back(), 1, 8);
+  EXPECT_EQ(Detect().findings.at(0).hangs, std::vector<Index>{late});
+  EXPECT_NE(early, late);
+}
+
+TEST(C10Calls, EachDifferenceCounts) {
+  const auto differs = [](auto change) {
+    World world;
+    Call call = world.MakeCall(1);
+    change(world, call);
+    world.Eager(0);
+    world.Eager(1, call);
+    return DetectC10(world.model).findings.size() == 1;
+  };
+  EXPECT_TRUE(differs([](World&, Call& call) { call.tokens = 1; }));
+  EXPECT_TRUE(differs([](World&, Call& call) { call.dim = 1; }));
+  EXPECT_TRUE(differs([](World& world, Call& call) {
+    world.model.kernels[call.kernel].data_type = trace::DataType::kF16;
+  }));
+  EXPECT_TRUE(differs([](World& world, Call& call) {
+    world.model.kernels[call.kernel].algorithm = trace::Algorithm::kTwoShot;
+  }));
+  EXPECT_FALSE(differs([](World&, Call& call) { call.grid[0] = 77; }));
+  EXPECT_FALSE(differs([](World&, Call& call) { call.tokens = kUnknown; }));
+  EXPECT_FALSE(differs([](World& world, Call& call) {
+    world.model.kernels[call.kernel].data_type = trace::DataType::kUnknown;
+  }));
+}
+
+// ---------------------------------------------------------------- a call that never came
+
+// Rank 0 waits in its second call for rank 1, which has made one.
+class C10Missing : public testing::Test {
+ protected:
+  C10Missing() {
+    world.Eager(0);
+    world.Eager(1);
+    hang = world.EagerHang(world.Eager(0), 1, 8);
+    world.Slots(hang, 1);
+  }
+  Process& peer() { return world.model.processes[1]; }
+  Detection Detect() { return DetectC10(world.model); }
+
+  World world;
+  Index hang = kNone;
+};
+
+TEST_F(C10Missing, ProvenWhileThePeersTraceGoesOn) {
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C10"});
+  const Finding& finding = detection.findings[0];
+  EXPECT_EQ(finding.ranks, std::vector<uint32_t>{1});
+  EXPECT_EQ(finding.confidence, Confidence::kProven);
+  EXPECT_EQ(finding.hangs, std::vector<Index>{hang});
+  EXPECT_TRUE(Mentions(finding.evidence, "1 operation recorded in all"));
+}
+
+TEST_F(C10Missing, ProvenWhenThePeerEndedInAnOrderlyWay) {
+  peer().last_ns = 0;
+  peer().closed = true;
+  EXPECT_TRUE(Mentions(Detect().findings.at(0).evidence, "ended in an orderly way"));
+}
+
+TEST_F(C10Missing, NothingWhenThePeersTraceStopsEarly) {
+  peer().last_ns = world.model.hangs[hang].launched_ns;
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10Missing, NothingWhenThePeerHasMadeTheCall) {
+  world.Eager(1);
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10Missing, NothingWhenThePeersRecordsHaveGaps) {
+  peer().events_lost = true;
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10Missing, NothingWhenThePeerHangsElsewhere) {
+  const Index exec = world.AddExec(1, std::vector<Call>{});
+  world.Hang(world.Replay(exec), 0, 0);
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10Missing, APeersHangThatEndedDoesNotCount) {
+  const Index exec = world.AddExec(1, std::vector<Call>{});
+  world.model.hangs[world.Hang(world.Replay(exec), 0, 0)].ended = true;
+  EXPECT_EQ(Detect().findings.size(), 1u);
+}
+
+TEST_F(C10Missing, NothingWhenThePeerLeftNoTrace) {
+  world.model.communicators[0].members[1] = kNone;
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10Missing, NothingWhenTheRankDoesNotWaitForThePeer) {
+  for (SlotState& slot : world.model.hangs[hang].slots) {
+    slot.arrived = slot.words;
+    slot.sentinel = 0;
+  }
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10Missing, NothingWhenTheHangEnded) {
+  world.model.hangs[hang].ended = true;
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+}  // namespace
+}  // namespace lamplight

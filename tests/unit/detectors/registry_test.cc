@@ -1,0 +1,207 @@
+// The whole diagnosis: one cause, its consequences, and a verdict for every hang.
+#include <gtest/gtest.h>
+
+#include "analyzer/detectors/registry.h"
+#include "tests/unit/detectors/model_fixture.h"
+
+namespace lamplight {
+namespace {
+
+// Both ranks hang in the first call of their only replay.
+class Diagnosis : public testing::Test {
+ protected:
+  Index HangOn(uint32_t rank, uint32_t arrivals = 8) {
+    return world.Hang(world.Replay(world.AddExec(rank, 1)), 0, arrivals);
+  }
+  void Alias(Index hang, uint32_t peer) {
+    SlotState& slot = world.Slot(hang, peer, 3, 0, 2);
+    slot.arrived = slot.words - 2;
+  }
+  void NotBegun(Index hang) {
+    const uint32_t rank = world.model.workspaces[world.model.hangs[hang].workspace].rank;
+    world.Slots(hang, rank);
+  }
+  Detection Detect() { return Diagnose(world.model); }
+
+  World world;
+};
+
+TEST_F(Diagnosis, CleanWithoutRecords) {
+  EXPECT_TRUE(Detect().findings.empty());
+  EXPECT_TRUE(Detect().unchecked.empty());
+  EXPECT_FALSE(HasFindings(Detect()));
+}
+
+TEST_F(Diagnosis, EqualFindingsOfTwoRanksAreOne) {
+  for (uint32_t rank = 0; rank < 2; ++rank) {
+    const Index hang = HangOn(rank);
+    world.Slots(hang);
+    Alias(hang, 1);
+  }
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C1"});
+  EXPECT_EQ(detection.findings[0].ranks, (std::vector<uint32_t>{0, 1}));
+  EXPECT_EQ(detection.findings[0].hangs.size(), 2u);
+  EXPECT_EQ(detection.findings[0].slots.size(), 2u);
+  EXPECT_TRUE(HasFindings(detection));
+}
+
+TEST_F(Diagnosis, ARankThatWaitsForTheCulpritIsAConsequence) {
+  const Index stalled = HangOn(1, 0);
+  NotBegun(stalled);
+  const Index waiting = HangOn(0);
+  world.Slots(waiting, 1);
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C16"});
+  ASSERT_EQ(detection.findings[0].consequences.size(), 1u);
+  EXPECT_EQ(detection.findings[0].consequences[0].hang, waiting);
+  EXPECT_EQ(detection.findings[0].consequences[0].rank, 0u);
+}
+
+TEST_F(Diagnosis, ConsequencesReachThroughAnotherRank) {
+  World three{3};
+  const auto hang_on = [&](uint32_t rank, uint32_t arrivals) {
+    return three.Hang(three.Replay(three.AddExec(rank, 1)), 0, arrivals);
+  };
+  three.Slots(hang_on(0, 8), 1);
+  three.Slots(hang_on(1, 8), 2);
+  three.Slots(hang_on(2, 0), 2);
+  const Detection detection = Diagnose(three.model);
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C16"});
+  EXPECT_EQ(detection.findings[0].consequences.size(), 2u);
+}
+
+TEST_F(Diagnosis, ALaterReplayOfTheSameStreamIsAConsequence) {
+  const Index first = HangOn(0);
+  world.Slots(first);
+  Alias(first, 1);
+  world.Hang(world.Replay(world.AddExec(0, std::vector<Call>{})), 0, 0);
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C1"});
+  ASSERT_EQ(detection.findings[0].consequences.size(), 1u);
+  EXPECT_NE(detection.findings[0].consequences[0].text.find("queued behind"), std::string::npos);
+}
+
+TEST_F(Diagnosis, AHangWithoutAProvenCauseSaysWhatIsMissing) {
+  const Index hang = HangOn(0);
+  world.Slots(hang, 1);
+  world.model.communicators[0].members[1] = kNone;
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"H0"});
+  EXPECT_TRUE(HasFindings(detection));
+  EXPECT_TRUE(Mentions(detection.findings[0].missing, "rank 1 left no trace"));
+  EXPECT_EQ(detection.findings[0].hangs, std::vector<Index>{hang});
+}
+
+TEST_F(Diagnosis, SaysWhyTheEvidenceCouldNotBeRead) {
+  const Index hang = HangOn(0);
+  for (FlagsRead& read : world.model.hangs[hang].flags) read.status = trace::SideChannel::kTimedOut;
+  EXPECT_TRUE(Mentions(Detect().findings.at(0).missing, "did not complete in its bound"));
+}
+
+TEST_F(Diagnosis, SaysWhenWordsStillMoved) {
+  const Index hang = HangOn(0);
+  world.Slot(hang, 1, 0, 4, 0).changed = 2;
+  EXPECT_TRUE(Mentions(Detect().findings.at(0).evidence, "still changed"));
+}
+
+TEST_F(Diagnosis, SaysWhenNothingIsAwaitedAnyMore) {
+  const Index hang = HangOn(0, 5);
+  world.Slots(hang);
+  const Finding finding = Detect().findings.at(0);
+  EXPECT_EQ(finding.hazard, "H0");
+  EXPECT_TRUE(Mentions(finding.evidence, "every awaited word has arrived"));
+  EXPECT_TRUE(Mentions(finding.evidence, "arrivals 5 of 8"));
+}
+
+TEST_F(Diagnosis, AHangWithoutWorkspaceAndGraphHasAVerdictToo) {
+  const Index exec = world.AddExec(0, std::vector<Call>{});
+  world.model.graphs[0].complete = false;
+  world.Hang(world.Replay(exec), 0, 0);
+  EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"H0"});
+}
+
+TEST_F(Diagnosis, NamesTheKernelThatWasNotDecoded) {
+  const Index exec = world.AddExec(0, std::vector<Call>{});
+  world.model.graphs[0].complete = false;
+  world.model.kernels[0].decoded = false;
+  world.model.kernels[0].reason = "size 5";
+  world.Hang(world.Replay(exec), 0, 0);
+  EXPECT_TRUE(Mentions(Detect().findings.at(0).missing, "LAMPLIGHT_ABI"));
+  EXPECT_TRUE(Mentions(Detect().unchecked, "was recognised but not decoded (size 5)"));
+}
+
+TEST_F(Diagnosis, ASlowReplayIsNoFinding) {
+  const Index hang = HangOn(0);
+  world.model.hangs[hang].ended = true;
+  world.model.hangs[hang].ended_ns = world.model.hangs[hang].launched_ns + 11'000 * kMs;
+  const Detection detection = Detect();
+  ASSERT_EQ(detection.findings.size(), 1u);
+  EXPECT_EQ(detection.findings[0].severity, Severity::kAdvisory);
+  EXPECT_FALSE(HasFindings(detection));
+}
+
+TEST_F(Diagnosis, ADoubtGoesWhereAProvenCauseExplainsItsHang) {
+  const Index stalled = HangOn(1, 0);
+  NotBegun(stalled);
+  const Index waiting = HangOn(0);
+  world.Slots(waiting, 1);
+  Alias(waiting, 1);
+  EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C16"});
+}
+
+TEST_F(Diagnosis, ADoubtStaysWhereNothingElseExplainsItsHang) {
+  const Index waiting = HangOn(0);
+  world.Slots(waiting, 1);
+  Alias(waiting, 1);
+  world.model.communicators[0].members[1] = kNone;
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C1"});
+  EXPECT_EQ(detection.findings[0].confidence, Confidence::kPossible);
+}
+
+TEST_F(Diagnosis, AHangAfterAStaleIndexIsItsConsequence) {
+  const Index exec = world.AddExec(0, 2);
+  for (const uint32_t index : {2u, 0u, 1u}) world.Tail(world.Replay(exec), index);
+  const Index hang = world.Hang(world.Replay(exec), 1, 8);
+  world.Slots(hang, 1);
+  world.model.processes[1].last_ns = 0;
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C3b"});
+  EXPECT_EQ(detection.findings[0].consequences.size(), 1u);
+}
+
+TEST_F(Diagnosis, UnreadableEvidenceIsAttributedToAProvenCauseOfTheGroup) {
+  const Index stalled = HangOn(1, 0);
+  NotBegun(stalled);
+  const Index blind = HangOn(0);
+  world.model.hangs[blind].flags.clear();
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C16"});
+  EXPECT_NE(detection.findings[0].consequences.at(0).text.find("could not be read"),
+            std::string::npos);
+}
+
+TEST_F(Diagnosis, FindingsOfOtherGroupsExplainNothing) {
+  const Index stalled = HangOn(1, 0);
+  NotBegun(stalled);
+  world.model.communicators.push_back({2, {kNone, kNone}, true, "another key"});
+  world.model.workspaces[0].communicator = 1;
+  const Index waiting = HangOn(0);
+  world.Slots(waiting, 1);
+  EXPECT_EQ(Hazards(Detect()), (std::vector<std::string>{"C16", "H0"}));
+}
+
+TEST_F(Diagnosis, LossesAreNeverSilent) {
+  world.model.processes[1].snapshots_lost = true;
+  EXPECT_TRUE(Mentions(Detect().unchecked, "pid 101: records were lost"));
+}
+
+TEST_F(Diagnosis, AFloodOfHangsIsBounded) {
+  const Index replay = world.Replay(world.AddExec(0, 1));
+  for (int i = 0; i < 300; ++i) world.Hang(replay, 0, 8);
+  EXPECT_TRUE(Mentions(Detect().unchecked, "only the first 256 hangs of 300"));
+}
+
+}  // namespace
+}  // namespace lamplight
