@@ -35,19 +35,40 @@ class HangBuilder {
     hang.stream = ids_.streams.Find(record.stream_id);
     hang.workspace = record.workspace_id == 0 ? kNone : ids_.workspaces.Find(record.workspace_id);
     hang.replay = record.replay;
-    if (hang.exec != kNone) {
-      hang.replay_index = FindReplay(model_, model_.execs[hang.exec], record.replay);
-    }
+    hang.detected_ns = ids_.shift.Apply(record.detected_ns);
+    if (hang.exec != kNone) PlaceAtReplay(record, &hang);
     hang.replays_launched = record.replays_launched;
     hang.replays_completed = record.replays_completed;
     hang.launched_ns = ids_.shift.Apply(record.launched_ns);
-    hang.detected_ns = ids_.shift.Apply(record.detected_ns);
     hang.timeout_ns = record.timeout_ns;
     hang.op_before = record.op_before;
     hang.launch_returned = record.launch_returned != 0;
     hang.side_channel = static_cast<trace::SideChannel>(record.side_channel);
     hang.side_error = record.side_error;
     ids_.hangs.Add(record.hang_id, Append(&model_.hangs, std::move(hang)));
+  }
+
+  // The watchdog names the oldest replay that it does not know complete. Where replays are queued,
+  // snapshots that reached the trace by then tell more: those before them are complete, and a
+  // replay with its tail snapshot is past its collectives, so that a launched successor is the one
+  // to look at.
+  void PlaceAtReplay(const trace::Hang& record, Hang* hang) {
+    const Exec& exec = model_.execs[hang->exec];
+    hang->replay_index = FindReplay(model_, exec, record.replay);
+    while (hang->replay_index != kNone && PastItsCollectives(*hang)) {
+      const Index next = FindReplay(model_, exec, hang->replay + 1);
+      if (next == kNone || model_.replays[next].launched_ns > hang->detected_ns) return;
+      hang->replay_index = next;
+      ++hang->replay;
+    }
+  }
+
+  bool PastItsCollectives(const Hang& hang) const {
+    const std::vector<Index>& snapshots = model_.replays[hang.replay_index].snapshots;
+    return std::any_of(snapshots.begin(), snapshots.end(), [&](Index index) {
+      const Snapshot& snapshot = model_.snapshots[index];
+      return snapshot.place == trace::SnapshotPlace::kTail && snapshot.time_ns < hang.detected_ns;
+    });
   }
 
   void AddEvidence(const RecordView& view) {
