@@ -53,6 +53,26 @@ std::vector<Finding> DropDoubts(const Model& model, std::vector<Finding> finding
   return kept;
 }
 
+// Two launches at once on one workspace leave flags and operation numbers that fit neither: what a
+// rank of the group seems to miss or wait for afterwards is no evidence any more.
+bool ComesFromOverlap(const Finding& finding, const Finding& overlap) {
+  if (overlap.hazard != "C9" || overlap.severity == Severity::kAdvisory) return false;
+  if (overlap.confidence == Confidence::kPossible) return false;
+  if (finding.hazard != "C10" && finding.hazard != "C16") return false;
+  if (finding.place.communicator != overlap.place.communicator) return false;
+  const bool known = finding.place.operation != Place::kNoOperation &&
+                     overlap.place.operation != Place::kNoOperation;
+  return !known || finding.place.operation >= overlap.place.operation;
+}
+
+void DropWhatOverlapExplains(std::vector<Finding>* findings) {
+  const std::vector<Finding> all = *findings;
+  std::erase_if(*findings, [&](const Finding& finding) {
+    return std::ranges::any_of(
+        all, [&](const Finding& overlap) { return ComesFromOverlap(finding, overlap); });
+  });
+}
+
 // Far more than any server can have: beyond it, damage speaks.
 constexpr size_t kMaxHangs = 256;
 
@@ -84,7 +104,9 @@ Detection DiagnoseAll(const Model& model) {
     std::ranges::move(detection.findings, std::back_inserter(findings));
     std::ranges::move(detection.unchecked, std::back_inserter(diagnosis.unchecked));
   }
-  findings = Merge(DropDoubts(model, std::move(findings)));
+  findings = DropDoubts(model, std::move(findings));
+  DropWhatOverlapExplains(&findings);
+  findings = Merge(std::move(findings));
   std::vector<Finding> rest;
   for (const Index hang : Attribute(model, &findings)) {
     rest.push_back(DescribeUnexplained(model, hang));

@@ -192,6 +192,67 @@ TEST_F(Diagnosis, FindingsOfOtherGroupsExplainNothing) {
   EXPECT_EQ(Hazards(Detect()), (std::vector<std::string>{"C16", "H0"}));
 }
 
+TEST_F(Diagnosis, AStallAfterAnOverlapIsItsConsequence) {
+  const Index exec = world.AddExec(0, 2);
+  world.model.graphs[0].edges.clear();
+  NotBegun(world.Hang(world.Replay(exec), 0, 0));
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C9"});
+  EXPECT_EQ(detection.findings[0].consequences.size(), 1u);
+}
+
+// The first call of two has moved the flags on; the second has not begun.
+class BehindTheFlags : public Diagnosis {
+ protected:
+  BehindTheFlags() {
+    hang = world.Hang(world.Replay(world.AddExec(0, 2)), 1, 0);
+    world.Slots(hang, 0);
+  }
+  SlotState& Dirty(uint32_t sentinel, uint32_t alias) {
+    SlotState& slot = world.Slot(hang, 1, trace::kNoId, sentinel, alias);
+    slot.role = trace::kSlotDirty;
+    slot.arrived = slot.words - sentinel - alias;
+    return slot;
+  }
+  void Compare(protocol::Compare compare) { world.model.kernels[0].compare = compare; }
+
+  Index hang = kNone;
+};
+
+TEST_F(BehindTheFlags, AliasedWordsAreStillPolledByAFlushingKernel) {
+  Compare(protocol::Compare::kFlushToZero);
+  Dirty(0, 2);
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C1"});
+  EXPECT_EQ(detection.findings[0].confidence, Confidence::kProven);
+}
+
+TEST_F(BehindTheFlags, OnlyPossibleWhereTheCompareIsUnknown) {
+  Compare(protocol::Compare::kUnknown);
+  Dirty(0, 2);
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C1"});
+  EXPECT_EQ(detection.findings[0].confidence, Confidence::kPossible);
+}
+
+TEST_F(BehindTheFlags, AliasedWordsSayNothingOfABitwiseKernel) {
+  Compare(protocol::Compare::kBitwise);
+  Dirty(0, 2);
+  EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C16"});
+}
+
+TEST_F(BehindTheFlags, AWordThatChangedIsNotStuck) {
+  Compare(protocol::Compare::kFlushToZero);
+  Dirty(0, 2).changed = 1;
+  EXPECT_NE(Hazards(Detect()), std::vector<std::string>{"C1"});
+}
+
+TEST_F(BehindTheFlags, ACompleteGenerationLeavesTheStallToThisRank) {
+  Compare(protocol::Compare::kFlushToZero);
+  Dirty(0, 0);
+  EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C16"});
+}
+
 TEST_F(Diagnosis, LossesAreNeverSilent) {
   world.model.processes[1].snapshots_lost = true;
   EXPECT_TRUE(Mentions(Detect().unchecked, "pid 101: records were lost"));
