@@ -3,12 +3,15 @@
 
 import dataclasses
 import functools
+import re
 import sys
 
 import scenario
 from scenario import Bench, expect
 
-WORKLOAD = "--dim 64 --buckets 1,4,8 --requests 60 --hang-limit 12 "
+# A hung server is ended by its own --hang-limit, long after the watchdog spoke.
+WORKLOAD = "--dim 64 --requests 60 --hang-limit 8 "
+TIMEOUT_S = 2
 POISON = "--payload subnormal "
 
 
@@ -19,11 +22,15 @@ class Variant:
     hazard: str = ""  # the one hazard that the report must name; empty: clean
     peer: int = -1  # the rank whose words the finding must name
     mode: str = "default"
+    replay: int = 0  # the replay that the finding must name; 0: not known beforehand
+    buckets: str = "1,4,8"
     abi: bool = False  # needs the descriptor of the server's own kernel
 
 
 VARIANTS = {
     "legacy": Variant("--kernel legacy " + POISON, scenario.HANG, "C1", peer=1),
+    "legacy-one-graph": Variant("--eager-percent 0 --poison-request 30 --kernel legacy " + POISON,
+                                scenario.HANG, "C1", peer=1, replay=31, buckets="8"),
     "legacy-twoshot": Variant("--kernel legacy --algorithm twoshot " + POISON, scenario.HANG,
                               "C1", peer=1),
     "legacy-world4": Variant("--world 4 --kernel legacy --poison-rank 2 " + POISON,
@@ -50,21 +57,41 @@ VARIANTS = {
 }
 
 
-def check_finding(variant: Variant, finding: dict) -> None:
+def check_slots(variant: Variant, finding: dict, errors: str) -> None:
+    """The words that the finding names are those that the server says it sent."""
+    slots = [slot for slot in finding["slots"] if slot["alias"] > 0]
+    expect({slot["peer"] for slot in slots} == {variant.peer},
+           f"slots name {[slot['peer'] for slot in slots]}, expected only {variant.peer}")
+    sent = re.search(r"sends (\d+) negative subnormals .* token (\d+), word (\d+)", errors)
+    expect(sent, f"the server did not say what it sent: {errors}")
+    count, token, word = map(int, sent.groups())
+    if "--algorithm twoshot" in variant.arguments:
+        return  # each owner gets its share of the tokens
+    for rank in {slot["rank"] for slot in slots}:
+        mine = [slot for slot in slots if slot["rank"] == rank]
+        found = sum(slot["alias"] for slot in mine)
+        expect(found == count, f"rank {rank}: {found} aliased words, {count} were sent")
+        first = min(mine, key=lambda slot: slot["token"])
+        expect((first["token"], first["positions"][0]) == (token, word),
+               f"rank {rank}: the first is {first}, sent was token {token}, word {word}")
+
+
+def check_finding(variant: Variant, finding: dict, errors: str) -> None:
     if variant.hazard in ("C1", "C3", "C3b"):
         expect(finding["confidence"] == "proven", f"confidence is {finding['confidence']}")
-        expect(finding["place"].get("node") is not None or finding["place"].get("nodes"),
-               "the finding names no node")
-    if variant.peer < 0:
-        return
-    aliased = [slot for slot in finding["slots"] if slot["alias"] > 0]
-    expect(aliased, "no slot with aliased words")
-    peers = {slot["peer"] for slot in aliased}
-    expect(peers == {variant.peer}, f"slots name the peers {peers}, expected {variant.peer}")
-    for slot in aliased:
-        expect(slot["positions"], f"no word positions in {slot}")
-        expect(variant.peer not in finding["ranks"] or len(finding["ranks"]) > 1,
-               f"the sender is the only hung rank: {finding['ranks']}")
+        expect(finding["place"]["nodes"], "the finding names no node")
+        expect(finding["place"]["capture_site"], "the finding names no capture site")
+    if variant.replay:
+        replay = finding["place"]["replay"]
+        expect(replay == variant.replay, f"replay {replay}, expected {variant.replay}")
+    if variant.peer >= 0:
+        check_slots(variant, finding, errors)
+
+
+def check_watchdog(errors: str) -> None:
+    spoke = re.search(r"lamplight\[\d+\]: .* for ([0-9.]+) s.*lamplight report", errors)
+    expect(spoke, f"the watchdog did not speak: {errors}")
+    expect(float(spoke.group(1)) <= 2 * TIMEOUT_S, f"it spoke after {spoke.group(1)} s")
 
 
 def check_verdict(name: str, bench: Bench) -> None:
@@ -74,12 +101,12 @@ def check_verdict(name: str, bench: Bench) -> None:
     if variant.abi:
         servers = scenario.pathlib.Path(__file__).resolve().parents[1] / "servers"
         extra["LAMPLIGHT_ABI"] = servers / "baked_index.abi.json"
-    # A hung server is ended by its own --hang-limit, long after the watchdog spoke.
-    done = bench.serve_traced(WORKLOAD + variant.arguments, trace, mode=variant.mode, **extra)
+    arguments = f"{WORKLOAD} --buckets {variant.buckets} {variant.arguments}"
+    done = bench.serve_traced(arguments, trace, TIMEOUT_S, variant.mode, **extra)
     expect(done.status == variant.status,
            f"the server ended with {done.status}, expected {variant.status}: {done.last_words()}")
-    spoke = "lamplight report" in done.errors
-    expect(spoke, f"no report command on stderr: {done.last_words()}")
+    if done.status == scenario.HANG:
+        check_watchdog(done.errors)
     report = bench.report(trace)
     found = sorted(finding["hazard"] for finding in report["findings"])
     wanted = {variant.hazard} if variant.hazard else set()
@@ -87,7 +114,7 @@ def check_verdict(name: str, bench: Bench) -> None:
     expect(report["exit_status"] == (1 if wanted else 0), f"exit {report['exit_status']}")
     expect(any(process["replays"] for process in report["processes"]), "no replay was recorded")
     for finding in report["findings"]:
-        check_finding(variant, finding)
+        check_finding(variant, finding, done.errors)
 
 
 if __name__ == "__main__":
