@@ -147,6 +147,9 @@ TEST_F(GraphTest, RefusesTheSameDependencyTwice) {
   const cudaGraphNode_t first = Add(1);
   const cudaGraphNode_t second = Add(2, {first});
   EXPECT_EQ(cudaErrorInvalidValue, cudaGraphAddDependencies(graph_, &first, &second, nullptr, 1));
+  const cudaGraphNode_t twice[] = {first, first};
+  cudaGraphNode_t third = nullptr;
+  EXPECT_EQ(cudaErrorInvalidValue, cudaGraphAddEmptyNode(&third, graph_, twice, 2));
 }
 
 TEST_F(GraphTest, ClonesNodesAndEdges) {
