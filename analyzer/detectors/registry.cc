@@ -87,6 +87,13 @@ void NoteUndecoded(const Model& model, Detection* detection) {
   }
 }
 
+void NoteNoCollective(const Model& model, Detection* detection) {
+  if (model.processes.empty() || !model.workspaces.empty()) return;
+  detection->unchecked.push_back(
+      "no Lamport all-reduce was decoded in any process, so only hangs of whole graphs could be "
+      "seen; a kernel of your own needs a descriptor (LAMPLIGHT_ABI)");
+}
+
 void NoteLosses(const Model& model, Detection* detection) {
   for (const Process& process : model.processes) {
     if (!process.events_lost && !process.snapshots_lost && !process.definitions_lost) continue;
@@ -117,6 +124,7 @@ Detection DiagnoseAll(const Model& model) {
   std::ranges::move(Merge(std::move(rest)), std::back_inserter(findings));
   std::ranges::stable_sort(findings, {}, Weight);
   diagnosis.findings = std::move(findings);
+  NoteNoCollective(model, &diagnosis);
   NoteUndecoded(model, &diagnosis);
   NoteLosses(model, &diagnosis);
   return diagnosis;

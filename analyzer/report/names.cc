@@ -76,6 +76,7 @@ std::vector<Frame> HostFrames(const Model& model, Index site, size_t most) {
   for (const Frame& frame : model.sites[site].frames) {
     if (frames.size() >= most) break;
     if (!IsShim(frame)) frames.push_back(frame);
+    if (frame.symbol == "main") break;  // the C library's start-up says nothing
   }
   return frames;
 }

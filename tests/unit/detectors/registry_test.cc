@@ -253,6 +253,12 @@ TEST_F(BehindTheFlags, ACompleteGenerationLeavesTheStallToThisRank) {
   EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C16"});
 }
 
+TEST_F(Diagnosis, SaysWhenNoCollectiveWasSeen) {
+  world.model.workspaces.clear();
+  world.model.communicators.clear();
+  EXPECT_TRUE(Mentions(Detect().unchecked, "no Lamport all-reduce was decoded"));
+}
+
 TEST_F(Diagnosis, LossesAreNeverSilent) {
   world.model.processes[1].snapshots_lost = true;
   EXPECT_TRUE(Mentions(Detect().unchecked, "pid 101: records were lost"));
