@@ -42,13 +42,24 @@ run_tests() {
   ctest --preset "$preset" --parallel "$JOBS" "$@"
 }
 
+# Google Benchmark programs run anywhere, where there is no GPU on the simulated device; comparisons of
+# whole runs (tests/bench/*.py) would say nothing there.
 run_benchmarks() {
-  local build=$1 wanted=$2 program ran=0
-  for program in "$build"/bench/*; do
-    [ -f "$program" ] && [ -x "$program" ] && [[ $(basename "$program") == *"$wanted"* ]] || continue
-    say "running $(basename "$program")"
-    "$program"
+  local build=$ROOT/build/release wanted=$1 program ran=0
+  local -a simulated=(env "LD_LIBRARY_PATH=$build/tests/device_sim/lib")
+  [ -z "$(gpu_architecture)" ] || simulated=()
+  for program in "$build"/bin/*_bench tests/bench/*.py; do
+    [[ $(basename "$program") == *"$wanted"* ]] || continue
     ran=1
+    if [[ $program != *.py ]]; then
+      say "running $(basename "$program")"
+      "${simulated[@]}" "$program"
+    elif [ -n "$(gpu_architecture)" ]; then
+      say "running $program"
+      python3 "$program" "$build"
+    else
+      say "leaving out $program: it needs a GPU"
+    fi
   done
-  [ "$ran" -eq 1 ] || die "no benchmark in $build/bench has '$wanted' in its name"
+  [ "$ran" -eq 1 ] || die "no benchmark has '$wanted' in its name"
 }
