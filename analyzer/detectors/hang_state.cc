@@ -99,28 +99,30 @@ bool MayFlush(const Model& model, const StuckCalls& stuck) {
   });
 }
 
-// Whether the slots that were read are just those of the candidate calls: all ranks' rows in one
-// stage, or one row for each token in the last of two.
-bool ExtentsFit(const Model& model, const RankState& late, const StuckCalls& stuck) {
-  uint32_t last_stage = 0;
-  for (const PeerWords& words : late.awaited) last_stage = std::max(last_stage, words.stage);
-  uint64_t read = 0;
-  for (const PeerWords& words : late.awaited) read += words.stage == last_stage ? words.words : 0;
-  const uint64_t world = model.workspaces[late.workspace].world;
-  return std::ranges::all_of(stuck.operations, [&](const Operation& operation) {
+// The flags keep how many bytes the call wrote that moved them on (kernels/protocol.cuh, the clear
+// sizes): whether that may have been one of the candidates.
+bool MovedBy(const Model& model, const FlagsRead& read, uint32_t world, const StuckCalls& stuck) {
+  return std::ranges::any_of(stuck.operations, [&](const Operation& operation) {
     const Call& call = *operation.call;
     if (call.kernel == kNone || call.tokens == kUnknown || call.dim == kUnknown) return false;
-    const bool wide = model.kernels[call.kernel].data_type == trace::DataType::kF32;
-    const uint64_t row = uint64_t{call.dim} * (wide ? 4 : 2) / 4;
-    return read == row * call.tokens * (last_stage == 0 ? world : 1);
+    const Kernel& kernel = model.kernels[call.kernel];
+    const uint64_t element = kernel.data_type == trace::DataType::kF32 ? 4 : 2;
+    const uint64_t rows = call.tokens * element * call.dim;
+    if (kernel.algorithm == trace::Algorithm::kOneShot) {
+      return read.word[protocol::kClearBytes0] == rows * world;
+    }
+    return read.word[protocol::kClearBytes0 + 1] == rows;
   });
 }
 
 // The first block of a grid moves the flags on while others may still poll. A complete call leaves
 // no empty slot behind, and under a flush-to-zero compare no aliased word either: what the dirty
 // generation holds of those, such a call is still polling.
-std::optional<RankState> BehindTheFlags(const Model& model, const RankState& state) {
+std::optional<RankState> BehindTheFlags(const Model& model, const RankState& state,
+                                        const FlagsRead& read) {
   const Hang& hang = model.hangs[state.hang];
+  const Workspace& workspace = model.workspaces[state.workspace];
+  if (workspace.flag_layout != trace::FlagLayout::kEraC) return std::nullopt;
   if (!state.flags.index || CollectivesComplete(model, hang)) return std::nullopt;
   const auto slots = SlotsOf(hang, state.workspace, trace::kSlotDirty);
   RankState late = state;
@@ -133,9 +135,10 @@ std::optional<RankState> BehindTheFlags(const Model& model, const RankState& sta
     late.awaited.push_back({slot->peer, slot->stage, slot->words, slot->sentinel, slot->alias});
   }
   const StuckCalls stuck = FindStuckCalls(model, late);
-  if (stuck.operations.empty()) return std::nullopt;
+  if (stuck.operations.empty() || stuck.guessed) return std::nullopt;
+  if (!MovedBy(model, read, workspace.world, stuck)) return std::nullopt;
   if (late.Alias() > 0 && MayFlush(model, stuck)) return late;
-  if (late.Sentinel() == 0 || !ExtentsFit(model, late, stuck)) return std::nullopt;
+  if (late.Sentinel() == 0) return std::nullopt;
   late.progress = Progress::kWaiting;
   return late;
 }
@@ -157,7 +160,7 @@ RankState StateOf(const Model& model, Index hang_index, Index workspace) {
   AddSlots(slots, model.workspaces[workspace].rank, &state);
   state.progress = Moved(*first, *second, slots) ? Progress::kMoving : Judge(state);
   if (state.progress != Progress::kNotBegun) return state;
-  return BehindTheFlags(model, state).value_or(state);
+  return BehindTheFlags(model, state, *second).value_or(state);
 }
 
 }  // namespace

@@ -58,6 +58,7 @@ std::vector<RankState> StatesOf(const Model& model, Index hang);
 struct StuckCalls {
   std::vector<Operation> operations;
   bool exact = false;
+  bool guessed = false;   // the flags fit none of the replay's calls: all of them are listed
   bool past_all = false;  // the flags may also mean that all calls of the replay are complete
 };
 StuckCalls FindStuckCalls(const Model& model, const RankState& state);

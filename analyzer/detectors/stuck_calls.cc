@@ -106,7 +106,10 @@ StuckCalls FindStuckCalls(const Model& model, const RankState& state) {
                        [&](const Operation& operation) { return due.Contains(operation.op); });
   stuck.past_all = due.Contains(window->end);
   const bool not_begun = state.progress == Progress::kNotBegun;
-  if (stuck.operations.empty() && !(stuck.past_all && not_begun)) stuck.operations = all;
+  if (stuck.operations.empty() && !(stuck.past_all && not_begun)) {
+    stuck.operations = all;
+    stuck.guessed = true;
+  }
   KeepMatchingExtents(model, state, &stuck.operations);
   std::set<uint64_t> distinct;
   for (const Operation& operation : stuck.operations) distinct.insert(operation.op);

@@ -207,6 +207,13 @@ class BehindTheFlags : public Diagnosis {
   BehindTheFlags() {
     hang = world.Hang(world.Replay(world.AddExec(0, 2)), 1, 0);
     world.Slots(hang, 0);
+    MovedOnBy(world.tokens);
+  }
+  // The clear size that a one-shot call of both ranks leaves in the flags.
+  void MovedOnBy(uint32_t tokens) {
+    for (FlagsRead& read : world.model.hangs[hang].flags) {
+      read.word[protocol::kClearBytes0] = tokens * world.dim * 2 * 2;
+    }
   }
   SlotState& Dirty(uint32_t sentinel, uint32_t alias) {
     SlotState& slot = world.Slot(hang, 1, trace::kNoId, sentinel, alias);
@@ -239,6 +246,19 @@ TEST_F(BehindTheFlags, AliasedWordsSayNothingOfABitwiseKernel) {
   Compare(protocol::Compare::kBitwise);
   Dirty(0, 2);
   EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C16"});
+}
+
+TEST_F(BehindTheFlags, WordsOfAnotherCallSayNothing) {
+  Compare(protocol::Compare::kFlushToZero);
+  MovedOnBy(world.tokens / 2);
+  Dirty(8, 2);
+  EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C16"});
+}
+
+TEST_F(BehindTheFlags, AbsentWordsAreStillAwaited) {
+  Compare(protocol::Compare::kBitwise);
+  Dirty(8, 0);
+  EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C10"});
 }
 
 TEST_F(BehindTheFlags, AWordThatChangedIsNotStuck) {
