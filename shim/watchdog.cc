@@ -10,6 +10,7 @@
 
 #include "kernels/protocol.cuh"
 #include "shim/log.h"
+#include "shim/recorder/thread_id.h"
 #include "shim/suspects.h"
 #include "shim/verdict.h"
 
@@ -61,6 +62,7 @@ void Watchdog::Start() {
   ended_ = false;
   std::thread([this] {
     pthread_setname_np(pthread_self(), "lamplight-watch");
+    MarkShimThread();
     Loop();
     ended_ = true;
   }).detach();

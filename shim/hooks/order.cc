@@ -26,6 +26,12 @@ Session* Recording() {
   return session != nullptr && session->workspaces().any() ? session : nullptr;
 }
 
+// The current device's ordinal; a sync concerns it alone.
+uint32_t DeviceOf(Session& session) {
+  const Device* device = session.CurrentDevice();
+  return device == nullptr ? trace::kNoId : device->ordinal();
+}
+
 void Emit(Session& session, trace::OrderKind kind, uint32_t stream_id, const Event* event,
           uint64_t serial) {
   trace::Order record{};
@@ -33,6 +39,7 @@ void Emit(Session& session, trace::OrderKind kind, uint32_t stream_id, const Eve
   record.stream_id = stream_id;
   record.event_id = event == nullptr ? 0 : event->id;
   record.serial = serial;
+  record.device_id = DeviceOf(session);
   session.recorder().Emit(trace::RecordType::kOrder, record);
 }
 
