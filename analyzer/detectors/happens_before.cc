@@ -56,7 +56,6 @@ void LaunchOrder::RunLaunch(const Launch& launch, Index stream) {
   FollowLegacy(stream);
   const uint64_t number = ++clock[stream];
   Ticket ticket{stream, number, clock};
-  ticket.before[stream] = number - 1;
   if (launch.replay != kNone) {
     replays_.emplace(launch.replay, std::move(ticket));
   } else {
@@ -162,9 +161,8 @@ bool LaunchOrder::Ordered(const Launch& first, const Launch& second) const {
   const Ticket* a = Find(first);
   const Ticket* b = Find(second);
   if (a == nullptr || b == nullptr || a->stream == kNone || b->stream == kNone) return true;
-  if (a->stream == b->stream) return a->number <= b->number;
-  const auto seen = b->before.find(a->stream);
-  if (seen != b->before.end() && seen->second >= a->number) return true;
+  const auto seen = b->seen.find(a->stream);
+  if (seen != b->seen.end() && seen->second >= a->number) return true;
   return KnownComplete(first, second) || RecordsMayBeMissing(first) || WaitsInside(second);
 }
 

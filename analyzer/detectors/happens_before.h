@@ -32,7 +32,7 @@ class LaunchOrder {
   struct Ticket {
     Index stream;
     uint64_t number;  // position among the launches of its stream
-    Clock before;     // what is over when it starts
+    Clock seen;       // what is over when it starts, and itself
   };
   struct Step;
 

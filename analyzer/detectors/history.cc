@@ -55,6 +55,8 @@ std::optional<uint64_t> PositionOf(const Model& model, const Snapshot& snapshot,
   return std::nullopt;
 }
 
+bool BeginsAfter(uint64_t op, const Turn& turn) { return op < turn.before; }
+
 }  // namespace
 
 const ExecVersion* VersionOf(const Model& model, const Replay& replay) {
@@ -73,19 +75,12 @@ std::vector<Operation> OperationsOf(const Model& model, Index workspace, Index t
 
 std::optional<Operation> FindOperation(const Model& model, Index workspace, uint64_t op) {
   const std::vector<Turn>& timeline = model.workspaces[workspace].timeline;
-  const auto after =
-      std::upper_bound(timeline.begin(), timeline.end(), op,
-                       [](uint64_t value, const Turn& t) { return value < t.before; });
-  // Calls that do not advance may stand between: go back to the turn that covers the number.
-  for (auto turn = after; turn != timeline.begin();) {
-    --turn;
-    if (turn->ops == 0) continue;
-    if (turn->before + turn->ops <= op) break;
-    const Index index = static_cast<Index>(turn - timeline.begin());
-    for (const Operation& operation : OperationsOf(model, workspace, index)) {
-      if (operation.op == op && operation.call->advances()) return operation;
-    }
-    break;
+  const auto after = std::upper_bound(timeline.begin(), timeline.end(), op, BeginsAfter);
+  if (after == timeline.begin()) return std::nullopt;
+  // A turn that does not advance stands before the one that shares its number.
+  const Index turn = static_cast<Index>(after - timeline.begin() - 1);
+  for (const Operation& operation : OperationsOf(model, workspace, turn)) {
+    if (operation.op == op && operation.call->advances()) return operation;
   }
   return std::nullopt;
 }

@@ -20,7 +20,7 @@ std::string AlgorithmName(trace::Algorithm algorithm);
 std::string DataTypeName(trace::DataType type);
 std::string Count(uint64_t count, std::string_view singular);  // "1 word", "3 words"
 std::string SecondsBetween(uint64_t from_ns, uint64_t to_ns);
-std::string Seconds(uint64_t ns);                              // "12.3 s"
+std::string Seconds(uint64_t ns);  // "12.3 s"
 std::string Joined(const std::vector<std::string>& parts, std::string_view separator);
 
 NodeRef NodeOf(const Model& model, const Operation& operation);

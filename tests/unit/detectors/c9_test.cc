@@ -175,6 +175,20 @@ TEST_F(C9Launch, NotOrderedByAnEventOfBeforeTheFirst) {
   EXPECT_EQ(DetectC9(fresh.model).findings.size(), 1u);
 }
 
+TEST_F(C9Launch, NotOrderedByAnEventBetweenTwoLaunchesOfItsStream) {
+  World fresh;
+  const Index stream = fresh.AddStream(0);
+  const Index exec = fresh.AddExec(0, 1);
+  fresh.Replay(exec);
+  fresh.OrderBy(trace::OrderKind::kEventRecord, 0, 0, 7, 1);
+  fresh.Replay(exec);
+  fresh.OrderBy(trace::OrderKind::kStreamWait, 0, stream, 7, 1);
+  fresh.Eager(0, fresh.MakeCall(0), stream);
+  const Index peer = fresh.AddExec(1, 1);
+  for (int i = 0; i < 2; ++i) fresh.Replay(peer);
+  EXPECT_EQ(DetectC9(fresh.model).findings.size(), 1u);
+}
+
 TEST_F(C9Launch, NotOrderedByAWaitForAnEarlierSerial) {
   World fresh;
   const Index stream = fresh.AddStream(0);
@@ -247,6 +261,14 @@ TEST_F(C9Launch, OrderedByTheLegacyStream) {
   world.model.streams[other].flags = 0;
   Finish();
   ExpectOrdered();
+}
+
+TEST_F(C9Launch, TheLegacyStreamOfAnotherDeviceOrdersNothing) {
+  world.model.streams[0].flags = trace::kStreamLegacy;
+  world.model.streams[other].flags = 0;
+  world.model.streams[other].device = 1;
+  Finish();
+  EXPECT_EQ(Detect().findings.size(), 1u);
 }
 
 TEST_F(C9Launch, NonBlockingStreamsDoNotFollowTheLegacyStream) {

@@ -51,6 +51,15 @@ TEST(History, FindsTheAdvancingCallBehindOneThatDoesNot) {
   EXPECT_EQ(FindOperation(world.model, 0, 0)->eager, whole);
 }
 
+TEST(History, FindsTheSecondHalfOfAPair) {
+  World world;
+  Call half = world.MakeCall(0);
+  half.flags = 0;
+  world.Replay(world.AddExec(0, {half, world.MakeCall(0)}));
+  ASSERT_TRUE(FindOperation(world.model, 0, 0));
+  EXPECT_EQ(FindOperation(world.model, 0, 0)->node, 1u);
+}
+
 TEST(History, DoesNotFindLostOperations) {
   World world;
   for (int i = 0; i < 3; ++i) world.Eager(0);
@@ -71,6 +80,16 @@ TEST(History, ObservesHeadNodeAndTailAtTheirPlaces) {
   EXPECT_EQ(all[0].position, 0u);
   EXPECT_EQ(all[1].position, 2u);
   EXPECT_EQ(all[2].position, 3u);
+}
+
+TEST(HangState, ItsOwnAbsentWordsAreNoPeers) {
+  World world;
+  const Index hang = world.Hang(world.Replay(world.AddExec(0, 1)), 0, 3);
+  world.Slot(hang, 0, 0, 4, 0);
+  world.Slot(hang, 1, 0, 4, 0);
+  const RankState state = StatesOf(world.model, hang).at(0);
+  EXPECT_EQ(state.progress, Progress::kWaiting);
+  EXPECT_EQ(state.AbsentPeers(0), std::vector<uint32_t>{1});
 }
 
 // ---------------------------------------------------------------- stuck calls

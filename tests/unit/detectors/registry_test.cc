@@ -279,6 +279,31 @@ TEST_F(Diagnosis, SaysWhenNoCollectiveWasSeen) {
   EXPECT_TRUE(Mentions(Detect().unchecked, "no Lamport all-reduce was decoded"));
 }
 
+TEST_F(Diagnosis, StaleIndicesOfOtherGroupsExplainNothing) {
+  const Index exec = world.AddExec(1, 2);
+  for (const uint32_t index : {2u, 0u, 1u}) world.Tail(world.Replay(exec), index);
+  world.model.communicators.push_back({2, {kNone, kNone}, true, "another key"});
+  world.model.workspaces[0].communicator = 1;
+  world.Slots(HangOn(0), 1);
+  EXPECT_EQ(Hazards(Detect()), (std::vector<std::string>{"C3b", "H0"}));
+}
+
+TEST_F(Diagnosis, AReadableHangOfTheGroupIsNotBlamedOnACauseItDoesNotWaitFor) {
+  NotBegun(HangOn(1, 0));
+  world.Slots(HangOn(0));  // everything has arrived: not waiting for rank 1
+  EXPECT_EQ(Hazards(Detect()), (std::vector<std::string>{"C16", "H0"}));
+}
+
+TEST_F(Diagnosis, AReplayBehindAnEagerCallIsAConsequence) {
+  const Index first = world.EagerHang(world.Eager(0), 0, 8);
+  world.Slots(first);
+  Alias(first, 1);
+  world.Hang(world.Replay(world.AddExec(0, std::vector<Call>{})), 0, 0);
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C1"});
+  EXPECT_EQ(detection.findings[0].consequences.size(), 1u);
+}
+
 TEST_F(Diagnosis, LossesAreNeverSilent) {
   world.model.processes[1].snapshots_lost = true;
   EXPECT_TRUE(Mentions(Detect().unchecked, "pid 101: records were lost"));
