@@ -78,6 +78,7 @@ std::shared_ptr<Capture> StartLocked(Stream& stream, CUstreamCaptureMode mode, G
 
 std::vector<CaptureTip> TipsFrom(const std::vector<InEdge>& in) {
   std::vector<CaptureTip> tips;
+  tips.reserve(in.size());
   for (const InEdge& edge : in) tips.push_back({edge.from, edge.edge});
   return tips;
 }

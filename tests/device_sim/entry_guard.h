@@ -35,6 +35,8 @@ Status Contain(Body body) noexcept {
     return CUDA_ERROR_OUT_OF_MEMORY;
   } catch (const std::system_error&) {  // no more threads
     return CUDA_ERROR_OUT_OF_MEMORY;
+  } catch (...) {  // the host is C: nothing may pass
+    return CUDA_ERROR_UNKNOWN;
   }
 }
 

@@ -112,7 +112,7 @@ CUgraphExecUpdateResult CompareOperations(const Operation& current, const Operat
 }
 
 UpdateOutcome CompareSteps(const Program& current, const Program& next, uint32_t i) {
-  const CUgraphNode node = next.node_of_step[i];
+  CUgraphNode node = next.node_of_step[i];
   if (current.steps[i].type != next.steps[i].type) {
     return {CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED, node, nullptr};
   }
