@@ -40,8 +40,6 @@ command_lint() {
   ensure_build_packages clang-tidy
   ensure_toolkit
   configure tidy
-  say "building what the sources include (generated files)"
-  quietly cmake --build --preset tidy --parallel "$JOBS"
   local files
   if [ $# -gt 0 ]; then files=("$@"); else mapfile -t files < <(sources '*.cc'); fi
   say "clang-tidy over ${#files[@]} files"
