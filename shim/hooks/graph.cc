@@ -91,7 +91,8 @@ cudaError_t InstantiateAround(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned
                               Real real) noexcept {
   std::optional<Instantiation> instantiation;
   Guarded([&] {
-    if (Session* session = Session::Current()) instantiation.emplace(*session, graph, flags);
+    Session* session = graph == nullptr ? nullptr : Session::Current();
+    if (session != nullptr) instantiation.emplace(*session, graph, flags);
   });
   const bool clean_before = CallReal(real_peek_last_error) == cudaSuccess;
   cudaError_t status = real();
