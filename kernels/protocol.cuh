@@ -1,7 +1,7 @@
 // The Lamport flag protocol of FlashInfer's MNNVL all-reduce kernels: words, stages, sentinel.
 //
-// Plain constants and pure functions, usable from host C++ and from device code; includes neither the
-// shim nor the analyzer. Thread-safe: no state.
+// Plain constants and pure functions, usable from host C++ and from device code; includes neither
+// the shim nor the analyzer. Thread-safe: no state.
 //
 // Sources: FlashInfer 0.6.4, include/flashinfer/comm/trtllm_mnnvl_allreduce.cuh (LamportFlags,
 // LamportBufferLayout, isNegZero); eras are explained in docs/hazards.md.

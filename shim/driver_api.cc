@@ -33,6 +33,7 @@ DriverApi LoadTable(std::string* missing) {
   Take(&api.LaunchKernel, "cuLaunchKernel", missing);
   Take(&api.StreamCreate, "cuStreamCreate", missing);
   Take(&api.StreamQuery, "cuStreamQuery", missing);
+  Take(&api.StreamGetFlags, "cuStreamGetFlags", missing);
   Take(&api.StreamIsCapturing, "cuStreamIsCapturing", missing);
   Take(&api.EventCreate, "cuEventCreate", missing);
   Take(&api.EventQuery, "cuEventQuery", missing);

@@ -31,6 +31,7 @@ struct DriverApi {
                            unsigned, CUstream, void**, void**);
   CUresult (*StreamCreate)(CUstream*, unsigned);
   CUresult (*StreamQuery)(CUstream);
+  CUresult (*StreamGetFlags)(CUstream, unsigned*);
   CUresult (*StreamIsCapturing)(CUstream, CUstreamCaptureStatus*);
   CUresult (*EventCreate)(CUevent*, unsigned);
   CUresult (*EventQuery)(CUevent);

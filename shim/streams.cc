@@ -12,10 +12,14 @@ CUstream DriverStream(cudaStream_t stream, bool per_thread) noexcept {
 
 uint32_t Streams::Id(CUstream stream) noexcept {
   if (const Entry* entry = entries_.Find(stream)) return entry->id;
-  uint32_t flags = trace::kStreamUnknownFlags;
-  if (stream == CU_STREAM_LEGACY) flags = trace::kStreamLegacy;
-  if (stream == CU_STREAM_PER_THREAD) flags = trace::kStreamPerThread;
-  return Define(stream, flags)->id;
+  if (stream == CU_STREAM_LEGACY) return Define(stream, trace::kStreamLegacy)->id;
+  if (stream == CU_STREAM_PER_THREAD) return Define(stream, trace::kStreamPerThread)->id;
+  // Created before the session began.
+  unsigned flags = 0;
+  if (driver_.StreamGetFlags(stream, &flags) != CUDA_SUCCESS) {
+    return Define(stream, trace::kStreamUnknownFlags)->id;
+  }
+  return Define(stream, (flags & CU_STREAM_NON_BLOCKING) != 0 ? trace::kStreamNonBlocking : 0)->id;
 }
 
 void Streams::Created(CUstream stream, unsigned flags) noexcept {
