@@ -1,0 +1,144 @@
+// What one launch of a collective kernel is told: plain data, passed by value, for host C++, device
+// code and the simulated device. No state; thread-safe.
+//
+// All addresses are device addresses. `hidden` counts elements, `tokens` rows of `hidden` elements;
+// every tensor is dense and row-major, every row a multiple of 16 bytes and 16-byte aligned.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lamplight::kernels {
+
+enum class DataType : uint8_t { kFp16 = 0, kBf16 = 1, kFp32 = 2 };
+
+// How the ranks exchange data through a workspace.
+enum class Protocol : uint8_t {
+  kMnnvl = 0,    // FlashInfer's MNNVL workspaces, eras C–G: 32-bit sentinels, nine flag words
+  kUnicast = 1,  // FlashInfer's non-MNNVL ("trtllm") Lamport workspaces: sentinel elements
+  kEpoch = 2     // our own: packets carry the number of the call, nothing is ever cleared
+};
+
+enum class Kernel : uint8_t {
+  kOneShot = 0,      // all-reduce and, if asked, residual + RMSNorm
+  kTwoShot = 1,      // the same by scatter and broadcast, in one kernel
+  kTwoShotSends = 2, // MNNVL only: all-reduce alone; the norm, or this kernel, awaits the sums
+  kTwoShotNorm = 3   // MNNVL only: awaits the sums of the kernel before it; residual + RMSNorm
+};
+
+enum class Quantisation : uint8_t {
+  kNone = 0,
+  kFp8 = 1,          // e4m3 by one scale in device memory
+  kFp8PerToken = 2,  // e4m3, the scale of each token is an output
+  kNvfp4 = 3         // e2m1, an e4m3 scale for every 16 elements, and one global scale
+};
+
+// Where NVFP4 scales go. Values of FlashInfer's QuantizationSFLayout
+// (0.7.2, include/flashinfer/fp4_layout.cuh).
+enum class ScaleLayout : uint8_t { kSwizzled128x4 = 0, kLinear = 2 };
+
+enum CallOption : uint8_t {
+  kNorm = 1,            // residual + RMSNorm; otherwise the sums are the output
+  kAwaitSums = 2,       // kTwoShotSends: awaits the sums itself and moves the flags on
+  kTrapOnTimeout = 4,   // otherwise a late peer is reported and waited for
+  kTrapOnDivergence = 8 // otherwise what a diverging peer will not send becomes NaN
+};
+
+inline constexpr uint32_t kInlinePeers = 8;
+inline constexpr uint32_t kMaxWorld = 64;
+
+// Why a kernel wrote a diagnostic.
+enum class Trouble : uint32_t {
+  kNothing = 0,
+  kTimeout = 1,         // a packet is awaited for longer than the limit; the kernel waits on
+  kDivergence = 2,      // a peer's header for this call names another shape
+  kCapacity = 3,        // the call does not fit the workspace as its state describes it
+  kCorruptState = 4,    // the workspace's state words are impossible
+  kArrivalResidue = 5,  // more arrivals were counted than this grid has clusters
+  kMisaligned = 6       // a tensor or the workspace is not 16-byte aligned
+};
+
+// The first trouble of a workspace's owner, in host-mapped memory. `claim` is taken by one thread of
+// the device; `trouble` is written last, after a fence over the bus, so that a host that sees it
+// sees the rest. 128 bytes.
+struct Diagnostic {
+  uint32_t claim;
+  uint32_t trouble;   // Trouble
+  uint64_t workspace; // address of the local buffer
+  uint64_t epoch;     // calls before this one, where the workspace counts them
+  uint64_t waited_ns;
+  uint32_t index;     // generation in use
+  uint32_t rank;
+  uint32_t peer;      // whose packet is missing, or who diverges
+  uint32_t token;
+  uint32_t word;      // of the token's row, in 32-bit words
+  uint32_t stage;
+  uint32_t bits[4];   // what the packet held
+  uint32_t arrivals;
+  uint32_t tokens;       // of this call
+  uint32_t hidden;
+  uint32_t kind;         // of this call, as in a header
+  uint32_t peer_tokens;  // divergence: what the peer's header says
+  uint32_t peer_hidden;
+  uint32_t peer_kind;
+  uint32_t unused[7];
+};
+static_assert(sizeof(Diagnostic) == 128);
+
+// Where a call leaves a snapshot of the flag words when it has moved them on: the shim's ring
+// (snapshot_slot.h). Null ring: no journal.
+struct Journal {
+  uint64_t ring;
+  uint64_t tickets;
+  uint32_t mask;
+  uint32_t exec_id;
+  uint32_t workspace_id;
+  uint32_t node;
+};
+
+struct CollectiveCall {
+  const void* input;
+  const void* residual_in;
+  const void* gamma;
+  void* output;        // sums, or the normed row; may be null with a quantised output
+  void* residual_out;  // sum + residual ("prenorm"); may be null
+  void* quant_output;
+  void* scale_output;
+  const float* output_scale;
+
+  void* state;              // the flag words, or EpochState
+  void* local;              // this rank's buffer
+  void* const* peer_table;  // device array of every rank's buffer; null: `peer` holds them
+  void* peer[kInlinePeers];
+  void* multicast;            // null: every peer is written by itself
+  uint64_t generation_bytes;  // 0: the state words say it
+  uint64_t header_offset;     // of the headers in every buffer; 0: there are none
+
+  uint64_t timeout_ns;  // 0: no bound
+  Diagnostic* diagnostic;
+  Journal journal;
+
+  uint32_t tokens;
+  uint32_t hidden;
+  uint32_t world;
+  uint32_t rank;
+  float epsilon;
+  float weight_bias;
+  DataType data_type;
+  Quantisation quantisation;
+  ScaleLayout scale_layout;
+  uint8_t options;  // CallOption
+  uint32_t fragments;  // iterations of the row loop: see launch_plan.h
+};
+static_assert(sizeof(CollectiveCall) == 256);
+
+// The state of an epoch workspace, in its owner's device memory.
+struct EpochState {
+  uint64_t epoch;  // calls completed
+  uint32_t arrivals;
+  uint32_t unused;
+};
+
+constexpr uint32_t BytesOf(DataType type) { return type == DataType::kFp32 ? 4 : 2; }
+
+}  // namespace lamplight::kernels

@@ -1,0 +1,49 @@
+// How a call is laid out on the device: grid, block, cluster, shared memory. Pure; thread-safe.
+//
+// Used by the library and by the shim's swap, so that both launch the same way.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "kernels/collective_call.h"
+
+namespace lamplight::kernels {
+
+// One compiled kernel. `world` is 2, 4 or 8, or 0 for the kernel that takes any number of ranks.
+struct KernelId {
+  Kernel kernel;
+  Protocol protocol;
+  DataType data_type;
+  uint8_t world;
+
+  friend bool operator==(const KernelId&, const KernelId&) = default;
+};
+
+KernelId IdFor(Kernel kernel, Protocol protocol, DataType data_type, uint32_t world);
+// The symbol of the kernel, e.g. "lamplight_oneshot_mnnvl_bf16_w2".
+std::string SymbolOf(const KernelId& id);
+
+struct DeviceLimits {
+  uint32_t processors = 0;     // multiprocessors
+  uint32_t compute_major = 0;  // clusters and programmatic launches from 9 on
+};
+
+struct LaunchPlan {
+  uint32_t grid_x = 0;  // one token each
+  uint32_t grid_y = 0;  // the blocks of a token: one cluster
+  uint32_t block = 0;
+  uint32_t cluster = 1;
+  uint32_t fragments = 1;  // for CollectiveCall::fragments
+  uint32_t shared_bytes = 0;
+};
+
+// False where the row is too long for one cluster's shared memory.
+bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
+                const DeviceLimits& limits, LaunchPlan* plan);
+
+// Bytes of one generation that a call needs in every rank's buffer.
+uint64_t GenerationBytes(Protocol protocol, Kernel kernel, DataType data_type, uint32_t world,
+                         uint64_t tokens, uint64_t hidden);
+
+}  // namespace lamplight::kernels
