@@ -54,6 +54,9 @@ class DefinitionBuilder {
         case trace::RecordType::kSite:
           visit(*view.As<trace::Site>(), view);
           break;
+        case trace::RecordType::kPythonSite:
+          visit(*view.As<trace::PythonSite>(), view);
+          break;
         case trace::RecordType::kStream:
           visit(*view.As<trace::Stream>(), view);
           break;
@@ -186,6 +189,16 @@ class DefinitionBuilder {
   // Third pass: nodes and edges into graphs, execs onto graphs.
   template <class Other>
   void Members(const Other&, const RecordView&) {}
+
+  void Graphs(const trace::PythonSite& record, const RecordView& view) {
+    const Index index = ids_.sites.Find(record.site_id);
+    if (index == kNone) ids_.dangling = true;
+    if (index == kNone || !model_.sites[index].python.empty()) return;
+    for (const trace::PythonFrame& frame : view.Frames(record)) {
+      model_.sites[index].python.push_back(
+          {view.Text(frame.file), view.Text(frame.function), frame.line});
+    }
+  }
 
   void Graphs(const trace::Graph& record, const RecordView&) {
     Graph graph;

@@ -101,6 +101,16 @@ void Fields(const trace::Site& r, F&& f) {
 }
 
 template <class F>
+void Fields(const trace::PythonFrame& r, F&& f) {
+  f("file", r.file), f("function", r.function), f("line", r.line);
+}
+
+template <class F>
+void Fields(const trace::PythonSite& r, F&& f) {
+  f("site_id", r.site_id), f("frames", r.frames);  // the frames follow the struct
+}
+
+template <class F>
 void Fields(const trace::Stream& r, F&& f) {
   f("stream_id", r.stream_id), f("flags", r.flags), f("handle", r.handle);
   f("device_id", r.device_id);
@@ -144,6 +154,13 @@ void Fields(const trace::Text& r, F&& f) {
 template <class F>
 void Fields(const trace::HangEnd& r, F&& f) {
   f("hang_id", r.hang_id);
+}
+
+template <class F>
+void Fields(const trace::InputMatch& r, F&& f) {
+  f("hang_id", r.hang_id), f("workspace_id", r.workspace_id), f("node", r.node);
+  f("generation", r.generation), f("rows", r.rows), f("equal", r.equal), f("plain", r.plain);
+  f("status", r.status);
 }
 
 template <class F>
@@ -226,12 +243,14 @@ bool Dispatch(trace::RecordType type, F&& f) {
     LAMPLIGHT_RECORD(Communicator)
     LAMPLIGHT_RECORD(Site)
     LAMPLIGHT_RECORD(Stream)
+    LAMPLIGHT_RECORD(PythonSite)
     LAMPLIGHT_RECORD(Hang)
     LAMPLIGHT_RECORD(FlagsRead)
     LAMPLIGHT_RECORD(SlotState)
     LAMPLIGHT_RECORD(HostThread)
     LAMPLIGHT_RECORD(Text)
     LAMPLIGHT_RECORD(HangEnd)
+    LAMPLIGHT_RECORD(InputMatch)
     LAMPLIGHT_RECORD(CaptureBegin)
     LAMPLIGHT_RECORD(CaptureEnd)
     LAMPLIGHT_RECORD(GraphLaunch)

@@ -9,9 +9,19 @@
 namespace lamplight {
 namespace {
 
-using trace::Frame;
-using trace::Site;
 using trace::Str;
+
+// The elements behind a record's struct, as many as it really holds.
+template <class Element, class Record>
+std::vector<Element> Elements(const RecordView& view, const Record& record) {
+  std::vector<Element> elements;
+  for (uint32_t i = 0; i < record.frames; ++i) {
+    const auto element = view.At<Element>(sizeof(Record) + size_t{i} * sizeof(Element));
+    if (!element) break;
+    elements.push_back(*element);
+  }
+  return elements;
+}
 
 // Length of the UTF-8 sequence at `text`, 0: none (overlong, surrogate, cut or stray bytes).
 size_t Utf8Length(std::string_view text) {
@@ -60,14 +70,12 @@ std::string_view RecordView::RawText(Str string) const {
   return {reinterpret_cast<const char*>(bytes_.data()) + string.offset, string.bytes};
 }
 
-std::vector<Frame> RecordView::Frames(const Site& site) const {
-  std::vector<Frame> frames;
-  for (uint32_t i = 0; i < site.frames; ++i) {
-    const auto frame = At<Frame>(sizeof(Site) + size_t{i} * sizeof(Frame));
-    if (!frame) break;
-    frames.push_back(*frame);
-  }
-  return frames;
+std::vector<trace::Frame> RecordView::Frames(const trace::Site& site) const {
+  return Elements<trace::Frame>(*this, site);
+}
+
+std::vector<trace::PythonFrame> RecordView::Frames(const trace::PythonSite& site) const {
+  return Elements<trace::PythonFrame>(*this, site);
 }
 
 std::string RecordView::Defect() const {
@@ -84,10 +92,10 @@ std::string RecordView::Defect() const {
       return;
     }
     Fields(*record, check_string);
-    if constexpr (std::is_same_v<T, Site>) {
+    if constexpr (requires { Frames(*record); }) {
       const auto frames = Frames(*record);
       if (frames.size() < record->frames) defect = "fewer frames than it says";
-      for (const Frame& frame : frames) Fields(frame, check_string);
+      for (const auto& frame : frames) Fields(frame, check_string);
     }
   });
   return defect;

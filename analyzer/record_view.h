@@ -58,6 +58,7 @@ class RecordView {
 
   // The frames behind a Site, as many as the record really holds.
   std::vector<trace::Frame> Frames(const trace::Site& site) const;
+  std::vector<trace::PythonFrame> Frames(const trace::PythonSite& site) const;
 
   // Why the record is not what its type promises; empty: nothing wrong.
   std::string Defect() const;

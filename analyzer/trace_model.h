@@ -52,9 +52,16 @@ struct Frame {
   uint64_t symbol_offset = 0;
 };
 
-// Innermost frame first.
+struct PythonFrame {
+  std::string file;
+  std::string function;
+  uint32_t line = 0;  // 0: unknown
+};
+
+// Innermost frames first.
 struct Site {
   std::vector<Frame> frames;
+  std::vector<PythonFrame> python;  // empty: not a Python thread, or not recorded
 };
 
 struct Process {

@@ -2,6 +2,9 @@
 #include "shim/sites.h"
 
 #include <array>
+#include <chrono>
+#include <functional>
+#include <string_view>
 
 #include "shim/recorder/record_builder.h"
 #include "shim/stacks/stacks.h"
@@ -9,27 +12,46 @@
 namespace lamplight::shim {
 namespace {
 
-uint64_t Hash(std::span<const uintptr_t> pcs) {
+// What a capture may wait for its Python stack, in a process whose GIL is taken.
+constexpr std::chrono::milliseconds kPythonLimit{50};
+
+uint64_t Mix(uint64_t hash, uint64_t value) { return (hash ^ value) * 0x100000001b3ull; }
+
+uint64_t Hash(std::span<const uintptr_t> pcs, std::span<const stacks::PythonFrame> python) {
   uint64_t hash = 0xcbf29ce484222325ull;
-  for (const uintptr_t pc : pcs) hash = (hash ^ pc) * 0x100000001b3ull;
+  for (const uintptr_t pc : pcs) hash = Mix(hash, pc);
+  for (const stacks::PythonFrame& frame : python) {
+    hash = Mix(hash, std::hash<std::string_view>()(frame.file));
+    hash = Mix(hash, std::hash<std::string_view>()(frame.function));
+    hash = Mix(hash, frame.line);
+  }
   return hash;
 }
 
 }  // namespace
 
-uint32_t Sites::Here(size_t skip) noexcept {
+uint32_t Sites::Here(size_t skip) {
   std::array<uintptr_t, stacks::kMaxFrames> pcs;
   const size_t count = stacks::CaptureHere(pcs.data(), pcs.size(), skip + 1);
-  return count == 0 ? 0 : Define({pcs.data(), count});
+  const std::vector<stacks::PythonFrame> python = stacks::PythonFramesHere(kPythonLimit);
+  return count == 0 && python.empty() ? 0 : Define({pcs.data(), count}, python);
 }
 
-uint32_t Sites::Define(std::span<const uintptr_t> pcs) noexcept {
-  const uint64_t hash = Hash(pcs);
+uint32_t Sites::Define(std::span<const uintptr_t> pcs,
+                       std::span<const stacks::PythonFrame> python) {
+  const uint64_t hash = Hash(pcs, python);
   std::lock_guard lock(mutex_);
   const auto known = by_hash_.find(hash);
   if (known != by_hash_.end()) return known->second;
+  DefineNative(next_id_, pcs);
+  if (!python.empty()) DefinePython(next_id_, python);
+  by_hash_.emplace(hash, next_id_);
+  return next_id_++;
+}
+
+void Sites::DefineNative(uint32_t id, std::span<const uintptr_t> pcs) {
   RecordBuilder<trace::Site> builder(trace::RecordType::kSite);
-  builder->site_id = next_id_;
+  builder->site_id = id;
   builder->frames = builder.AddArray<trace::Frame>(pcs.size());
   for (size_t i = 0; i < pcs.size() && i < builder->frames; ++i) {
     const stacks::Symbol symbol = stacks::Symbolise(pcs[i]);
@@ -41,8 +63,18 @@ uint32_t Sites::Define(std::span<const uintptr_t> pcs) noexcept {
     builder.SetString(i, &trace::Frame::symbol, symbol.symbol);
   }
   recorder_.Define(builder);
-  by_hash_.emplace(hash, next_id_);
-  return next_id_++;
+}
+
+void Sites::DefinePython(uint32_t id, std::span<const stacks::PythonFrame> python) {
+  RecordBuilder<trace::PythonSite> builder(trace::RecordType::kPythonSite);
+  builder->site_id = id;
+  builder->frames = builder.AddArray<trace::PythonFrame>(python.size());
+  for (size_t i = 0; i < python.size() && i < builder->frames; ++i) {
+    builder.Element<trace::PythonFrame>(i).line = python[i].line;
+    builder.SetString(i, &trace::PythonFrame::file, python[i].file);
+    builder.SetString(i, &trace::PythonFrame::function, python[i].function);
+  }
+  recorder_.Define(builder);
 }
 
 }  // namespace lamplight::shim

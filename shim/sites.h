@@ -1,7 +1,7 @@
-// Where things happened: native stacks of captures, instantiations and hung threads, defined once
-// each.
+// Where things happened: native stacks of captures, instantiations and hung threads, and the Python
+// stacks of the former, defined once each.
 //
-// Thread-safe; off the hot path (symbols are looked up here).
+// Thread-safe; off the hot path (symbols are looked up here). May throw std::bad_alloc.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "shim/recorder/recorder.h"
+#include "shim/stacks/python_frames.h"
 
 namespace lamplight::shim {
 
@@ -18,11 +19,15 @@ class Sites {
  public:
   explicit Sites(Recorder& recorder) : recorder_(recorder) {}
 
-  // The calling thread's stack without `skip` innermost frames; 0 where it cannot be unwound.
-  uint32_t Here(size_t skip) noexcept;
-  uint32_t Define(std::span<const uintptr_t> pcs) noexcept;
+  // The calling thread's stack without `skip` innermost frames, and its Python stack; 0 where
+  // neither is to be had.
+  uint32_t Here(size_t skip);
+  uint32_t Define(std::span<const uintptr_t> pcs, std::span<const stacks::PythonFrame> python = {});
 
  private:
+  void DefineNative(uint32_t id, std::span<const uintptr_t> pcs);
+  void DefinePython(uint32_t id, std::span<const stacks::PythonFrame> python);
+
   Recorder& recorder_;
   std::mutex mutex_;
   std::unordered_map<uint64_t, uint32_t> by_hash_;

@@ -1,4 +1,4 @@
-// The trace file of one process, version 1.0: what the shim writes and the analyzer reads.
+// The trace file of one process, version 1.1: what the shim writes and the analyzer reads.
 //
 // Shape:   FileHeader (4096 bytes) | event ring (ring_bytes) | definitions (to the end of the file)
 // Grammar: docs/trace_format.md. Plain data, little endian, no pointers; includes neither side.
@@ -17,7 +17,7 @@ namespace lamplight::trace {
 
 inline constexpr char kMagic[8] = {'L', 'A', 'M', 'P', 'T', 'R', 'C', '\x1a'};
 inline constexpr uint16_t kMajor = 1;
-inline constexpr uint16_t kMinor = 0;
+inline constexpr uint16_t kMinor = 1;  // 1.1: PythonSite, InputMatch
 inline constexpr uint32_t kHeaderBytes = 4096;
 inline constexpr uint32_t kMaxRecordBytes = 1u << 20;
 inline constexpr uint32_t kRecordAlign = 8;
@@ -69,6 +69,7 @@ enum class RecordType : uint16_t {
   kCommunicator = 11,
   kSite = 12,
   kStream = 13,
+  kPythonSite = 14,
   // Evidence of a hang: definitions section too, so that it is never overwritten.
   kHang = 32,
   kFlagsRead = 33,
@@ -76,6 +77,7 @@ enum class RecordType : uint16_t {
   kHostThread = 35,
   kText = 36,
   kHangEnd = 37,
+  kInputMatch = 38,
   // Events.
   kCaptureBegin = 64,
   kCaptureEnd = 65,
@@ -299,6 +301,21 @@ struct Site {
   // Frame[frames] follows, innermost first.
 };
 
+struct PythonFrame {
+  Str file;
+  Str function;
+  uint32_t line;  // 0: unknown
+  uint32_t reserved;
+};
+
+// What the thread of a Site ran in Python, where the process runs CPython. Behind its Site.
+struct PythonSite {
+  RecordHeader header;
+  uint32_t site_id;
+  uint32_t frames;
+  // PythonFrame[frames] follows, innermost first.
+};
+
 struct Stream {
   RecordHeader header;
   uint32_t stream_id;
@@ -404,6 +421,22 @@ struct HangEnd {
   RecordHeader header;
   uint32_t hang_id;
   uint32_t reserved;
+};
+
+// Whether what this rank has sent in the stuck call (its own slots of `generation`) is what a
+// node's input buffer holds during the hang. Other nodes may have reused the buffer: rows that
+// differ prove nothing, an equal row is hardly chance.
+struct InputMatch {
+  RecordHeader header;
+  uint32_t hang_id;
+  uint32_t workspace_id;
+  uint32_t node;  // of the hung exec's graph
+  uint32_t generation;
+  uint32_t rows;    // compared
+  uint32_t equal;   // of those, equal but for the sign of zero
+  uint32_t plain;   // rows left out because all their words are alike
+  uint16_t status;  // SideChannel: how the node's input was read
+  uint16_t reserved;
 };
 
 // ---------------------------------------------------------------- events
@@ -526,10 +559,12 @@ static_assert(sizeof(Node) == 24 + 16 + 64 + 8);
 static_assert(sizeof(Edge) == 40);
 static_assert(sizeof(Exec) == 56);
 static_assert(sizeof(Frame) == 40 && sizeof(Site) == 32 && sizeof(Stream) == 48);
+static_assert(sizeof(PythonFrame) == 24 && sizeof(PythonSite) == 32);
 static_assert(sizeof(Hang) == 24 + 16 + 56 + 8);
 static_assert(sizeof(FlagsRead) == 24 + 16 + 16 + 64 + 8);
 static_assert(sizeof(SlotState) == 24 + 48 + 32);
 static_assert(sizeof(HostThread) == 48 && sizeof(Text) == 40 && sizeof(HangEnd) == 32);
+static_assert(sizeof(InputMatch) == 24 + 32);
 static_assert(sizeof(CaptureBegin) == 32 && sizeof(CaptureEnd) == 40);
 static_assert(sizeof(GraphLaunch) == 24 + 32 + 4 * 16);
 static_assert(sizeof(Snapshot) == 24 + 8 + 16 + 8 + 48);

@@ -63,9 +63,9 @@ ordered_json ToJson(const RecordView& view) {
   Dispatch(view.type(), [&]<class T>(std::type_identity<T>, const char*) {
     const T typed = *view.As<T>();
     record["fields"] = FieldsOf(typed, view);
-    if constexpr (std::is_same_v<T, trace::Site>) {
+    if constexpr (requires { view.Frames(typed); }) {
       ordered_json frames = ordered_json::array();
-      for (const trace::Frame& frame : view.Frames(typed)) frames.push_back(FieldsOf(frame, view));
+      for (const auto& frame : view.Frames(typed)) frames.push_back(FieldsOf(frame, view));
       record["fields"]["frames"] = std::move(frames);
     }
   });

@@ -32,6 +32,17 @@ Json NodeJson(const NodeRef& node) {
           {"dim", NumberOrNull(node.dim)}};
 }
 
+Json PythonJson(const Model& model, Index site) {
+  Json frames = Json::array();
+  if (site >= model.sites.size()) return frames;
+  for (const PythonFrame& frame : model.sites[site].python) {
+    frames.push_back({{"file", frame.file},
+                      {"line", frame.line == 0 ? Json(nullptr) : Json(frame.line)},
+                      {"function", frame.function}});
+  }
+  return frames;
+}
+
 Json PlaceJson(const Model& model, const Place& place) {
   Json json;
   json["pid"] = PidOrNull(model, place.process);
@@ -39,7 +50,13 @@ Json PlaceJson(const Model& model, const Place& place) {
   json["graph"] = place.graph == kNone ? Json(nullptr) : Json(model.graphs[place.graph].id);
   json["capture_site"] =
       place.graph == kNone ? Json::array() : SiteJson(model, model.graphs[place.graph].site);
+  json["capture_python"] =
+      place.graph == kNone ? Json::array() : PythonJson(model, model.graphs[place.graph].site);
   json["exec"] = place.exec == kNone ? Json(nullptr) : Json(model.execs[place.exec].id);
+  json["instantiate_site"] =
+      place.exec == kNone ? Json::array() : SiteJson(model, model.execs[place.exec].site);
+  json["instantiate_python"] =
+      place.exec == kNone ? Json::array() : PythonJson(model, model.execs[place.exec].site);
   json["replay"] = PositiveOrNull(place.replay);
   json["operation"] =
       place.operation == Place::kNoOperation ? Json(nullptr) : Json(place.operation);

@@ -1,6 +1,7 @@
 // Cuts demangled C++ names down to what a reader looks for.
 #include "analyzer/report/names.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace lamplight {
@@ -56,6 +57,15 @@ bool IsCuda(const Frame& frame) {
   return module.starts_with("libcudart") || module.starts_with("libcuda.");
 }
 
+// Code that stands between a user's capture and CUDA and is the same in every server.
+bool IsPlumbing(const PythonFrame& frame) {
+  if (frame.file.starts_with("<frozen")) return true;
+  for (const char* part : {"/torch/", "/contextlib.py", "/functools.py", "/ctypes/"}) {
+    if (frame.file.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string ShortFunction(std::string_view demangled) {
@@ -90,8 +100,25 @@ std::string FrameLine(const Frame& frame) {
   return frame.symbol.empty() ? place : ShortFunction(frame.symbol) + "  (" + place + ")";
 }
 
+std::vector<PythonFrame> UserFrames(const Model& model, Index site, size_t most) {
+  if (site >= model.sites.size()) return {};
+  const std::vector<PythonFrame>& all = model.sites[site].python;
+  auto begin = std::find_if_not(all.begin(), all.end(), IsPlumbing);
+  if (begin == all.end()) begin = all.begin();
+  const auto count = std::min<size_t>(most, static_cast<size_t>(all.end() - begin));
+  return {begin, begin + static_cast<std::ptrdiff_t>(count)};
+}
+
+std::string FrameLine(const PythonFrame& frame) {
+  std::string line = BaseName(frame.file);
+  if (frame.line != 0) line += ":" + std::to_string(frame.line);
+  return line + " in " + frame.function;
+}
+
 std::string SiteName(const Model& model, Index site) {
   if (site >= model.sites.size()) return "";
+  const std::vector<PythonFrame> python = UserFrames(model, site, 1);
+  if (!python.empty()) return FrameLine(python.front());
   for (const Frame& frame : model.sites[site].frames) {
     if (!IsShim(frame) && !IsCuda(frame) && !frame.symbol.empty()) {
       return ShortFunction(frame.symbol);

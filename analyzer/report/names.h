@@ -17,7 +17,13 @@ std::string BaseName(std::string_view path);
 std::vector<Frame> HostFrames(const Model& model, Index site, size_t most);
 // "Model::Capture(int)  libserver.so+0x1234".
 std::string FrameLine(const Frame& frame);
-// The innermost named frame outside the shim and the CUDA libraries; empty: none.
+// Python frames without those of torch and of Python's own library at the inner end, at most
+// `most`.
+std::vector<PythonFrame> UserFrames(const Model& model, Index site, size_t most);
+// "model_runner.py:812 in capture_model".
+std::string FrameLine(const PythonFrame& frame);
+// The innermost Python frame of the user's, else the innermost named native frame outside the shim
+// and the CUDA libraries; empty: none.
 std::string SiteName(const Model& model, Index site);
 std::string DeviceName(const Model& model, Index device);
 

@@ -17,6 +17,26 @@ std::string NumberOr(uint32_t value, const char* unknown) {
   return value == kUnknown ? unknown : std::to_string(value);
 }
 
+// A Python server's native frames are those of the interpreter and of PyTorch: they say less than
+// its Python frames do.
+std::vector<std::string> SiteLines(const Model& model, Index site) {
+  std::vector<std::string> lines;
+  for (const PythonFrame& frame : UserFrames(model, site, kSiteFrames)) {
+    lines.push_back(FrameLine(frame) + "  (" + frame.file + ")");
+  }
+  if (!lines.empty()) return lines;
+  for (const Frame& frame : HostFrames(model, site, kSiteFrames)) {
+    lines.push_back(FrameLine(frame));
+  }
+  return lines;
+}
+
+void WriteSite(const Model& model, Index site, const char* heading, TextWriter* out) {
+  const std::vector<std::string> lines = SiteLines(model, site);
+  if (!lines.empty()) out->Line(heading);
+  for (const std::string& line : lines) out->Clipped("      " + line);
+}
+
 void WriteGraph(const Model& model, const Place& place, TextWriter* out) {
   if (place.graph == kNone) return;
   const Graph& graph = model.graphs[place.graph];
@@ -26,9 +46,10 @@ void WriteGraph(const Model& model, const Place& place, TextWriter* out) {
   if (place.exec != kNone) line += ", exec " + std::to_string(model.execs[place.exec].id);
   if (place.replay != 0) line += ", replay " + std::to_string(place.replay);
   out->Paragraph("    ", line);
-  const std::vector<Frame> frames = HostFrames(model, graph.site, kSiteFrames);
-  if (!frames.empty()) out->Line("    captured at");
-  for (const Frame& frame : frames) out->Clipped("      " + FrameLine(frame));
+  WriteSite(model, graph.site, "    captured at", out);
+  if (graph.site == kNone && place.exec != kNone) {
+    WriteSite(model, model.execs[place.exec].site, "    instantiated at", out);
+  }
 }
 
 std::string NodeLine(const NodeRef& node) {

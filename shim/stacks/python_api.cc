@@ -44,7 +44,36 @@ void FindDump(void* scope, PythonApi* api) {
   api->dump_threads = reinterpret_cast<decltype(api->dump_threads)>(address);
 }
 
+bool FindFrames(void* scope, PythonFrameApi* api) {
+  return Find(scope, "Py_IsInitialized", &api->is_initialised) &&
+         Find(scope, "PyGILState_Ensure", &api->gil_ensure) &&
+         Find(scope, "PyGILState_Release", &api->gil_release) &&
+         Find(scope, "PyGILState_GetThisThreadState", &api->own_state) &&
+         (Find(scope, "PyThreadState_GetUnchecked", &api->running_state) ||  // 3.13
+          Find(scope, "_PyThreadState_UncheckedGet", &api->running_state)) &&
+         Find(scope, "PyThreadState_GetFrame", &api->frame_of) &&
+         Find(scope, "PyFrame_GetCode", &api->code_of) &&
+         Find(scope, "PyFrame_GetBack", &api->caller_of) &&
+         Find(scope, "PyFrame_GetLineNumber", &api->line_of) &&
+         Find(scope, "PyObject_GetAttrString", &api->attribute) &&
+         Find(scope, "PyUnicode_AsUTF8", &api->utf8) &&
+         Find(scope, "PyErr_Occurred", &api->error) &&
+         Find(scope, "PyErr_Clear", &api->clear_error) &&
+         Find(scope, "PyGC_Disable", &api->gc_disable) &&
+         Find(scope, "PyGC_Enable", &api->gc_enable) && Find(scope, "Py_DecRef", &api->release);
+}
+
 }  // namespace
+
+std::optional<PythonFrameApi> FindPythonFrames() {
+  PythonFrameApi api;
+  void* scope = RTLD_DEFAULT;
+  if (!FindFrames(scope, &api)) {
+    scope = PrivatePython();
+    if (scope == nullptr || !FindFrames(scope, &api)) return std::nullopt;
+  }
+  return api;
+}
 
 std::optional<PythonApi> FindPython(std::string* why_not) {
   PythonApi api;

@@ -1,4 +1,4 @@
-// The few functions of CPython that it takes to print its stacks, found in the running process.
+// The few functions of CPython that it takes to read its stacks, found in the running process.
 //
 // Plain function pointers; finding them takes the dynamic loader's lock.
 #pragma once
@@ -31,5 +31,33 @@ struct PythonApi {
 
 // Nothing where the process runs no CPython, with the reason.
 std::optional<PythonApi> FindPython(std::string* why_not);
+
+// What it takes to walk the frames of one thread under the GIL: CPython 3.10 and later.
+struct PythonFrameApi {
+  using Object = void*;
+
+  int (*is_initialised)() = nullptr;
+  int (*gil_ensure)() = nullptr;
+  void (*gil_release)(int) = nullptr;
+  // The calling thread's state, whether it has the GIL or not; null: Python does not know it.
+  Object (*own_state)() = nullptr;
+  // The state that runs now: the calling thread's own, if and only if it has the GIL. (Unlike
+  // PyGILState_Check, also in a process with subinterpreters.)
+  Object (*running_state)() = nullptr;
+  Object (*frame_of)(Object state) = nullptr;  // a new reference, as all below
+  Object (*code_of)(Object frame) = nullptr;
+  Object (*caller_of)(Object frame) = nullptr;
+  int (*line_of)(Object frame) = nullptr;
+  Object (*attribute)(Object, const char*) = nullptr;
+  const char* (*utf8)(Object) = nullptr;  // owned by the object
+  Object (*error)() = nullptr;            // borrowed
+  void (*clear_error)() = nullptr;
+  void (*release)(Object) = nullptr;
+  int (*gc_disable)() = nullptr;
+  int (*gc_enable)() = nullptr;
+};
+
+// Nothing where the process runs no CPython that has all of it.
+std::optional<PythonFrameApi> FindPythonFrames();
 
 }  // namespace lamplight::stacks

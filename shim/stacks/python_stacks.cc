@@ -11,12 +11,12 @@
 
 #include <atomic>
 #include <cerrno>
-#include <csignal>
 #include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
 
+#include "shim/stacks/detached_thread.h"
 #include "shim/stacks/guarded_call.h"
 #include "shim/stacks/python_api.h"
 
@@ -91,19 +91,6 @@ void* WaitForGil(void* argument) {
   job->done.store(true);
   Leave(job);
   return nullptr;
-}
-
-bool StartDetached(void* (*body)(void*), void* argument) {
-  // The host's signals are none of this thread's business.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  const bool started = pthread_create(&thread, nullptr, body, argument) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (started) pthread_detach(thread);
-  return started;
 }
 
 bool DumpWithGil(const PythonApi& api, std::chrono::milliseconds limit, std::string* text,

@@ -172,7 +172,7 @@ TEST_F(Command, DumpPrintsEachRecordAsALineOfJson) {
     at = end + 1;
   }
   ASSERT_EQ(lines.size(), 3u);
-  EXPECT_EQ(lines[0]["header"]["format"], "1.0");
+  EXPECT_EQ(lines[0]["header"]["format"], "1.1");
   EXPECT_EQ(lines[1]["type"], "Site");
   EXPECT_EQ(lines[1]["fields"]["frames"][1]["symbol"], "main");
   EXPECT_EQ(lines[2]["fields"]["replay"], 8);

@@ -1,0 +1,81 @@
+"""A Python server in small: captures one graph and replays it.
+
+usage: python_host.py MODE LATE_CAPTURE_LIBRARY
+
+MODE: released (the CUDA calls release the GIL, as PyTorch's do), held (they keep it), contended
+(released, and other threads run Python code), stuck (released, and another thread keeps the GIL
+while the capture ends).
+"""
+
+import ctypes
+import sys
+import threading
+import time
+
+RUNTIME = ctypes.CDLL("libcudart.so.13", mode=ctypes.RTLD_GLOBAL)
+# Through the global scope, where a preloaded library stands in front.
+RELEASING = ctypes.CDLL(None)
+KEEPING = ctypes.PyDLL(None)
+
+
+def check(status):
+    if status != 0:
+        sys.exit("CUDA error %d" % status)
+
+
+def begin_capture(cuda, stream, memory):
+    check(cuda.cudaStreamBeginCapture(stream, 1))
+    check(RUNTIME.cudaMemsetAsync(memory, 1, ctypes.c_size_t(64), stream))
+
+
+def capture_model(cuda, stream, memory):
+    graph = ctypes.c_void_p()
+    begin_capture(cuda, stream, memory)
+    check(cuda.cudaStreamEndCapture(stream, ctypes.byref(graph)))  # the capture ends here
+    return graph
+
+
+def capture_while_gil_is_kept(library, stream, memory):
+    graph, took_ms = ctypes.c_void_p(), ctypes.c_int()
+
+    def keep():
+        time.sleep(0.1)
+        KEEPING.usleep(1500000)
+
+    begin_capture(RELEASING, stream, memory)
+    threading.Thread(target=keep, daemon=True).start()
+    late = ctypes.CDLL(library).lamplight_end_capture_late
+    check(late(stream, ctypes.byref(graph), 400, ctypes.byref(took_ms)))
+    print("took %d" % took_ms.value, file=sys.stderr, flush=True)
+    return graph
+
+
+def spin():
+    while True:
+        sum(range(100))
+
+
+class Runner:
+    def warm_up(self, mode, stream, memory):
+        if mode == "contended":
+            for _ in range(3):
+                threading.Thread(target=spin, daemon=True).start()
+        if mode == "stuck":
+            return capture_while_gil_is_kept(sys.argv[2], stream, memory)
+        return capture_model(KEEPING if mode == "held" else RELEASING, stream, memory)
+
+
+def main():
+    mode = sys.argv[1]
+    stream, memory, executable = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
+    check(RUNTIME.cudaMalloc(ctypes.byref(memory), ctypes.c_size_t(4096)))
+    check(RUNTIME.cudaStreamCreateWithFlags(ctypes.byref(stream), 1))
+    graph = Runner().warm_up(mode, stream, memory)
+    check(RELEASING.cudaGraphInstantiate(ctypes.byref(executable), graph, ctypes.c_ulonglong(0)))
+    check(RELEASING.cudaGraphLaunch(executable, stream))
+    check(RUNTIME.cudaDeviceSynchronize())
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()
