@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/host_device.h"
+
 namespace lamplight::kernels {
 
 enum class DataType : uint8_t { kFp16 = 0, kBf16 = 1, kFp32 = 2 };
@@ -20,10 +22,10 @@ enum class Protocol : uint8_t {
 };
 
 enum class Kernel : uint8_t {
-  kOneShot = 0,      // all-reduce and, if asked, residual + RMSNorm
-  kTwoShot = 1,      // the same by scatter and broadcast, in one kernel
-  kTwoShotSends = 2, // MNNVL only: all-reduce alone; the norm, or this kernel, awaits the sums
-  kTwoShotNorm = 3   // MNNVL only: awaits the sums of the kernel before it; residual + RMSNorm
+  kOneShot = 0,       // all-reduce and, if asked, residual + RMSNorm
+  kTwoShot = 1,       // the same by scatter and broadcast, in one kernel
+  kTwoShotSends = 2,  // MNNVL only: all-reduce alone; the norm, or this kernel, awaits the sums
+  kTwoShotNorm = 3    // MNNVL only: awaits the sums of the kernel before it; residual + RMSNorm
 };
 
 enum class Quantisation : uint8_t {
@@ -38,14 +40,16 @@ enum class Quantisation : uint8_t {
 enum class ScaleLayout : uint8_t { kSwizzled128x4 = 0, kLinear = 2 };
 
 enum CallOption : uint8_t {
-  kNorm = 1,            // residual + RMSNorm; otherwise the sums are the output
-  kAwaitSums = 2,       // kTwoShotSends: awaits the sums itself and moves the flags on
-  kTrapOnTimeout = 4,   // otherwise a late peer is reported and waited for
-  kTrapOnDivergence = 8 // otherwise what a diverging peer will not send becomes NaN
+  kNorm = 1,             // residual + RMSNorm; otherwise the sums are the output
+  kAwaitSums = 2,        // kTwoShotSends: awaits the sums itself and moves the flags on
+  kTrapOnTimeout = 4,    // otherwise a late peer is reported and waited for
+  kTrapOnDivergence = 8  // otherwise what a diverging peer will not send becomes NaN
 };
 
 inline constexpr uint32_t kInlinePeers = 8;
 inline constexpr uint32_t kMaxWorld = 64;
+// More threads would leave each too few registers to hold eight ranks' packets.
+inline constexpr uint32_t kMaxBlockThreads = 512;
 
 // Why a kernel wrote a diagnostic.
 enum class Trouble : uint32_t {
@@ -58,24 +62,24 @@ enum class Trouble : uint32_t {
   kMisaligned = 6       // a tensor or the workspace is not 16-byte aligned
 };
 
-// The first trouble of a workspace's owner, in host-mapped memory. `claim` is taken by one thread of
-// the device; `trouble` is written last, after a fence over the bus, so that a host that sees it
+// The first trouble of a workspace's owner, in host-mapped memory. `claim` is taken by one thread
+// of the device; `trouble` is written last, after a fence over the bus, so that a host that sees it
 // sees the rest. 128 bytes.
 struct Diagnostic {
   uint32_t claim;
-  uint32_t trouble;   // Trouble
-  uint64_t workspace; // address of the local buffer
-  uint64_t epoch;     // calls before this one, where the workspace counts them
+  uint32_t trouble;    // Trouble
+  uint64_t workspace;  // address of the local buffer
+  uint64_t epoch;      // calls before this one, where the workspace counts them
   uint64_t waited_ns;
-  uint32_t index;     // generation in use
+  uint32_t index;  // generation in use
   uint32_t rank;
-  uint32_t peer;      // whose packet is missing, or who diverges
+  uint32_t peer;  // whose packet is missing, or who diverges
   uint32_t token;
-  uint32_t word;      // of the token's row, in 32-bit words
+  uint32_t word;  // of the token's row, in 32-bit words
   uint32_t stage;
-  uint32_t bits[4];   // what the packet held
+  uint32_t bits[4];  // what the packet held
   uint32_t arrivals;
-  uint32_t tokens;       // of this call
+  uint32_t tokens;  // of this call
   uint32_t hidden;
   uint32_t kind;         // of this call, as in a header
   uint32_t peer_tokens;  // divergence: what the peer's header says
@@ -127,10 +131,19 @@ struct CollectiveCall {
   DataType data_type;
   Quantisation quantisation;
   ScaleLayout scale_layout;
-  uint8_t options;  // CallOption
+  uint8_t options;     // CallOption
   uint32_t fragments;  // iterations of the row loop: see launch_plan.h
 };
 static_assert(sizeof(CollectiveCall) == 256);
+
+// The state of an MNNVL workspace that the library created: the nine flag words of the field
+// (protocol.cuh) and a count of its own. `calls` is used only where there are headers.
+struct MnnvlState {
+  uint32_t flags[9];
+  uint32_t unused;
+  uint64_t calls;
+};
+static_assert(sizeof(MnnvlState) == 48 && offsetof(MnnvlState, calls) == 40);
 
 // The state of an epoch workspace, in its owner's device memory.
 struct EpochState {
@@ -139,6 +152,16 @@ struct EpochState {
   uint32_t unused;
 };
 
-constexpr uint32_t BytesOf(DataType type) { return type == DataType::kFp32 ? 4 : 2; }
+// What a rank says of its call to every peer, behind the generations of the peer's buffer: 16 bytes
+// for each rank. Read only by a rank that has waited long.
+struct Header {
+  uint32_t sequence;  // number of the call, low bits
+  uint32_t tokens;
+  uint32_t hidden;
+  uint32_t kind_and_check;  // KindOf(call) << 16 | a check of the other words
+};
+static_assert(sizeof(Header) == 16);
+
+LAMPLIGHT_HD constexpr uint32_t BytesOf(DataType type) { return type == DataType::kFp32 ? 4 : 2; }
 
 }  // namespace lamplight::kernels

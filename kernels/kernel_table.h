@@ -5,8 +5,8 @@
 
 namespace lamplight::kernels {
 
-// Null where there is no such kernel (kTwoShotSends and kTwoShotNorm exist for kMnnvl only, kTwoShot
-// not for kUnicast). The only parameter of every kernel is a CollectiveCall by value.
+// Null where there is no such kernel (kTwoShotSends and kTwoShotNorm exist for kMnnvl only,
+// kTwoShot not for kUnicast). The only parameter of every kernel is a CollectiveCall by value.
 const void* KernelFunction(const KernelId& id);
 
 }  // namespace lamplight::kernels

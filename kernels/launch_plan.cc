@@ -8,8 +8,7 @@
 namespace lamplight::kernels {
 namespace {
 
-constexpr uint32_t kMaxCluster = 8;  // what every device with clusters can do
-constexpr uint32_t kMaxBlock = 1024;
+constexpr uint32_t kMaxCluster = 8;              // what every device with clusters can do
 constexpr uint32_t kMaxSharedBytes = 96 * 1024;  // sm_80 and later, by opting in
 
 constexpr const char* kKernelNames[] = {"oneshot", "twoshot", "sends", "norm"};
@@ -26,7 +25,7 @@ uint32_t ClusterFor(uint32_t slots, uint32_t tokens, const DeviceLimits& limits)
   if (limits.compute_major < 9) return 1;
   uint32_t cluster = 1;
   while (cluster < kMaxCluster) {
-    const bool too_long = slots > cluster * kMaxBlock;
+    const bool too_long = slots > cluster * kMaxBlockThreads;
     const bool spreads =
         slots / (2 * cluster) >= 128 && uint64_t{tokens} * cluster * 2 <= limits.processors;
     if (!too_long && !spreads) break;
@@ -60,7 +59,7 @@ bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisati
   plan->grid_y = plan->cluster;
   const uint32_t per_block = (slots + plan->cluster - 1) / plan->cluster;
   // Whole pairs of warps, so that a quantisation group never spans two blocks.
-  plan->block = std::min(RoundUp(per_block, 64), kMaxBlock);
+  plan->block = std::min(RoundUp(per_block, 64), kMaxBlockThreads);
   const uint32_t threads = plan->block * plan->cluster;
   plan->fragments = (slots + threads - 1) / threads;
   const uint32_t elements = layout.unit_bytes / BytesOf(id.data_type);

@@ -8,12 +8,7 @@
 #include <cstdint>
 
 #include "kernels/collective_call.h"
-
-#ifdef __CUDACC__
-#define LAMPLIGHT_HD __host__ __device__
-#else
-#define LAMPLIGHT_HD
-#endif
+#include "kernels/host_device.h"
 
 namespace lamplight::kernels {
 

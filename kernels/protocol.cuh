@@ -9,11 +9,7 @@
 
 #include <cstdint>
 
-#ifdef __CUDACC__
-#define LAMPLIGHT_HD __host__ __device__
-#else
-#define LAMPLIGHT_HD
-#endif
+#include "kernels/host_device.h"
 
 namespace lamplight::protocol {
 
@@ -32,6 +28,17 @@ enum FlagWord : uint32_t {
   kClearBytes0 = 4,  // one word per stage, 4..7
   kArrivals = 8,
   kFlagWords = 9,
+};
+
+// Word positions in workspace[3W] of the non-MNNVL family (FlashInfer 0.2.9 and later,
+// include/flashinfer/comm/trtllm_allreduce_fusion.cuh, LamportComm).
+enum UnicastWord : uint32_t {
+  kUnicastArrivals = 0,
+  kUnicastSyncFlag = 1,  // of the two-shot kernel, which shares the arrivals
+  kUnicastIndex = 2,
+  kUnicastGenerationBytes = 3,
+  kUnicastClearElements = 4,
+  kUnicastWords = 5,
 };
 
 // How a kernel decides that a word has arrived.

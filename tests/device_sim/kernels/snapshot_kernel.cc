@@ -29,7 +29,7 @@ void Copy(const KernelContext& context, const shim::SnapshotArgs& args,
           const shim::SnapshotSource& source, uint64_t run) {
   const uint64_t ticket = Increment(At<uint64_t>(args.tickets));
   const uint64_t now = context.global_timer_ns();
-  shim::SnapshotRecord record = {};
+  lamplight::SnapshotRecord record = {};
   record.exec_id = args.exec_id;
   record.workspace_id = source.workspace_id;
   record.replay_low = static_cast<uint32_t>(run);
@@ -39,13 +39,13 @@ void Copy(const KernelContext& context, const shim::SnapshotArgs& args,
   record.node = args.node;
   record.place_and_words = args.place | static_cast<uint32_t>(source.words) << 16;
   const uint32_t* words = WordsOf(source);
-  const uint32_t count = std::min<uint32_t>(source.words, shim::kSnapshotWords);
+  const uint32_t count = std::min<uint32_t>(source.words, lamplight::kSnapshotWords);
   for (uint32_t i = 0; i < count; ++i) record.word[i] = LoadWord(words + i);
 
-  std::array<uint32_t, shim::kSnapshotCells> values;
+  std::array<uint32_t, lamplight::kSnapshotCells> values;
   std::memcpy(values.data(), &record, sizeof(record));
-  shim::SnapshotSlot& slot = At<shim::SnapshotSlot>(args.ring)[ticket & args.mask];
-  const uint64_t tag = static_cast<uint64_t>(shim::SnapshotTag(ticket)) << 32;
+  lamplight::SnapshotSlot& slot = At<shim::SnapshotSlot>(args.ring)[ticket & args.mask];
+  const uint64_t tag = static_cast<uint64_t>(lamplight::SnapshotTag(ticket)) << 32;
   for (uint32_t i = 0; i < values.size(); ++i) {
     std::atomic_ref<uint64_t>(slot.cell[i]).store(tag | values[i], std::memory_order_release);
   }

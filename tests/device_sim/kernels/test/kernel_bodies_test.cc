@@ -305,19 +305,19 @@ TEST_F(Kernels, RepeatedIndexReadsStaleWords) {
 }
 
 struct Ring {
-  std::array<shim::SnapshotSlot, 4> slot = {};
+  std::array<lamplight::SnapshotSlot, 4> slot = {};
   uint64_t tickets = 0;
   shim::SnapshotCounter counter = {};
   std::array<uint32_t, 12> flags = {1, 0, 64, 1, 0, 0, 0, 0, 9, 10, 11, 12};
 
   // What `ticket` left in slot `index`; zero cells where another ticket's tag stands.
-  shim::SnapshotRecord Read(size_t index, uint64_t ticket) const {
-    std::array<uint32_t, shim::kSnapshotCells> values = {};
+  lamplight::SnapshotRecord Read(size_t index, uint64_t ticket) const {
+    std::array<uint32_t, lamplight::kSnapshotCells> values = {};
     for (size_t i = 0; i < values.size(); ++i) {
       const uint64_t cell = slot[index].cell[i];
-      if (cell >> 32 == shim::SnapshotTag(ticket)) values[i] = static_cast<uint32_t>(cell);
+      if (cell >> 32 == lamplight::SnapshotTag(ticket)) values[i] = static_cast<uint32_t>(cell);
     }
-    shim::SnapshotRecord record;
+    lamplight::SnapshotRecord record;
     std::memcpy(&record, values.data(), sizeof(record));
     return record;
   }
@@ -339,7 +339,7 @@ struct Ring {
 TEST(Snapshot, CopiesWordsAndCountsRuns) {
   Ring ring;
   for (int run = 0; run < 5; ++run) ASSERT_TRUE(Launch(shim::kSnapshotKernel, ring.Args()));
-  const shim::SnapshotRecord wrapped = ring.Read(0, 4);
+  const lamplight::SnapshotRecord wrapped = ring.Read(0, 4);
   EXPECT_EQ(wrapped.replay_low, 5u);
   EXPECT_EQ(wrapped.exec_id, 7u);
   EXPECT_EQ(wrapped.workspace_id, 3u);

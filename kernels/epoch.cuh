@@ -1,0 +1,114 @@
+// Our own protocol: every line of 128 bytes carries the number of the call it belongs to. No
+// payload can be mistaken for it, nothing is cleared, and a stale index cannot be: an old line has
+// an old number, which is 64 bits wide and never comes again.
+//
+// Device code. Two generations suffice: a rank that has finished call n has heard, through every
+// owner of a token, from every peer that it has begun n, hence has read all of n − 1; so writing
+// n + 1 into the generation of n − 1 destroys nothing (tests/model proves it).
+#pragma once
+
+#include "kernels/exchange.cuh"
+#include "kernels/journal.cuh"
+
+namespace lamplight::kernels {
+
+template <DataType kType, uint32_t kWorld>
+class Epoch
+    : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWorld, machine::Words2> {
+ public:
+  using Base = Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWorld, machine::Words2>;
+  using typename Base::Piece;
+  using typename Base::Position;
+
+  LAMPLIGHT_DEVICE Epoch(const CollectiveCall& call, const Position& place, Kernel kernel)
+      : Base(call, place),
+        state_(static_cast<EpochState*>(call.state)),
+        stages_(kernel == Kernel::kOneShot ? 1 : 2) {
+    const uint64_t epoch = machine::Poll(&state_->epoch);
+    tag_ = epoch + 1;
+    generation_ = (epoch & 1) * call.generation_bytes;
+    standing_ = {epoch, static_cast<uint32_t>(epoch & 1), kernel, Protocol::kEpoch,
+                 &state_->arrivals};
+  }
+
+  LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
+  static LAMPLIGHT_DEVICE uint64_t SlotOffset(uint32_t slot) {
+    return uint64_t{slot} * sizeof(uint64_t);
+  }
+
+  LAMPLIGHT_DEVICE Trouble Admit() const {
+    if (this->call_.generation_bytes % (2 * kLineBytes) != 0) return Trouble::kMisaligned;
+    const uint64_t tokens = this->call_.tokens;
+    const uint32_t world = this->World();
+    const uint64_t rows = stages_ == 1 ? tokens * world : (tokens + world - 1) / world * world;
+    return rows * Row() <= this->call_.generation_bytes / stages_ ? Trouble::kNothing
+                                                                  : Trouble::kCapacity;
+  }
+
+  LAMPLIGHT_DEVICE uint64_t OneShotRow(uint32_t rank) const {
+    return generation_ + (static_cast<uint64_t>(this->place_.token) * this->World() + rank) * Row();
+  }
+  LAMPLIGHT_DEVICE uint64_t OneShotStride() const { return Row(); }
+  LAMPLIGHT_DEVICE uint64_t ScatterRow(uint32_t rank) const {
+    const uint32_t world = this->World();
+    return generation_ + (static_cast<uint64_t>(this->place_.token / world) * world + rank) * Row();
+  }
+  LAMPLIGHT_DEVICE uint64_t BroadcastRow() const {
+    return generation_ + this->call_.generation_bytes / 2 + this->place_.token * Row();
+  }
+
+  // −0 goes out as +0 so that both protocols, one-shot and two-shot, give the same bits.
+  static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
+
+  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece) const {
+    const uint32_t in_line = slot % kLineSlots;
+    const uint64_t value = in_line == kLineUnits ? tag_ : Bits(piece);
+    machine::SendLine(Line(row, slot), in_line, value);
+  }
+
+  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, Piece* piece) const {
+    uint64_t value;
+    const bool here =
+        machine::PollLine(Line(const_cast<char*>(row), slot), slot % kLineSlots, tag_, &value);
+    memcpy(&piece->words, &value, sizeof value);
+    return here;
+  }
+
+  LAMPLIGHT_DEVICE void Clear() const {}
+
+  LAMPLIGHT_DEVICE void Finish() const {
+    const uint32_t before = machine::CountIn(&state_->arrivals);
+    if (before + 1 == machine::Tokens()) {
+      MoveOn();
+    } else if (before >= machine::Tokens()) {
+      Report(&this->call_, standing_, Trouble::kArrivalResidue, {}, 0, {});
+    }
+  }
+
+ private:
+  LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
+  static LAMPLIGHT_DEVICE uint64_t* Line(char* row, uint32_t slot) {
+    return reinterpret_cast<uint64_t*>(row + static_cast<uint64_t>(slot / kLineSlots) * kLineBytes);
+  }
+  static LAMPLIGHT_DEVICE uint64_t Bits(const Piece& piece) {
+    uint64_t value;
+    memcpy(&value, &piece.words, sizeof value);
+    return value;
+  }
+
+  LAMPLIGHT_DEVICE void MoveOn() const {
+    *const_cast<volatile uint64_t*>(&state_->epoch) = tag_;
+    *const_cast<volatile uint32_t*>(&state_->arrivals) = 0;
+    WriteJournal(this->call_.journal, reinterpret_cast<const uint32_t*>(state_),
+                 sizeof(EpochState) / sizeof(uint32_t));
+    machine::FenceDevice();
+  }
+
+  EpochState* state_;
+  uint32_t stages_;
+  uint64_t tag_;
+  uint64_t generation_;
+  Standing standing_;
+};
+
+}  // namespace lamplight::kernels

@@ -1,0 +1,139 @@
+// What the three protocols have in common: addresses of peers' buffers, stores to all, headers, the
+// reduction in rank order. Device code.
+//
+// A protocol says how a unit is sent (`Send`), how one is awaited (`Look`), and how a call begins
+// and ends. Its member functions are called by all threads of the grid unless they say otherwise.
+#pragma once
+
+#include "kernels/elements.cuh"
+#include "kernels/place.cuh"
+#include "kernels/watch.cuh"
+
+namespace lamplight::kernels {
+
+// `kWorld` 0: any number of ranks, in steps of eight.
+template <class Derived, Protocol kProtocolOf, DataType kTypeOf, uint32_t kWorld, class Words>
+class Exchange {
+ public:
+  static constexpr Protocol kProtocol = kProtocolOf;
+  static constexpr DataType kType = kTypeOf;
+  using Piece = Unit<kTypeOf, Words>;
+  using Position = Place<kProtocolOf, kTypeOf>;
+  using Sums = Floats<Piece::kElements>;
+  static constexpr uint32_t kStep = kWorld == 0 ? 8 : kWorld;
+
+  LAMPLIGHT_DEVICE Exchange(const CollectiveCall& call, const Position& place)
+      : call_(call), place_(place) {}
+
+  LAMPLIGHT_DEVICE uint32_t World() const { return kWorld == 0 ? call_.world : kWorld; }
+
+  // To the stage of one peer's buffer.
+  LAMPLIGHT_DEVICE void SendTo(uint32_t peer, uint64_t offset, uint32_t slot, const Piece& piece) {
+    self().Send(Buffer(peer) + offset, slot, piece);
+  }
+
+  LAMPLIGHT_DEVICE void SendToAll(uint64_t offset, uint32_t slot, const Piece& piece) {
+    if (call_.multicast != nullptr) {
+      self().Send(static_cast<char*>(call_.multicast) + offset, slot, piece);
+      return;
+    }
+    if constexpr (kWorld != 0) {
+#pragma unroll
+      for (uint32_t peer = 0; peer < kWorld; ++peer) SendTo(peer, offset, slot, piece);
+    } else {
+      for (uint32_t peer = 0; peer < call_.world; ++peer) SendTo(peer, offset, slot, piece);
+    }
+  }
+
+  // The sum over ranks of the units at `offset`, `offset + stride`, …, in rank order; `own` is this
+  // rank's. Also true for slots without a unit. False: a peer's unit will not come.
+  LAMPLIGHT_DEVICE bool Reduce(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
+                               const Piece& own, Sums* sums) {
+#pragma unroll
+    for (float& value : sums->at) value = 0;
+    for (uint32_t first = 0; first < World(); first += kStep) {
+      Piece pieces[kStep];
+      if (!AwaitStep(offset, stride, stage, slot, first, own, pieces)) return false;
+#pragma unroll
+      for (const Piece& piece : pieces) sums->Add(piece);
+    }
+    return true;
+  }
+
+  // One unit of this rank's own buffer. False: it will not come.
+  LAMPLIGHT_DEVICE bool Await(uint64_t offset, uint32_t stage, uint32_t slot, uint32_t sender,
+                              Piece* piece) {
+    Watch<Position::kLines> watch;
+    const char* row = Local() + offset;
+    while (!self().Look(row, slot, piece)) {
+      const auto missing = [&] { return MissingOf(sender, stage, slot, row); };
+      if (!watch.GoOn(call_, self().standing(), missing)) return false;
+    }
+    return true;
+  }
+
+  // One thread of the grid calls it.
+  LAMPLIGHT_DEVICE void SendHeaders() const {
+    if (call_.header_offset == 0) return;
+    const Standing standing = self().standing();
+    const uint32_t sequence = static_cast<uint32_t>(standing.epoch);
+    const uint32_t kind = KindOf(call_, standing.kernel, standing.protocol);
+    const uint32_t check = CheckOf(sequence, call_.tokens, call_.hidden, kind);
+    const machine::Words4 header = {{sequence, call_.tokens, call_.hidden, kind << 16 | check}};
+    for (uint32_t peer = 0; peer < World(); ++peer) {
+      machine::Send(
+          reinterpret_cast<machine::Words4*>(Buffer(peer) + call_.header_offset) + call_.rank,
+          header);
+    }
+  }
+
+ protected:
+  LAMPLIGHT_DEVICE char* Local() const { return static_cast<char*>(call_.local); }
+  LAMPLIGHT_DEVICE char* Buffer(uint32_t peer) const {
+    return static_cast<char*>(call_.peer_table != nullptr ? call_.peer_table[peer]
+                                                          : call_.peer[peer]);
+  }
+
+  const CollectiveCall& call_;
+  const Position& place_;
+
+ private:
+  LAMPLIGHT_DEVICE Derived& self() { return static_cast<Derived&>(*this); }
+  LAMPLIGHT_DEVICE const Derived& self() const { return static_cast<const Derived&>(*this); }
+
+  // All loads of a step are in flight together.
+  LAMPLIGHT_DEVICE bool AwaitStep(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
+                                  uint32_t first, const Piece& own, Piece (&pieces)[kStep]) {
+    Watch<Position::kLines> watch;
+    for (;;) {
+      bool complete = true;
+      uint32_t late = 0;
+#pragma unroll
+      for (uint32_t i = 0; i < kStep; ++i) {
+        if (first + i == call_.rank) {
+          pieces[i] = own;
+          continue;
+        }
+        const bool here = self().Look(Local() + offset + (first + i) * stride, slot, &pieces[i]);
+        if (!here) late = i;
+        complete &= here;
+      }
+      if (complete) return true;
+      const uint32_t peer = first + late;
+      const auto missing = [&] {
+        return MissingOf(peer, stage, slot, Local() + offset + peer * stride);
+      };
+      if (!watch.GoOn(call_, self().standing(), missing)) return false;
+    }
+  }
+
+  LAMPLIGHT_DEVICE Missing MissingOf(uint32_t peer, uint32_t stage, uint32_t slot,
+                                     const char* row) const {
+    const uint32_t unit = place_.UnitOf(slot);
+    const uint32_t word = unit == Position::kNoUnit ? 0 : unit * Piece::kWords;
+    const auto* packet = reinterpret_cast<const uint32_t*>(row + self().SlotOffset(slot));
+    return {peer, place_.token, stage, word, packet, Piece::kWords};
+  }
+};
+
+}  // namespace lamplight::kernels

@@ -1,0 +1,150 @@
+// The protocol of FlashInfer's MNNVL workspaces, eras C–G: a word that still holds the sentinel has
+// not arrived; three generations rotate; the flags say which is in use and what to clear.
+//
+// Device code. Compatible with the kernels of the field in one group: layout, flags and sentinel
+// are theirs (FlashInfer 0.6.0rc1 – 0.7.2, include/flashinfer/comm/trtllm_mnnvl_allreduce.cuh).
+// Different here: every word is compared by its bits; whole clusters arrive when they have read
+// what they await; the last one moves the flags on, and later grids may start only then. So no
+// chain of programmatic launches can read flags, or clear a generation, that an earlier call still
+// uses.
+#pragma once
+
+#include "kernels/exchange.cuh"
+#include "kernels/journal.cuh"
+#include "kernels/protocol.cuh"
+
+namespace lamplight::kernels {
+
+template <DataType kType, uint32_t kWorld>
+class Mnnvl
+    : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWorld, machine::Words4> {
+ public:
+  using Base = Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWorld, machine::Words4>;
+  using typename Base::Piece;
+  using typename Base::Position;
+
+  // Reads the flags: not before the grids in front have moved them on.
+  LAMPLIGHT_DEVICE Mnnvl(const CollectiveCall& call, const Position& place, Kernel kernel)
+      : Base(call, place),
+        stages_(kernel == Kernel::kOneShot ? 1 : 2),
+        flags_(static_cast<uint32_t*>(call.state)) {
+    const machine::Words4 head = machine::Poll(reinterpret_cast<const machine::Words4*>(flags_));
+    sizes_ = machine::Poll(reinterpret_cast<const machine::Words4*>(flags_) + 1);
+    index_ = head.word[protocol::kCurrentIndex];
+    dirty_ = head.word[protocol::kDirtyIndex];
+    bytes_ = head.word[protocol::kBytesPerBuffer];
+    dirty_stages_ = head.word[protocol::kDirtyStages];
+    standing_ = {0, index_, kernel, Protocol::kMnnvl, flags_ + protocol::kArrivals};
+    if (call.header_offset != 0) standing_.epoch = machine::Poll(Calls());
+  }
+
+  LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
+  static LAMPLIGHT_DEVICE uint64_t SlotOffset(uint32_t slot) {
+    return uint64_t{slot} * sizeof(machine::Words4);
+  }
+
+  // Nothing may be stored before this has said yes.
+  LAMPLIGHT_DEVICE Trouble Admit() const {
+    if (index_ >= protocol::kGenerations || dirty_ >= protocol::kGenerations ||
+        dirty_stages_ > protocol::kMaxStages) {
+      return Trouble::kCorruptState;
+    }
+    if (bytes_ / stages_ % 16 != 0) return Trouble::kMisaligned;
+    return LargestStage() <= bytes_ / stages_ ? Trouble::kNothing : Trouble::kCapacity;
+  }
+
+  LAMPLIGHT_DEVICE uint64_t OneShotRow(uint32_t rank) const {
+    return Stage(0) + (static_cast<uint64_t>(this->place_.token) * this->World() + rank) * Row();
+  }
+  LAMPLIGHT_DEVICE uint64_t OneShotStride() const { return Row(); }
+  LAMPLIGHT_DEVICE uint64_t ScatterRow(uint32_t rank) const {
+    const uint32_t world = this->World();
+    return Stage(0) + (static_cast<uint64_t>(this->place_.token / world) * world + rank) * Row();
+  }
+  LAMPLIGHT_DEVICE uint64_t BroadcastRow() const { return Stage(1) + this->place_.token * Row(); }
+
+  static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
+
+  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece) const {
+    machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
+  }
+
+  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, Piece* piece) const {
+    piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
+    bool here = true;
+#pragma unroll
+    for (const uint32_t word : piece->words.word) here &= word != protocol::kSentinel;
+    return here;
+  }
+
+  // Re-arms what the call before wrote: as many stages and bytes as its flags say.
+  LAMPLIGHT_DEVICE void Clear() const {
+    const machine::Words4 empty = {
+        {protocol::kSentinel, protocol::kSentinel, protocol::kSentinel, protocol::kSentinel}};
+#pragma unroll
+    for (uint32_t stage = 0; stage < protocol::kMaxStages; ++stage) {
+      if (stage < dirty_stages_) ClearStage(stage, sizes_.word[stage], empty);
+    }
+  }
+
+  // One thread of each cluster, when all of the cluster has read what it awaited and cleared its
+  // share. The last one to come moves the flags on.
+  LAMPLIGHT_DEVICE void Finish() const {
+    const uint32_t before = machine::CountIn(flags_ + protocol::kArrivals);
+    if (before + 1 == machine::Tokens()) {
+      MoveOn();
+    } else if (before >= machine::Tokens()) {
+      Report(&this->call_, standing_, Trouble::kArrivalResidue, {}, 0, {});
+    }
+  }
+
+ private:
+  LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
+  LAMPLIGHT_DEVICE uint64_t Stage(uint32_t stage) const {
+    return protocol::StageOffset(index_, stage, stages_, bytes_);
+  }
+  LAMPLIGHT_DEVICE uint64_t* Calls() const { return &reinterpret_cast<MnnvlState*>(flags_)->calls; }
+
+  LAMPLIGHT_DEVICE uint64_t StageBytes(uint32_t stage) const {
+    const uint64_t tokens = this->call_.tokens;
+    const uint32_t world = this->World();
+    if (stages_ == 1) return tokens * world * Row();
+    return stage == 0 ? (tokens + world - 1) / world * world * Row() : tokens * Row();
+  }
+  LAMPLIGHT_DEVICE void ClearStage(uint32_t stage, uint32_t bytes,
+                                   const machine::Words4& empty) const {
+    const uint32_t stage_bytes = bytes_ / dirty_stages_;
+    const uint32_t packets = ((bytes < stage_bytes ? bytes : stage_bytes) + 15) / 16;
+    auto* target = reinterpret_cast<machine::Words4*>(
+        this->Local() + protocol::StageOffset(dirty_, stage, dirty_stages_, bytes_));
+    for (uint32_t i = this->place_.GridThread(); i < packets; i += this->place_.GridThreads()) {
+      machine::Store(target + i, empty);
+    }
+  }
+
+  LAMPLIGHT_DEVICE uint64_t LargestStage() const { return StageBytes(0); }
+
+  LAMPLIGHT_DEVICE void MoveOn() const {
+    const machine::Words4 head = {{protocol::NextIndex(index_), index_, bytes_, stages_}};
+    const machine::Words4 sizes = {{static_cast<uint32_t>(StageBytes(0)),
+                                    stages_ == 1 ? 0 : static_cast<uint32_t>(StageBytes(1)), 0, 0}};
+    machine::Store(reinterpret_cast<machine::Words4*>(flags_), head);
+    machine::Store(reinterpret_cast<machine::Words4*>(flags_) + 1, sizes);
+    if (this->call_.header_offset != 0) *Calls() = standing_.epoch + 1;
+    *const_cast<volatile uint32_t*>(flags_ + protocol::kArrivals) = 0;
+    WriteJournal(this->call_.journal, flags_, protocol::kFlagWords);
+    // A grid that starts at the trigger behind this may read the flags without waiting for us.
+    machine::FenceDevice();
+  }
+
+  uint32_t stages_;
+  uint32_t* flags_;
+  uint32_t index_;
+  uint32_t dirty_;
+  uint32_t bytes_;
+  uint32_t dirty_stages_;
+  machine::Words4 sizes_;
+  Standing standing_;
+};
+
+}  // namespace lamplight::kernels

@@ -1,0 +1,54 @@
+// Where a thread stands in its call: one token for each cluster of blocks, one slot of the row for
+// each thread. Device code; no state beyond the launch.
+#pragma once
+
+#include "kernels/collective_call.h"
+#include "kernels/machine.cuh"
+#include "kernels/packet_layout.h"
+
+namespace lamplight::kernels {
+
+template <Protocol kProtocol, DataType kType>
+struct Place {
+  static constexpr bool kLines = LayoutOf(kProtocol).lines;
+  static constexpr uint32_t kUnitBytes = LayoutOf(kProtocol).unit_bytes;
+  static constexpr uint32_t kNoUnit = 0xffffffffu;
+
+  uint32_t token = machine::Token();
+  uint32_t threads = machine::BlockThreads() * machine::BlocksOfToken();
+  uint32_t thread = machine::BlockOfToken() * machine::BlockThreads() + machine::Thread();
+  uint32_t row_bytes;  // of a tensor
+  uint32_t units;
+  uint32_t slots;
+  uint64_t packet_row_bytes;  // of a buffer
+
+  explicit LAMPLIGHT_DEVICE Place(const CollectiveCall& call)
+      : row_bytes(call.hidden * BytesOf(kType)),
+        units(LayoutOf(kProtocol).Units(row_bytes)),
+        slots(LayoutOf(kProtocol).Slots(row_bytes)),
+        packet_row_bytes(LayoutOf(kProtocol).RowBytes(row_bytes)) {}
+
+  // The unit that a slot carries; kNoUnit where it carries a flag, or padding.
+  LAMPLIGHT_DEVICE uint32_t UnitOf(uint32_t slot) const {
+    if constexpr (!kLines) return slot;
+    const uint32_t in_line = slot % kLineSlots;
+    const uint32_t unit = slot / kLineSlots * kLineUnits + in_line;
+    return in_line < kLineUnits && unit < units ? unit : kNoUnit;
+  }
+
+  // The unit's place in a tensor of `tokens` rows.
+  template <class Words, class Bytes>
+  LAMPLIGHT_DEVICE Words* InTensor(Bytes* tensor, uint32_t unit) const {
+    return reinterpret_cast<Words*>(
+        const_cast<char*>(static_cast<const char*>(static_cast<const void*>(tensor))) +
+        static_cast<uint64_t>(token) * row_bytes + static_cast<uint64_t>(unit) * kUnitBytes);
+  }
+
+  // All threads of the grid in a row, for work that they share.
+  LAMPLIGHT_DEVICE uint32_t GridThread() const { return token * threads + thread; }
+  LAMPLIGHT_DEVICE uint32_t GridThreads() const { return machine::Tokens() * threads; }
+  LAMPLIGHT_DEVICE bool FirstOfToken() const { return thread == 0; }
+  LAMPLIGHT_DEVICE bool FirstOfGrid() const { return token == 0 && thread == 0; }
+};
+
+}  // namespace lamplight::kernels

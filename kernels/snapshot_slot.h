@@ -1,0 +1,46 @@
+// One slot of the ring in which flag words are left for the shim: written by the shim's snapshot
+// kernel and by the collective kernels themselves, read by the shim's drain.
+//
+// Plain data for host C++, CUDA and the simulated device. Any number of writers, one reader.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/host_device.h"
+
+namespace lamplight {
+
+inline constexpr uint32_t kSnapshotWords = 12;
+inline constexpr uint32_t kSnapshotThreads = 32;
+
+// What one snapshot says, as 32-bit values.
+struct SnapshotRecord {
+  uint32_t exec_id;
+  uint32_t workspace_id;
+  uint32_t replay_low;  // how often this snapshot node has run, 1 = first
+  uint32_t replay_high;
+  uint32_t gpu_ns_low;
+  uint32_t gpu_ns_high;
+  uint32_t node;
+  uint32_t place_and_words;  // trace::SnapshotPlace, and the count of flag words << 16
+  uint32_t word[kSnapshotWords];
+};
+inline constexpr uint32_t kSnapshotCells = sizeof(SnapshotRecord) / 4;
+inline constexpr uint32_t kFirstWordCell = offsetof(SnapshotRecord, word) / 4;
+static_assert(kSnapshotCells == 20 && kSnapshotCells <= kSnapshotThreads);
+
+// One slot of the host-mapped ring. A cell is written by one 64-bit store: the value below, a tag
+// above, so that the writer needs no fence; a slot is whole when all its cells carry the tag of one
+// ticket. Fences over the bus would cost every replay more than a microsecond.
+struct SnapshotSlot {
+  uint64_t cell[kSnapshotThreads];
+};
+static_assert(sizeof(SnapshotSlot) == 256);
+
+// The tag of ticket 0 is 1: an untouched slot is of no ticket.
+LAMPLIGHT_HD constexpr uint32_t SnapshotTag(uint64_t ticket) {
+  return static_cast<uint32_t>(ticket + 1);
+}
+
+}  // namespace lamplight

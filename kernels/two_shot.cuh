@@ -1,0 +1,121 @@
+// Two-shot: every row has an owner, rank token % W, that adds up the row and sends the sum to all.
+//
+// Device code, called by all threads of the grid. The sum is rounded once, by its owner, so all
+// ranks go on from the same bits.
+#pragma once
+
+#include "kernels/one_shot.cuh"
+
+namespace lamplight::kernels {
+
+enum TwoShotStage : uint32_t { kScatter = 0, kBroadcast = 1 };
+
+template <class X>
+LAMPLIGHT_DEVICE void Scatter(const CollectiveCall& call, const typename X::Position& place,
+                              X& exchange, uint32_t owner) {
+  for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads) {
+    exchange.SendTo(owner, exchange.ScatterRow(call.rank), slot, InputUnit<X>(call, place, slot));
+  }
+}
+
+// The sum of one unit: reduced and sent on by its owner, awaited by the others.
+template <class X>
+LAMPLIGHT_DEVICE typename X::Piece SumOf(const CollectiveCall& call,
+                                         const typename X::Position& place, X& exchange,
+                                         uint32_t owner, uint32_t slot) {
+  typename X::Piece sum;
+  if (owner != call.rank) {
+    const bool came = exchange.Await(exchange.BroadcastRow(), kBroadcast, slot, owner, &sum);
+    if (!came) sum.Poison();
+    return sum;
+  }
+  typename X::Sums sums;
+  const uint64_t stride = exchange.ScatterRow(1) - exchange.ScatterRow(0);
+  const bool complete = exchange.Reduce(exchange.ScatterRow(0), stride, kScatter, slot,
+                                        InputUnit<X>(call, place, slot), &sums);
+  sum = Rounded<X>(sums, complete);
+  exchange.SendToAll(exchange.BroadcastRow(), slot, sum);
+  return sum;
+}
+
+template <class X>
+LAMPLIGHT_DEVICE void TwoShot(const CollectiveCall& call) {
+  machine::AnnounceToCluster();
+  const typename X::Position place(call);
+  machine::AwaitEarlierGrids();
+  X exchange(call, place, Kernel::kTwoShot);
+  Epilogue<X> epilogue(call, place);
+  if (!Admitted(call, exchange, place.FirstOfGrid())) return epilogue.Poison();
+
+  const uint32_t owner = place.token % exchange.World();
+  Scatter(call, place, exchange, owner);
+  if (place.FirstOfGrid()) exchange.SendHeaders();
+  exchange.Clear();
+  epilogue.Prefetch();
+  uint32_t k = 0;
+  for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
+    epilogue.Take(k, SumOf(call, place, exchange, owner, slot));
+  }
+  epilogue.Meet();
+  FinishCall(exchange, place);
+  epilogue.Write();
+}
+
+// The first kernel of the field's pair: sends and owns, and by itself awaits the sums only if told.
+template <class X>
+LAMPLIGHT_DEVICE void TwoShotSends(const CollectiveCall& call) {
+  machine::AnnounceToCluster();
+  const typename X::Position place(call);
+  machine::AwaitEarlierGrids();
+  X exchange(call, place, Kernel::kTwoShotSends);
+  Epilogue<X> epilogue(call, place);
+  if (!Admitted(call, exchange, place.FirstOfGrid())) return epilogue.Poison();
+
+  const bool awaits = (call.options & kAwaitSums) != 0;
+  const uint32_t owner = place.token % exchange.World();
+  Scatter(call, place, exchange, owner);
+  // The norm behind this kernel reads the flags, which only it moves on.
+  if (!awaits && machine::Thread() == 0) machine::LetLaterGridsStart();
+  exchange.Clear();
+  uint32_t k = 0;
+  for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
+    if (awaits || owner == call.rank) {
+      epilogue.Take(k, SumOf(call, place, exchange, owner, slot));
+    }
+  }
+  epilogue.Meet();
+  if (!awaits) return;
+  FinishCall(exchange, place);
+  epilogue.Write();
+}
+
+// The second kernel of the pair. It may start while the first still runs.
+template <class X>
+LAMPLIGHT_DEVICE void TwoShotNorm(const CollectiveCall& call) {
+  machine::AnnounceToCluster();
+  const typename X::Position place(call);
+  X exchange(call, place, Kernel::kTwoShotNorm);
+  Epilogue<X> epilogue(call, place);
+  if (!Admitted(call, exchange, place.FirstOfGrid())) {
+    machine::AwaitEarlierGrids();
+    return epilogue.Poison();
+  }
+  const uint32_t owner = place.token % exchange.World();
+  uint32_t k = 0;
+  for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
+    typename X::Piece sum;
+    if (!exchange.Await(exchange.BroadcastRow(), kBroadcast, slot, owner, &sum)) sum.Poison();
+    // The residual, the outputs and the flags belong to the grids in front until they have ended.
+    if (k == 0) {
+      machine::AwaitEarlierGrids();
+      epilogue.Prefetch();
+    }
+    epilogue.Take(k, sum);
+  }
+  if (k == 0) machine::AwaitEarlierGrids();
+  epilogue.Meet();
+  FinishCall(exchange, place);
+  epilogue.Write();
+}
+
+}  // namespace lamplight::kernels

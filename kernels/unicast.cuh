@@ -1,0 +1,116 @@
+// The protocol of FlashInfer's non-MNNVL ("trtllm") one-shot kernel: an element that is still −0
+// has not arrived; three generations rotate by a counter; one size, in elements, says what to
+// clear.
+//
+// Device code. Compatible with the kernels of the field in one group (FlashInfer 0.2.9 – 0.7.2,
+// include/flashinfer/comm/trtllm_allreduce_fusion.cuh, LamportComm). Different here: see mnnvl.cuh.
+// `peer_table` is workspace + 2W; `state` may be null and is then read from workspace[3W].
+#pragma once
+
+#include "kernels/exchange.cuh"
+#include "kernels/journal.cuh"
+#include "kernels/protocol.cuh"
+
+namespace lamplight::kernels {
+
+template <DataType kType, uint32_t kWorld>
+class Unicast
+    : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kType, kWorld, machine::Words4> {
+ public:
+  using Base = Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kType, kWorld, machine::Words4>;
+  using typename Base::Piece;
+  using typename Base::Position;
+
+  LAMPLIGHT_DEVICE Unicast(const CollectiveCall& call, const Position& place, Kernel kernel)
+      : Base(call, place),
+        words_(static_cast<uint32_t*>(call.state != nullptr ? call.state
+                                                            : call.peer_table[this->World()])) {
+    index_ = machine::Poll(words_ + protocol::kUnicastIndex) % protocol::kGenerations;
+    generation_bytes_ = machine::Poll(words_ + protocol::kUnicastGenerationBytes);
+    clear_elements_ = machine::Poll(words_ + protocol::kUnicastClearElements);
+    standing_ = {0, index_, kernel, Protocol::kUnicast, words_ + protocol::kUnicastArrivals};
+  }
+
+  LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
+  static LAMPLIGHT_DEVICE uint64_t SlotOffset(uint32_t slot) {
+    return uint64_t{slot} * sizeof(machine::Words4);
+  }
+
+  LAMPLIGHT_DEVICE Trouble Admit() const {
+    if (generation_bytes_ % 16 != 0) return Trouble::kMisaligned;
+    return TensorBytes() * this->World() <= generation_bytes_ ? Trouble::kNothing
+                                                              : Trouble::kCapacity;
+  }
+
+  LAMPLIGHT_DEVICE uint64_t OneShotRow(uint32_t rank) const {
+    return Generation(index_) + rank * TensorBytes() +
+           this->place_.token * this->place_.packet_row_bytes;
+  }
+  LAMPLIGHT_DEVICE uint64_t OneShotStride() const { return TensorBytes(); }
+
+  static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
+
+  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece) const {
+    machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
+  }
+
+  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, Piece* piece) const {
+    piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
+    bool here = true;
+#pragma unroll
+    for (const auto bits : piece->element) here &= bits != kNegativeZero;
+    return here;
+  }
+
+  LAMPLIGHT_DEVICE void Clear() const {
+    Piece empty;
+#pragma unroll
+    for (auto& bits : empty.element) bits = kNegativeZero;
+    auto* target = reinterpret_cast<machine::Words4*>(
+        this->Local() + Generation((index_ + 2) % protocol::kGenerations));
+    const uint64_t packets = clear_elements_ / Piece::kElements;
+    for (uint64_t i = this->place_.GridThread();
+         i < packets && i < generation_bytes_ / sizeof(machine::Words4);
+         i += this->place_.GridThreads()) {
+      machine::Store(target + i, empty.words);
+    }
+  }
+
+  LAMPLIGHT_DEVICE void Finish() const {
+    const uint32_t before = machine::CountIn(words_ + protocol::kUnicastArrivals);
+    if (before + 1 == machine::Tokens()) {
+      MoveOn();
+    } else if (before >= machine::Tokens()) {
+      Report(&this->call_, standing_, Trouble::kArrivalResidue, {}, 0, {});
+    }
+  }
+
+ private:
+  using Bits = typename Element<kType>::Bits;
+  static constexpr Bits kNegativeZero = static_cast<Bits>(Bits{1} << (8 * sizeof(Bits) - 1));
+
+  LAMPLIGHT_DEVICE uint64_t TensorBytes() const {
+    return static_cast<uint64_t>(this->call_.tokens) * this->place_.packet_row_bytes;
+  }
+  LAMPLIGHT_DEVICE uint64_t Generation(uint32_t index) const {
+    return static_cast<uint64_t>(index) * generation_bytes_;
+  }
+
+  LAMPLIGHT_DEVICE void MoveOn() const {
+    volatile uint32_t* words = words_;
+    words[protocol::kUnicastIndex] = protocol::NextIndex(index_);
+    words[protocol::kUnicastClearElements] =
+        static_cast<uint32_t>(TensorBytes() / sizeof(Bits) * this->World());
+    words[protocol::kUnicastArrivals] = 0;
+    WriteJournal(this->call_.journal, words_, protocol::kUnicastWords);
+    machine::FenceDevice();
+  }
+
+  uint32_t* words_;
+  uint32_t index_;
+  uint32_t generation_bytes_;
+  uint32_t clear_elements_;
+  Standing standing_;
+};
+
+}  // namespace lamplight::kernels

@@ -1,0 +1,72 @@
+// Bounded polling: looks at the clock and at the peers' headers now and then while a packet is
+// awaited. Device code; one Watch for each wait of a thread.
+#pragma once
+
+#include "kernels/trouble.cuh"
+
+namespace lamplight::kernels {
+
+// What a check leaves for the next one, in one word: the time of the first check, and two marks in
+// its low bits, far below the clock's resolution.
+inline constexpr uint64_t kReported = 1;
+inline constexpr uint64_t kGivenUp = 2;
+
+// The peer's header for this very call, if it has come and names another shape; else zeros.
+LAMPLIGHT_DEVICE Header DivergingHeader(const CollectiveCall& call, const Standing& standing,
+                                        uint32_t peer) {
+  if (call.header_offset == 0 || peer == call.rank) return {};
+  const machine::Words4 words = machine::Poll(reinterpret_cast<const machine::Words4*>(
+      static_cast<const char*>(call.local) + call.header_offset + peer * sizeof(Header)));
+  const Header header = {words.word[0], words.word[1], words.word[2], words.word[3]};
+  const uint32_t kind = header.kind_and_check >> 16;
+  const uint32_t check = CheckOf(header.sequence, header.tokens, header.hidden, kind);
+  const bool of_this_call = (header.kind_and_check & 0xffffu) == check &&
+                            header.sequence == static_cast<uint32_t>(standing.epoch);
+  const bool same = header.tokens == call.tokens && header.hidden == call.hidden &&
+                    kind == KindOf(call, standing.kernel, standing.protocol);
+  return of_this_call && !same ? header : Header{};
+}
+
+LAMPLIGHT_COLD uint64_t CheckWait(const CollectiveCall* call, Standing standing, Missing missing,
+                                  uint64_t state) {
+  const uint64_t now = machine::TimeNs();
+  if (state == 0) state = now & ~(kReported | kGivenUp);
+  const uint64_t waited = now - (state & ~kReported);
+  const Header header = DivergingHeader(*call, standing, missing.peer);
+  if (header.kind_and_check != 0) {
+    Report(call, standing, Trouble::kDivergence, missing, waited, header);
+    if ((call->options & kTrapOnDivergence) != 0) machine::Trap();
+    return state | kGivenUp;
+  }
+  if ((state & kReported) != 0 || call->timeout_ns == 0 || waited < call->timeout_ns) return state;
+  Report(call, standing, Trouble::kTimeout, missing, waited, {});
+  if ((call->options & kTrapOnTimeout) != 0) machine::Trap();
+  return state | kReported;
+}
+
+// `kLines`: the 16 threads of a line wait as one, so they give up as one.
+template <bool kLines>
+class Watch {
+ public:
+  // After each look in vain. False: the packet will not come, because its sender is in another
+  // call.
+  template <class WhatIsMissing>
+  LAMPLIGHT_DEVICE bool GoOn(const CollectiveCall& call, Standing standing,
+                             WhatIsMissing what_is_missing) {
+    machine::Relax();
+    if (++looks_ % kLooksPerCheck != 0) return true;
+    state_ = CheckWait(&call, standing, what_is_missing(), state_);
+    const bool given_up = (state_ & kGivenUp) != 0;
+    if constexpr (kLines) return !machine::AnyOfLine(given_up);
+    return !given_up;
+  }
+
+ private:
+  // Some 0.2 ms of polling.
+  static constexpr uint32_t kLooksPerCheck = 256;
+
+  uint64_t state_ = 0;
+  uint32_t looks_ = 0;
+};
+
+}  // namespace lamplight::kernels
