@@ -44,7 +44,7 @@ void Copy(const KernelContext& context, const shim::SnapshotArgs& args,
 
   std::array<uint32_t, lamplight::kSnapshotCells> values;
   std::memcpy(values.data(), &record, sizeof(record));
-  lamplight::SnapshotSlot& slot = At<shim::SnapshotSlot>(args.ring)[ticket & args.mask];
+  lamplight::SnapshotSlot& slot = At<lamplight::SnapshotSlot>(args.ring)[ticket & args.mask];
   const uint64_t tag = static_cast<uint64_t>(lamplight::SnapshotTag(ticket)) << 32;
   for (uint32_t i = 0; i < values.size(); ++i) {
     std::atomic_ref<uint64_t>(slot.cell[i]).store(tag | values[i], std::memory_order_release);
