@@ -1,0 +1,41 @@
+#include "kernels/host/workspace.h"
+
+#include <algorithm>
+
+#include "kernels/host/copies.h"
+#include "kernels/host/device_scope.h"
+
+namespace lamplight::kernels {
+
+Workspace::~Workspace() {
+  const DeviceScope scope(device);
+  while (!peers.empty()) peers.pop_back();
+  buffer.reset();
+  peer_table = {};
+  state = {};
+  diagnostic = {};
+}
+
+Status Workspace::PrepareDevice() {
+  LAMPLIGHT_TRY(ReadLimits(device, &limits));
+  LAMPLIGHT_TRY(LoadKernels(capacity.protocol, capacity.world, device, &kernels));
+  LAMPLIGHT_TRY(diagnostic.Allocate(sizeof(Diagnostic)));
+  common.diagnostic = static_cast<Diagnostic*>(diagnostic.device());
+  return {};
+}
+
+Status Workspace::SetPeers(void* const* addresses) {
+  const uint32_t world = capacity.world;
+  if (world <= kInlinePeers) {
+    std::copy(addresses, addresses + world, common.peer);
+    return {};
+  }
+  Copies copies;
+  LAMPLIGHT_TRY(copies.Open());
+  LAMPLIGHT_TRY(peer_table.Allocate(world * sizeof(void*)));
+  LAMPLIGHT_TRY(copies.Copy(peer_table.get(), addresses, world * sizeof(void*)));
+  common.peer_table = static_cast<void* const*>(peer_table.get());
+  return {};
+}
+
+}  // namespace lamplight::kernels
