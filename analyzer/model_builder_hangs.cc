@@ -77,6 +77,8 @@ class HangBuilder {
         return Add(*view.As<trace::FlagsRead>());
       case trace::RecordType::kSlotState:
         return Add(*view.As<trace::SlotState>());
+      case trace::RecordType::kInputMatch:
+        return Add(*view.As<trace::InputMatch>());
       case trace::RecordType::kHostThread:
         return Add(*view.As<trace::HostThread>(), view);
       case trace::RecordType::kText:
@@ -127,6 +129,13 @@ class HangBuilder {
     slot.first_sentinel = Positions(record.first_sentinel);
     slot.first_alias = Positions(record.first_alias);
     hang->slots.push_back(std::move(slot));
+  }
+
+  void Add(const trace::InputMatch& record) {
+    Hang* hang = HangOf(record.hang_id);
+    if (hang == nullptr) return;
+    hang->inputs.push_back({ids_.workspaces.Find(record.workspace_id), record.node,
+                            record.generation, record.rows, record.equal});
   }
 
   void Add(const trace::HostThread& record, const RecordView& view) {

@@ -313,6 +313,15 @@ struct SlotState {
   std::vector<uint32_t> first_alias;
 };
 
+// Whether a node's input holds, during the hang, what this rank has sent in the stuck call.
+struct InputMatch {
+  Index workspace = kNone;
+  uint32_t node = 0;  // position in the graph
+  uint32_t generation = 0;
+  uint32_t rows = 0;   // compared
+  uint32_t equal = 0;  // of those
+};
+
 struct HostThread {
   uint32_t tid = 0;
   std::string name;
@@ -345,6 +354,7 @@ struct Hang {
   uint64_t ended_ns = 0;
   std::vector<FlagsRead> flags;
   std::vector<SlotState> slots;
+  std::vector<InputMatch> inputs;
   std::vector<HostThread> threads;
   std::vector<HangText> texts;
 };

@@ -43,6 +43,7 @@ DriverApi LoadTable(std::string* missing) {
   Take(&api.MemHostGetDevicePointer, "cuMemHostGetDevicePointer_v2", missing);
   Take(&api.MemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", missing);
   Take(&api.MemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2", missing);
+  Take(&api.PointerGetAttribute, "cuPointerGetAttribute", missing);
   Take(&api.MemsetD8Async, "cuMemsetD8Async", missing);
   Take(&api.GraphGetNodes, "cuGraphGetNodes", missing);
   Take(&api.GraphGetEdges, "cuGraphGetEdges_v2", missing);

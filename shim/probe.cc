@@ -91,6 +91,20 @@ bool Probe::blocked() const {
   return state_->posted > state_->finished;
 }
 
+bool Probe::Mapped(uint64_t address, size_t bytes) const noexcept {
+  for (const uint64_t end : {address, address + bytes - 1}) {
+    unsigned type = 0;
+    bool mapped = false;
+    if (driver_.PointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, end) != CUDA_SUCCESS ||
+        type != CU_MEMORYTYPE_DEVICE ||
+        driver_.PointerGetAttribute(&mapped, CU_POINTER_ATTRIBUTE_MAPPED, end) != CUDA_SUCCESS ||
+        !mapped) {
+      return false;
+    }
+  }
+  return true;
+}
+
 trace::SideChannel Probe::Read(Device& device, uint64_t address, void* out, size_t bytes,
                                Duration limit, CUresult* error) noexcept {
   const Clock::time_point deadline = Clock::now() + limit;

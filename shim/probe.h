@@ -33,6 +33,9 @@ class Probe {
   // For tasks: copies device memory to `out` through the device's staging memory; bounded.
   trace::SideChannel Read(Device& device, uint64_t address, void* out, size_t bytes, Duration limit,
                           CUresult* error) noexcept;
+  // For tasks: whether both ends of the range lie in mapped device memory. A copy from memory that
+  // is gone could fail the host's whole context.
+  bool Mapped(uint64_t address, size_t bytes) const noexcept;
 
  private:
   struct State;

@@ -177,6 +177,10 @@ std::vector<StageLayout> LayoutOf(const trace::LamportCall& call, trace::Algorit
   }
 }
 
+bool IsAbsent(uint32_t word, Absence absence) {
+  return ClassOf(word, absence) == protocol::WordClass::kArmed;
+}
+
 std::vector<trace::SlotState> ClassifySlots(const StageLayout& layout,
                                             std::span<const std::byte> first,
                                             std::span<const std::byte> second, uint32_t max_details,

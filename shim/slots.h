@@ -45,6 +45,8 @@ struct Absence {
   uint32_t sentinel = protocol::kSentinel;
 };
 
+bool IsAbsent(uint32_t word, Absence absence);
+
 // Compares two reads of a stage. For each peer one summary (token kNoId) of all its slots, and one
 // record for every slot that is not simply arrived and unchanged, at most `max_details`.
 std::vector<trace::SlotState> ClassifySlots(const StageLayout& layout,

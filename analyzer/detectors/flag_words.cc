@@ -1,6 +1,8 @@
 // Word positions by layout (shim/trace_format.h, FlagLayout).
 #include "analyzer/detectors/flag_words.h"
 
+#include <algorithm>
+
 #include "kernels/protocol.cuh"
 
 namespace lamplight {
@@ -33,13 +35,24 @@ std::optional<uint32_t> At(std::span<const uint32_t> words, uint32_t position) {
   return words[position];
 }
 
+std::optional<std::array<uint32_t, protocol::kMaxStages>> Written(trace::FlagLayout layout,
+                                                                  std::span<const uint32_t> words) {
+  if (layout != trace::FlagLayout::kEraC) return std::nullopt;
+  if (words.size() < protocol::kClearBytes0 + protocol::kMaxStages) return std::nullopt;
+  std::array<uint32_t, protocol::kMaxStages> written{};
+  std::copy_n(words.begin() + protocol::kClearBytes0, written.size(), written.begin());
+  // As initialised: no call has ended yet.
+  if (std::ranges::all_of(written, [](uint32_t bytes) { return bytes == 0; })) return std::nullopt;
+  return written;
+}
+
 }  // namespace
 
 FlagWords ReadFlagWords(trace::FlagLayout layout, std::span<const uint32_t> words) {
   const std::optional<Positions> positions = PositionsOf(layout);
   if (!positions) return {};
   FlagWords flags{At(words, positions->index), At(words, positions->arrivals),
-                  At(words, positions->bytes)};
+                  At(words, positions->bytes), Written(layout, words)};
   // A value that no kernel writes means that these are not the flag words.
   if (flags.index && *flags.index >= protocol::kGenerations) return {};
   return flags;

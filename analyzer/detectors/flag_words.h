@@ -1,10 +1,12 @@
 // The protocol's flag words by name, in any layout. Pure; safe from any thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 
+#include "kernels/protocol.cuh"
 #include "shim/trace_format.h"
 
 namespace lamplight {
@@ -14,6 +16,8 @@ struct FlagWords {
   std::optional<uint32_t> index;     // current generation, 0..2
   std::optional<uint32_t> arrivals;  // blocks or clusters that have arrived
   std::optional<uint32_t> bytes;     // size of a generation, in the layout's own unit
+  // Bytes that the call that moved the flags last has written, by stage.
+  std::optional<std::array<uint32_t, protocol::kMaxStages>> written;
 };
 
 FlagWords ReadFlagWords(trace::FlagLayout layout, std::span<const uint32_t> words);

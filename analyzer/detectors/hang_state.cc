@@ -99,27 +99,10 @@ bool MayFlush(const Model& model, const StuckCalls& stuck) {
   });
 }
 
-// The flags keep how many bytes the call wrote that moved them on (kernels/protocol.cuh, the clear
-// sizes): whether that may have been one of the candidates.
-bool MovedBy(const Model& model, const FlagsRead& read, uint32_t world, const StuckCalls& stuck) {
-  return std::ranges::any_of(stuck.operations, [&](const Operation& operation) {
-    const Call& call = *operation.call;
-    if (call.kernel == kNone || call.tokens == kUnknown || call.dim == kUnknown) return false;
-    const Kernel& kernel = model.kernels[call.kernel];
-    const uint64_t element = kernel.data_type == trace::DataType::kF32 ? 4 : 2;
-    const uint64_t rows = call.tokens * element * call.dim;
-    if (kernel.algorithm == trace::Algorithm::kOneShot) {
-      return read.word[protocol::kClearBytes0] == rows * world;
-    }
-    return read.word[protocol::kClearBytes0 + 1] == rows;
-  });
-}
-
 // The first block of a grid moves the flags on while others may still poll. A complete call leaves
 // no empty slot behind, and under a flush-to-zero compare no aliased word either: what the dirty
 // generation holds of those, such a call is still polling.
-std::optional<RankState> BehindTheFlags(const Model& model, const RankState& state,
-                                        const FlagsRead& read) {
+std::optional<RankState> BehindTheFlags(const Model& model, const RankState& state) {
   const Hang& hang = model.hangs[state.hang];
   const Workspace& workspace = model.workspaces[state.workspace];
   if (workspace.flag_layout != trace::FlagLayout::kEraC) return std::nullopt;
@@ -136,7 +119,6 @@ std::optional<RankState> BehindTheFlags(const Model& model, const RankState& sta
   }
   const StuckCalls stuck = FindStuckCalls(model, late);
   if (stuck.operations.empty() || stuck.guessed) return std::nullopt;
-  if (!MovedBy(model, read, workspace.world, stuck)) return std::nullopt;
   if (late.Alias() > 0 && MayFlush(model, stuck)) return late;
   if (late.Sentinel() == 0) return std::nullopt;
   late.progress = Progress::kWaiting;
@@ -160,7 +142,7 @@ RankState StateOf(const Model& model, Index hang_index, Index workspace) {
   AddSlots(slots, model.workspaces[workspace].rank, &state);
   state.progress = Moved(*first, *second, slots) ? Progress::kMoving : Judge(state);
   if (state.progress != Progress::kNotBegun) return state;
-  return BehindTheFlags(model, state, *second).value_or(state);
+  return BehindTheFlags(model, state).value_or(state);
 }
 
 }  // namespace

@@ -60,6 +60,7 @@ struct StuckCalls {
   bool exact = false;
   bool guessed = false;   // the flags fit none of the replay's calls: all of them are listed
   bool past_all = false;  // the flags may also mean that all calls of the replay are complete
+  std::vector<std::string> reasons;  // by what candidates were left out, one line each
 };
 StuckCalls FindStuckCalls(const Model& model, const RankState& state);
 

@@ -1,4 +1,5 @@
-// Which call of a hung replay is stuck: arithmetic modulo three generations, then slot extents.
+// Which call of a hung replay is stuck: arithmetic modulo three generations, then sizes, then
+// inputs.
 #include <algorithm>
 #include <set>
 
@@ -73,26 +74,110 @@ class DueOperations {
   uint64_t first_ = 0;
 };
 
-uint64_t WordsPerPeer(const Model& model, const Call& call) {
+uint64_t BytesPerPeer(const Model& model, const Call& call) {
   if (call.kernel == kNone || call.tokens == kUnknown || call.dim == kUnknown) return 0;
   const uint64_t element = model.kernels[call.kernel].data_type == trace::DataType::kF32 ? 4 : 2;
-  return uint64_t{call.tokens} * call.dim * element / 4;
+  return uint64_t{call.tokens} * call.dim * element;
 }
 
-// One-stage kernels: every peer's slots hold all tokens. Calls of another extent are left out,
-// unless none would remain.
-void KeepMatchingExtents(const Model& model, const RankState& state,
-                         std::vector<Operation>* operations) {
-  const bool one_stage =
-      std::ranges::none_of(state.awaited, [](const PeerWords& words) { return words.stage != 0; });
-  if (!one_stage || state.awaited.empty()) return;
-  const uint64_t words = state.awaited.front().words;
-  std::vector<Operation> matching;
-  for (const Operation& operation : *operations) {
-    if (WordsPerPeer(model, *operation.call) == words) matching.push_back(operation);
-  }
-  if (!matching.empty()) *operations = std::move(matching);
+// Whether `call` left these clear sizes in the flags (kernels/protocol.cuh); nothing: unknown.
+std::optional<bool> Left(const Model& model, const Call& call, uint32_t world,
+                         const std::array<uint32_t, protocol::kMaxStages>& written) {
+  const uint64_t bytes = BytesPerPeer(model, call);
+  if (bytes == 0) return std::nullopt;
+  const bool one_shot = model.kernels[call.kernel].algorithm == trace::Algorithm::kOneShot;
+  return one_shot ? written[0] == bytes * world : written[1] == bytes;
 }
+
+// The candidates, and the steps that leave some of them out.
+class Narrowing {
+ public:
+  Narrowing(const Model& model, const RankState& state, StuckCalls* stuck)
+      : model_(model), state_(state), stuck_(*stuck) {}
+
+  void Run() {
+    if (state_.slot_role == trace::kSlotDirty) {
+      KeepThoseThatMovedTheFlags();
+    } else {
+      KeepMatchingExtents();
+      KeepFollowersOfTheLastCall();
+    }
+    if (state_.own_written || state_.slot_role == trace::kSlotDirty) KeepMatchingInputs();
+  }
+
+ private:
+  // Leaves the others out, and says so, unless none would remain.
+  template <class Keep>
+  void KeepIf(Keep keep, const std::string& reason) {
+    std::vector<Operation> kept;
+    std::ranges::copy_if(stuck_.operations, std::back_inserter(kept), keep);
+    if (kept.empty() || kept.size() == stuck_.operations.size()) return;
+    stuck_.reasons.push_back(std::to_string(stuck_.operations.size() - kept.size()) + " of " +
+                             std::to_string(stuck_.operations.size()) +
+                             " candidates left out: " + reason);
+    stuck_.operations = std::move(kept);
+  }
+
+  // One-stage kernels: every peer's slots hold all tokens. What was read has the extent of the call
+  // that fits what the rank has sent.
+  void KeepMatchingExtents() {
+    const bool one_stage = std::ranges::none_of(
+        state_.awaited, [](const PeerWords& words) { return words.stage != 0; });
+    if (!one_stage || state_.awaited.empty() || !state_.own_written) return;
+    const uint64_t words = state_.awaited.front().words;
+    KeepIf(
+        [&](const Operation& operation) {
+          return BytesPerPeer(model_, *operation.call) / 4 == words;
+        },
+        "their size is not that of what the rank has sent");
+  }
+
+  // The flags keep the sizes of the call before the stuck one.
+  void KeepFollowersOfTheLastCall() {
+    if (!state_.flags.written) return;
+    const auto may_follow = [&](const Operation& operation) {
+      if (operation.op == 0) return true;
+      const auto last = FindOperation(model_, state_.workspace, operation.op - 1);
+      return !last || Left(model_, *last->call, World(), *state_.flags.written).value_or(true);
+    };
+    KeepIf(may_follow, "the flags keep the size of the call before, and theirs had another");
+  }
+
+  // Behind the flags, that call is the stuck one itself.
+  void KeepThoseThatMovedTheFlags() {
+    std::erase_if(stuck_.operations, [&](const Operation& operation) {
+      return !state_.flags.written ||
+             !Left(model_, *operation.call, World(), *state_.flags.written).value_or(false);
+    });
+  }
+
+  // An equal row is hardly chance; rows that differ only mean that others work in that memory. So
+  // this counts only where some candidate matches.
+  void KeepMatchingInputs() {
+    if (model_.hangs[state_.hang].exec == kNone || !state_.flags.index) return;
+    std::set<uint64_t> matching;
+    uint64_t rows = 0;
+    for (const InputMatch& input : model_.hangs[state_.hang].inputs) {
+      if (input.workspace != state_.workspace || input.equal == 0) continue;
+      if (input.generation != *state_.flags.index) continue;
+      for (const Operation& operation : stuck_.operations) {
+        if (operation.node != input.node) continue;
+        matching.insert(operation.op);
+        rows = std::max<uint64_t>(rows, input.equal);
+      }
+    }
+    KeepIf([&](const Operation& operation) { return matching.contains(operation.op); },
+           "their inputs do not hold what the rank has sent, and the input of the " +
+               std::string(matching.size() == 1 ? "one left does (" : "others does (") +
+               std::to_string(rows) + (rows == 1 ? " row" : " rows") + " compared, all equal)");
+  }
+
+  uint32_t World() const { return model_.workspaces[state_.workspace].world; }
+
+  const Model& model_;
+  const RankState& state_;
+  StuckCalls& stuck_;
+};
 
 }  // namespace
 
@@ -110,7 +195,7 @@ StuckCalls FindStuckCalls(const Model& model, const RankState& state) {
     stuck.operations = all;
     stuck.guessed = true;
   }
-  KeepMatchingExtents(model, state, &stuck.operations);
+  Narrowing(model, state, &stuck).Run();
   std::set<uint64_t> distinct;
   for (const Operation& operation : stuck.operations) distinct.insert(operation.op);
   stuck.exact = distinct.size() == 1;

@@ -166,6 +166,9 @@ void PlaceAtHang(const Model& model, const RankState& state, const StuckCalls& s
   for (const Operation& operation : stuck.operations) {
     finding->place.nodes.push_back(NodeOf(model, operation));
   }
+  for (const std::string& reason : stuck.reasons) {
+    finding->evidence.push_back(RankName(model, state.workspace) + ": " + reason);
+  }
   if (stuck.exact) {
     finding->place.operation = stuck.operations.front().op;
   } else if (stuck.operations.size() > 1) {

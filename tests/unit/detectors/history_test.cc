@@ -1,6 +1,9 @@
 // Operation numbers, stuck calls and flag words.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+
 #include "analyzer/detectors/flag_words.h"
 #include "analyzer/detectors/hang_state.h"
 #include "analyzer/detectors/history.h"
@@ -102,6 +105,16 @@ class Stuck : public testing::Test {
     for (const Operation& operation : result.operations) nodes.push_back(operation.node);
     return nodes;
   }
+  // What the flags keep of the call before.
+  void Written(Index hang, std::array<uint32_t, 2> bytes) {
+    for (FlagsRead& read : world.model.hangs[hang].flags) {
+      std::ranges::copy(bytes, read.word.begin() + protocol::kClearBytes0);
+    }
+  }
+  void Input(Index hang, uint32_t node, uint32_t equal) {
+    const uint32_t generation = world.model.hangs[hang].flags[0].word[protocol::kCurrentIndex];
+    world.model.hangs[hang].inputs.push_back({0, node, generation, 4, equal});
+  }
   World world;
   StuckCalls result;
 };
@@ -147,6 +160,91 @@ TEST_F(Stuck, SlotExtentsNarrowTheNodes) {
   world.Slots(hang, 1);
   EXPECT_EQ(Nodes(hang), std::vector<uint32_t>{1});
   EXPECT_TRUE(result.exact);
+}
+
+TEST_F(Stuck, WithoutSentWordsExtentsSayNothing) {
+  std::vector<Call> calls(7, world.MakeCall(0));
+  calls[4].tokens = 2;
+  const Index hang = world.Hang(world.Replay(world.AddExec(0, calls)), 1, 0);
+  for (uint32_t token = 0; token < world.tokens; ++token) world.Slot(hang, 0, token, 32, 0);
+  EXPECT_EQ(Nodes(hang), (std::vector<uint32_t>{1, 4}));
+}
+
+TEST_F(Stuck, TheSizeOfTheCallBeforeNarrowsTheNodes) {
+  std::vector<Call> calls(7, world.MakeCall(0));
+  calls[3].tokens = 2;
+  const Index hang = world.Hang(world.Replay(world.AddExec(0, calls)), 1, 8);
+  Written(hang, {8 * 64 * 2 * 2, 0});
+  EXPECT_EQ(Nodes(hang), std::vector<uint32_t>{1});
+  EXPECT_TRUE(Mentions(result.reasons, "1 of 2 candidates left out"));
+  Written(hang, {2 * 64 * 2 * 2, 0});
+  EXPECT_EQ(Nodes(hang), std::vector<uint32_t>{4});
+}
+
+TEST_F(Stuck, TheFirstNodeFollowsTheReplayBefore) {
+  Call small = world.MakeCall(0);
+  small.tokens = 2;
+  for (int i = 0; i < 3; ++i) world.Eager(0, small);
+  const Index hang = world.Hang(world.Replay(world.AddExec(0, 4)), 0, 8);
+  Written(hang, {2 * 64 * 2 * 2, 0});
+  EXPECT_EQ(Nodes(hang), std::vector<uint32_t>{0});
+  Written(hang, {8 * 64 * 2 * 2, 0});
+  EXPECT_EQ(Nodes(hang), std::vector<uint32_t>{3});
+}
+
+TEST_F(Stuck, TwoShotCallsKeepTheirSizeInTheSecondStage) {
+  const Index kernel = world.AddKernel(0, trace::Algorithm::kRmsNorm);
+  std::vector<Call> calls(7, world.MakeCall(0));
+  for (Call& call : calls) call.kernel = kernel;
+  calls[0].tokens = 2;
+  const Index hang = world.Hang(world.Replay(world.AddExec(0, calls)), 1, 8);
+  Written(hang, {4096, 2 * 64 * 2});
+  EXPECT_EQ(Nodes(hang), std::vector<uint32_t>{1});
+}
+
+TEST_F(Stuck, SizesThatFitNoCallLeaveAllNodes) {
+  const Index hang = world.Hang(world.Replay(world.AddExec(0, 7)), 1, 8);
+  Written(hang, {12345, 0});
+  EXPECT_EQ(Nodes(hang), (std::vector<uint32_t>{1, 4}));
+  EXPECT_TRUE(result.reasons.empty());
+}
+
+TEST_F(Stuck, TheOneInputThatMatchesNarrowsTheNodes) {
+  const Index hang = world.Hang(world.Replay(world.AddExec(0, 8)), 1, 8);
+  world.Slots(hang, 1);
+  for (const uint32_t node : {1u, 4u, 7u}) Input(hang, node, node == 4 ? 3 : 0);
+  EXPECT_EQ(Nodes(hang), std::vector<uint32_t>{4});
+  EXPECT_TRUE(result.exact);
+  EXPECT_TRUE(Mentions(result.reasons, "2 of 3 candidates left out: their inputs"));
+}
+
+TEST_F(Stuck, ASharedInputTellsNothing) {
+  const Index hang = world.Hang(world.Replay(world.AddExec(0, 8)), 1, 8);
+  world.Slots(hang, 1);
+  for (const uint32_t node : {1u, 4u, 7u}) Input(hang, node, 4);
+  EXPECT_EQ(Nodes(hang), (std::vector<uint32_t>{1, 4, 7}));
+  EXPECT_TRUE(result.reasons.empty());
+}
+
+TEST_F(Stuck, InputsThatDifferTellNothing) {
+  const Index hang = world.Hang(world.Replay(world.AddExec(0, 8)), 1, 8);
+  world.Slots(hang, 1);
+  for (const uint32_t node : {1u, 4u, 7u}) Input(hang, node, 0);
+  EXPECT_EQ(Nodes(hang), (std::vector<uint32_t>{1, 4, 7}));
+}
+
+TEST_F(Stuck, InputsThatMatchAnotherGenerationTellNothing) {
+  const Index hang = world.Hang(world.Replay(world.AddExec(0, 8)), 1, 8);
+  world.Slots(hang, 1);
+  Input(hang, 4, 4);
+  world.model.hangs[hang].inputs.back().generation = 0;
+  EXPECT_EQ(Nodes(hang), (std::vector<uint32_t>{1, 4, 7}));
+}
+
+TEST_F(Stuck, BeforeTheRankHasSentAMatchTellsNothing) {
+  const Index hang = world.Hang(world.Replay(world.AddExec(0, 8)), 1, 8);
+  Input(hang, 4, 4);
+  EXPECT_EQ(Nodes(hang), (std::vector<uint32_t>{1, 4, 7}));
 }
 
 TEST_F(Stuck, AllNodesWhereTheStartIsUnknown) {

@@ -1,0 +1,253 @@
+// The order of reads: flags, slots, a pause, flags, slots, inputs.
+#include "shim/workspace_read.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "kernels/protocol.cuh"
+
+namespace lamplight::shim {
+namespace {
+
+constexpr uint32_t kMaxSlotRecords = 4096;
+constexpr size_t kMaxCandidates = 512;
+constexpr size_t kMaxRows = 4;  // of one input
+
+// The words that name generation and buffer size, by layout.
+std::optional<Generation> GenerationOf(trace::FlagLayout layout, const uint32_t* words) {
+  switch (layout) {
+    case trace::FlagLayout::kEraC:
+      return Generation{words[protocol::kCurrentIndex], words[protocol::kBytesPerBuffer]};
+    case trace::FlagLayout::kUnicast:  // {counter, syncFlag, lamportFlag, commSizeBytes,
+                                       // clearElems}
+      return Generation{words[2] % protocol::kGenerations, words[3]};
+    default:
+      return std::nullopt;
+  }
+}
+
+// Where a token's slot lies does not depend on how many tokens there are.
+bool SlotsStandFast(trace::Algorithm algorithm) {
+  return algorithm == trace::Algorithm::kOneShot || algorithm == trace::Algorithm::kTwoShot ||
+         algorithm == trace::Algorithm::kRmsNorm;
+}
+
+bool SameSlots(trace::Algorithm a, trace::Algorithm b) {
+  const auto two_stages = [](trace::Algorithm algorithm) {
+    return algorithm == trace::Algorithm::kTwoShot || algorithm == trace::Algorithm::kRmsNorm;
+  };
+  return a == b || (two_stages(a) && two_stages(b));
+}
+
+}  // namespace
+
+bool WorkspaceRead::Failed(trace::SideChannel status, CUresult error) {
+  found_.status = status;
+  found_.error = error;
+  return status != trace::SideChannel::kOk;
+}
+
+// The device address of the flag words themselves.
+bool WorkspaceRead::FlagAddress(Probe& probe, Device& device, uint64_t* address) {
+  *address = workspace_.flags_address;
+  if (!workspace_.indirect) return true;
+  CUresult error{};
+  return !Failed(probe.Read(device, workspace_.flags_address, address, 8, kReadLimit, &error),
+                 error);
+}
+
+bool WorkspaceRead::ReadFlags(Probe& probe, Device& device, uint32_t* words) {
+  uint64_t address = 0;
+  if (!FlagAddress(probe, device, &address)) return false;
+  CUresult error{};
+  found_.words = std::min<uint32_t>(workspace_.flag_words, 16);
+  return !Failed(probe.Read(device, address, words, found_.words * 4, kReadLimit, &error), error);
+}
+
+// This rank's own buffer: named by the call, or an entry of the peers array.
+bool WorkspaceRead::LocalAddress(Probe& probe, Device& device) {
+  found_.local_address = workspace_.local_address;
+  if (found_.local_address != 0 || workspace_.peers_address == 0) return true;
+  uint64_t slot = workspace_.rank;
+  if (workspace_.layout == trace::FlagLayout::kUnicast) slot += 2ull * workspace_.world;
+  CUresult error{};
+  return !Failed(probe.Read(device, workspace_.peers_address + slot * 8, &found_.local_address, 8,
+                            kReadLimit, &error),
+                 error);
+}
+
+void WorkspaceRead::PlanGeneration(const Generation& generation, uint32_t role) {
+  for (StageLayout& layout : LayoutOf(options_.call, options_.kernel.algorithm,
+                                      options_.kernel.data_type, generation, options_.max_bytes)) {
+    stages_.push_back({std::move(layout), generation.index, role});
+  }
+}
+
+void WorkspaceRead::PlanSlots() {
+  const std::optional<Generation> now = GenerationOf(workspace_.layout, found_.first);
+  stages_.clear();
+  if (!now || found_.local_address == 0) return;
+  const uint32_t following = protocol::NextIndex(now->index);
+  PlanGeneration(*now, trace::kSlotCurrent);
+  PlanGeneration({protocol::NextIndex(following), now->bytes_per_buffer}, trace::kSlotDirty);
+  PlanGeneration({following, now->bytes_per_buffer}, trace::kSlotNext);
+}
+
+bool WorkspaceRead::ReadStages(Probe& probe, Device& device, std::vector<Bytes>* out) {
+  for (const PlannedStage& stage : stages_) {
+    Bytes bytes(stage.layout.bytes);
+    CUresult error{};
+    if (Failed(probe.Read(device, found_.local_address + stage.layout.begin, bytes.data(),
+                          bytes.size(), kReadLimit, &error),
+               error)) {
+      return false;
+    }
+    out->push_back(std::move(bytes));
+  }
+  return true;
+}
+
+// In the current generation, or where nothing has been sent there, in the dirty one.
+uint32_t WorkspaceRead::TokensSent() const {
+  for (const uint32_t role : {trace::kSlotCurrent, trace::kSlotDirty}) {
+    for (size_t i = 0; i < stages_.size() && i < first_.size(); ++i) {
+      if (stages_[i].role != role || stages_[i].layout.stage != 0) continue;
+      const uint32_t tokens =
+          TokensSentBy(workspace_.rank, stages_[i].layout, first_[i], {options_.kernel.sentinel});
+      if (tokens > 0) return tokens;
+    }
+  }
+  return 0;
+}
+
+// Calls of one graph may have different token counts. What this rank has sent tells which it is:
+// slots of tokens that the stuck call does not have are empty for good and must not count.
+void WorkspaceRead::FitCall() {
+  const uint32_t sent = TokensSent();
+  if (sent == 0 || !SlotsStandFast(options_.kernel.algorithm)) return;
+  uint32_t tokens = options_.call.tokens;
+  for (const Candidate& candidate : options_.candidates) {
+    if (!SameSlots(candidate.algorithm, options_.kernel.algorithm)) return;
+    if (candidate.call.dim != options_.call.dim) return;
+    if (candidate.call.tokens >= sent) tokens = std::min(tokens, candidate.call.tokens);
+  }
+  if (tokens == options_.call.tokens) return;
+  options_.call.tokens = tokens;
+  PlanSlots();
+  for (size_t i = 0; i < stages_.size() && i < first_.size(); ++i) {
+    first_[i].resize(std::min(first_[i].size(), static_cast<size_t>(stages_[i].layout.bytes)));
+  }
+}
+
+void WorkspaceRead::Classify() {
+  for (size_t i = 0; i < stages_.size() && i < first_.size() && i < second_.size(); ++i) {
+    const bool next = stages_[i].role == trace::kSlotNext;
+    const uint32_t details = next ? 0 : kMaxSlotRecords;
+    for (trace::SlotState state : ClassifySlots(stages_[i].layout, first_[i], second_[i], details,
+                                                {options_.kernel.sentinel})) {
+      state.generation = stages_[i].generation;
+      // Only the current generation is certainly polled.
+      if (stages_[i].role != trace::kSlotCurrent) state.role = 0;
+      state.role |= stages_[i].role;
+      found_.slots.push_back(state);
+    }
+  }
+}
+
+bool WorkspaceRead::Pass(Probe& probe, Device& device, uint32_t pass) {
+  found_.read_begin_ns[pass] = Recorder::NowNs();
+  if (!ReadFlags(probe, device, pass == 0 ? found_.first : found_.second)) return false;
+  if (pass == 0) {
+    if (!LocalAddress(probe, device)) return false;
+    PlanSlots();
+  }
+  if (!ReadStages(probe, device, pass == 0 ? &first_ : &second_)) return false;
+  if (pass == 0) FitCall();
+  found_.read_end_ns[pass] = Recorder::NowNs();
+  return true;
+}
+
+void WorkspaceRead::Run(Probe& probe, Device& device) {
+  if (!Pass(probe, device, 0)) return;
+  const timespec pause{0, kBetweenReads.count() * 1000000L};
+  nanosleep(&pause, nullptr);
+  if (!Pass(probe, device, 1)) return;
+  Classify();
+  found_.call = options_.call;
+}
+
+// The first stage of the newest generation that this rank has sent anything in; null: none.
+const WorkspaceRead::PlannedStage* WorkspaceRead::SentStage(const Bytes** bytes) const {
+  for (const uint32_t role : {trace::kSlotCurrent, trace::kSlotDirty}) {
+    for (size_t i = 0; i < stages_.size() && i < second_.size(); ++i) {
+      if (stages_[i].role != role || stages_[i].layout.stage != 0) continue;
+      const Absence absence{options_.kernel.sentinel};
+      if (TokensSentBy(workspace_.rank, stages_[i].layout, second_[i], absence) == 0) continue;
+      *bytes = &second_[i];
+      return &stages_[i];
+    }
+  }
+  return nullptr;
+}
+
+std::vector<uint32_t> WorkspaceRead::StuckTokens(const PlannedStage& stage) const {
+  std::vector<uint32_t> tokens;
+  for (const trace::SlotState& slot : found_.slots) {
+    const bool stuck = slot.sentinel > 0 || slot.alias > 0;
+    if (stuck && slot.generation == stage.generation && slot.token != trace::kNoId) {
+      tokens.push_back(slot.token);
+    }
+  }
+  return tokens;
+}
+
+// The generation in the flags leaves every third call in question. Best effort: an input that
+// cannot be read leaves its call in question too.
+void WorkspaceRead::CompareInputs(Probe& probe, Device& device) {
+  const Bytes* bytes = nullptr;
+  const PlannedStage* stage = SentStage(&bytes);
+  if (stage == nullptr || options_.candidates.size() <= 1) return;
+  const SentRows sent =
+      RowsSentBy(workspace_.rank, stage->layout, *bytes, {options_.kernel.sentinel});
+  const std::vector<SentRow> rows = Sample(sent.rows, StuckTokens(*stage), kMaxRows);
+  const auto end = std::chrono::steady_clock::now() + kInputLimit;
+  for (const Candidate& candidate : options_.candidates) {
+    if (std::chrono::steady_clock::now() > end || found_.inputs.size() >= kMaxCandidates) return;
+    if (candidate.shard_address == 0) continue;
+    trace::InputMatch match = Compare(probe, device, candidate, rows);
+    match.generation = stage->generation;
+    match.plain = sent.plain;
+    found_.inputs.push_back(match);
+    if (match.status == static_cast<uint16_t>(trace::SideChannel::kTimedOut)) return;
+  }
+}
+
+trace::InputMatch WorkspaceRead::Compare(Probe& probe, Device& device, const Candidate& candidate,
+                                         const std::vector<SentRow>& rows) const {
+  trace::InputMatch match{};
+  match.node = candidate.node;
+  const bool comparable = SameSlots(candidate.algorithm, options_.kernel.algorithm) &&
+                          candidate.call.dim == options_.call.dim &&
+                          candidate.type == options_.kernel.data_type;
+  for (const SentRow& row : rows) {
+    if (!comparable || row.token >= candidate.call.tokens) continue;
+    const uint64_t address = candidate.shard_address + row.token * uint64_t{row.bytes.size()};
+    if (!probe.Mapped(address, row.bytes.size())) {
+      match.status = static_cast<uint16_t>(trace::SideChannel::kNotTried);
+      break;
+    }
+    Bytes input(row.bytes.size());
+    CUresult error{};
+    const trace::SideChannel status =
+        probe.Read(device, address, input.data(), input.size(), kInputLimit, &error);
+    match.status = static_cast<uint16_t>(status);
+    if (status != trace::SideChannel::kOk) break;
+    ++match.rows;
+    match.equal += EqualButForZeroSigns(row.bytes, input, candidate.type);
+  }
+  return match;
+}
+
+}  // namespace lamplight::shim
