@@ -40,8 +40,8 @@ template <>
 struct Element<DataType::kFp16> {
   using Bits = uint16_t;
   static LAMPLIGHT_DEVICE float ToFloat(Bits bits) {
-    __half half;
-    memcpy(&half, &bits, sizeof half);
+    __half_raw half;
+    half.x = bits;
     return __half2float(half);
   }
   static LAMPLIGHT_DEVICE Bits FromFloat(float value) {
@@ -86,11 +86,11 @@ union Unit {
   // Every −0 becomes +0, so that no word equals a sentinel of fp32 or of 16-bit elements.
   LAMPLIGHT_DEVICE void DropNegativeZeros() {
     constexpr Bits kNegativeZero = static_cast<Bits>(Bits{1} << (8 * sizeof(Bits) - 1));
-#pragma unroll
+    LAMPLIGHT_UNROLL
     for (Bits& bits : element) bits = bits == kNegativeZero ? Bits{0} : bits;
   }
   LAMPLIGHT_DEVICE void Poison() {
-#pragma unroll
+    LAMPLIGHT_UNROLL
     for (Bits& bits : element) bits = Element<kType>::kNan;
   }
 };
@@ -102,7 +102,7 @@ struct Floats {
 
   template <class U>
   LAMPLIGHT_DEVICE void Add(const U& unit) {
-#pragma unroll
+    LAMPLIGHT_UNROLL
     for (uint32_t i = 0; i < kElements; ++i) at[i] += unit.At(i);
   }
 };

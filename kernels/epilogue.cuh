@@ -35,11 +35,11 @@ class Epilogue {
     if (unit != Position::kNoUnit && Norms()) {
       if (call_.residual_in != nullptr) {
         const Piece residual = k == 0 ? residual_ : LoadOf(call_.residual_in, unit);
-#pragma unroll
+        LAMPLIGHT_UNROLL
         for (uint32_t i = 0; i < Piece::kElements; ++i) value.Set(i, sum.At(i) + residual.At(i));
       }
       if (call_.residual_out != nullptr) StoreTo(call_.residual_out, unit, value);
-#pragma unroll
+      LAMPLIGHT_UNROLL
       for (uint32_t i = 0; i < Piece::kElements; ++i) squares_ += value.At(i) * value.At(i);
     }
     Keep(k, value);
@@ -66,7 +66,7 @@ class Epilogue {
       if (call_.output != nullptr) StoreTo(call_.output, unit, row);
       if (call_.quantisation == Quantisation::kNone) continue;
       Keep(k, row);
-#pragma unroll
+      LAMPLIGHT_UNROLL
       for (uint32_t i = 0; i < Piece::kElements; ++i) largest = fmaxf(largest, fabsf(row.At(i)));
     }
     if (call_.quantisation == Quantisation::kFp8) WriteFp8(1.0f / *call_.output_scale);
@@ -153,7 +153,7 @@ class Epilogue {
   LAMPLIGHT_DEVICE Piece Normed(uint32_t k, uint32_t unit) const {
     Piece row = Kept(k);
     const Piece gamma = k == 0 ? gamma_ : Gamma(unit);
-#pragma unroll
+    LAMPLIGHT_UNROLL
     for (uint32_t i = 0; i < Piece::kElements; ++i) {
       row.Set(i, row.At(i) * scale_ * (gamma.At(i) + call_.weight_bias));
     }
@@ -190,7 +190,7 @@ class Epilogue {
       const Piece row = Kept(k);
       uint8_t* out = static_cast<uint8_t*>(call_.quant_output) +
                      static_cast<uint64_t>(place_.token) * call_.hidden + unit * Piece::kElements;
-#pragma unroll
+      LAMPLIGHT_UNROLL
       for (uint32_t i = 0; i < Piece::kElements; i += 2) {
         const uint32_t low = ToE4m3(row.At(i) * factor);
         const uint32_t high = ToE4m3(row.At(i + 1) * factor);

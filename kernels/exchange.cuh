@@ -38,7 +38,7 @@ class Exchange {
       return;
     }
     if constexpr (kWorld != 0) {
-#pragma unroll
+      LAMPLIGHT_UNROLL
       for (uint32_t peer = 0; peer < kWorld; ++peer) SendTo(peer, offset, slot, piece);
     } else {
       for (uint32_t peer = 0; peer < call_.world; ++peer) SendTo(peer, offset, slot, piece);
@@ -49,12 +49,12 @@ class Exchange {
   // rank's. Also true for slots without a unit. False: a peer's unit will not come.
   LAMPLIGHT_DEVICE bool Reduce(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
                                const Piece& own, Sums* sums) {
-#pragma unroll
+    LAMPLIGHT_UNROLL
     for (float& value : sums->at) value = 0;
     for (uint32_t first = 0; first < World(); first += kStep) {
       Piece pieces[kStep];
       if (!AwaitStep(offset, stride, stage, slot, first, own, pieces)) return false;
-#pragma unroll
+      LAMPLIGHT_UNROLL
       for (const Piece& piece : pieces) sums->Add(piece);
     }
     return true;
@@ -108,7 +108,7 @@ class Exchange {
     for (;;) {
       bool complete = true;
       uint32_t late = 0;
-#pragma unroll
+      LAMPLIGHT_UNROLL
       for (uint32_t i = 0; i < kStep; ++i) {
         if (first + i == call_.rank) {
           pieces[i] = own;

@@ -28,9 +28,9 @@ LAMPLIGHT_DEVICE void WriteJournal(const Journal& journal, const uint32_t* words
                                          static_cast<uint32_t>(now >> 32),
                                          journal.node,
                                          kJournalPlace | count << 16};
-#pragma unroll
+  LAMPLIGHT_UNROLL
   for (uint32_t i = 0; i < kFirstWordCell; ++i) cell[i] = tag | head[i];
-#pragma unroll
+  LAMPLIGHT_UNROLL
   for (uint32_t i = 0; i < kSnapshotWords; ++i) {
     const uint32_t word = i < count ? *const_cast<const volatile uint32_t*>(words + i) : 0;
     cell[kFirstWordCell + i] = tag | word;

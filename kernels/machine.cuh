@@ -12,9 +12,11 @@
 #include <cooperative_groups.h>
 #define LAMPLIGHT_DEVICE __device__ __forceinline__
 #define LAMPLIGHT_MACHINE __device__ __forceinline__
+#define LAMPLIGHT_UNROLL _Pragma("unroll")
 #else
 #define LAMPLIGHT_DEVICE inline
 #define LAMPLIGHT_MACHINE
+#define LAMPLIGHT_UNROLL
 #endif
 
 namespace lamplight::kernels::machine {

@@ -72,7 +72,7 @@ class Mnnvl
   LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, Piece* piece) const {
     piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
     bool here = true;
-#pragma unroll
+    LAMPLIGHT_UNROLL
     for (const uint32_t word : piece->words.word) here &= word != protocol::kSentinel;
     return here;
   }
@@ -81,7 +81,7 @@ class Mnnvl
   LAMPLIGHT_DEVICE void Clear() const {
     const machine::Words4 empty = {
         {protocol::kSentinel, protocol::kSentinel, protocol::kSentinel, protocol::kSentinel}};
-#pragma unroll
+    LAMPLIGHT_UNROLL
     for (uint32_t stage = 0; stage < protocol::kMaxStages; ++stage) {
       if (stage < dirty_stages_) ClearStage(stage, sizes_.word[stage], empty);
     }

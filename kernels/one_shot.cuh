@@ -25,7 +25,7 @@ LAMPLIGHT_DEVICE typename X::Piece InputUnit(const CollectiveCall& call,
 template <class X>
 LAMPLIGHT_DEVICE typename X::Piece Rounded(const typename X::Sums& sums, bool complete) {
   typename X::Piece piece;
-#pragma unroll
+  LAMPLIGHT_UNROLL
   for (uint32_t i = 0; i < X::Piece::kElements; ++i) piece.Set(i, sums.at[i]);
   X::Prepare(&piece);
   if (!complete) piece.Poison();

@@ -7,6 +7,7 @@
 
 #include <cuda_fp4.h>
 #include <cuda_fp8.h>
+#include <math.h>
 
 #include <cstdint>
 

@@ -57,14 +57,14 @@ class Unicast
   LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, Piece* piece) const {
     piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
     bool here = true;
-#pragma unroll
+    LAMPLIGHT_UNROLL
     for (const auto bits : piece->element) here &= bits != kNegativeZero;
     return here;
   }
 
   LAMPLIGHT_DEVICE void Clear() const {
     Piece empty;
-#pragma unroll
+    LAMPLIGHT_UNROLL
     for (auto& bits : empty.element) bits = kNegativeZero;
     auto* target = reinterpret_cast<machine::Words4*>(
         this->Local() + Generation((index_ + 2) % protocol::kGenerations));

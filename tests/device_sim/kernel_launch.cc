@@ -33,6 +33,7 @@ class LaunchContext final : public KernelContext {
   Dim3 grid() const override { return call_.grid; }
   Dim3 block() const override { return call_.block; }
   unsigned cluster_size() const override { return call_.cluster_size(); }
+  unsigned shared_bytes() const override { return call_.shared_bytes; }
   uint64_t global_timer_ns() const override { return GlobalTimerNs(); }
 
   void Relax() override {

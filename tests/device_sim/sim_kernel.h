@@ -28,6 +28,7 @@ class KernelContext {
   virtual Dim3 grid() const = 0;
   virtual Dim3 block() const = 0;
   virtual unsigned cluster_size() const = 0;  // blocks in a cluster, 1 without clusters
+  virtual unsigned shared_bytes() const = 0;  // dynamic, for each block
   virtual uint64_t global_timer_ns() const = 0;
   // Every polling loop calls it: gives the core away. Never returns once the device is torn down
   // (it unwinds the kernel by an exception that bodies must let pass).

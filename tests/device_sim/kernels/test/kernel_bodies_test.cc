@@ -75,6 +75,7 @@ class FakeContext : public KernelContext {
   Dim3 grid() const override { return {kTokens, 2, 1}; }
   Dim3 block() const override { return {32, 1, 1}; }
   unsigned cluster_size() const override { return 2; }
+  unsigned shared_bytes() const override { return 0; }
   uint64_t global_timer_ns() const override { return 77; }
   void Relax() override {
     if (Clock::now() > deadline_) throw Stuck{};

@@ -1,0 +1,172 @@
+#include "tests/unit/kernels/rank_group.h"
+
+#include <sched.h>
+
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include "kernels/protocol.cuh"
+#include "tests/device_sim/sim_kernel.h"
+
+namespace lamplight::kernels {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class Context final : public device_sim::KernelContext {
+ public:
+  Context(const LaunchPlan& plan, std::string symbol, Clock::time_point deadline)
+      : plan_(plan), symbol_(std::move(symbol)), deadline_(deadline) {}
+
+  std::string_view symbol() const override { return symbol_; }
+  device_sim::Dim3 grid() const override { return {plan_.grid_x, plan_.grid_y, 1}; }
+  device_sim::Dim3 block() const override { return {plan_.block, 1, 1}; }
+  unsigned cluster_size() const override { return plan_.cluster; }
+  unsigned shared_bytes() const override { return plan_.shared_bytes; }
+  uint64_t global_timer_ns() const override {
+    return static_cast<uint64_t>(Clock::now().time_since_epoch().count());
+  }
+  void Relax() override {
+    if (Clock::now() > deadline_) throw std::runtime_error(symbol_ + " hangs");
+    sched_yield();
+  }
+
+ private:
+  LaunchPlan plan_;
+  std::string symbol_;
+  Clock::time_point deadline_;
+};
+
+}  // namespace
+
+void Memory::Fill(uint32_t word) {
+  for (Chunk& chunk : words_) std::fill_n(chunk.word, 4, word);
+}
+
+Tensors::Tensors(const Work& work)
+    : input(work.bytes()),
+      residual(work.bytes()),
+      gamma(uint64_t{work.hidden} * BytesOf(work.data_type)),
+      output(work.bytes()),
+      prenorm(work.bytes()),
+      quantised(work.elements()),
+      scales(work.elements()) {}
+
+RankGroup::RankGroup(const GroupShape& shape) : shape_(shape), diagnostics_(shape.world) {
+  const uint64_t generations = shape.protocol == Protocol::kEpoch ? 2 : 3;
+  const uint64_t data = generations * shape.generation_bytes;
+  if (shape.headers) header_offset_ = (data + 127) / 128 * 128;
+  for (uint32_t rank = 0; rank < shape.world; ++rank) {
+    buffers_.emplace_back(data + 128 + shape.world * sizeof(Header));
+    states_.emplace_back(sizeof(MnnvlState));
+    Arm(rank);
+  }
+  for (uint32_t rank = 0; rank < shape.world; ++rank) {
+    for (Memory& buffer : buffers_) table_.push_back(buffer.As());
+    table_.push_back(states_[rank].As());
+  }
+}
+
+void RankGroup::Arm(uint32_t rank) {
+  uint32_t* words = state(rank);
+  const auto bytes = static_cast<uint32_t>(shape_.generation_bytes);
+  if (shape_.protocol == Protocol::kMnnvl) {
+    words[protocol::kDirtyIndex] = 2;
+    words[protocol::kBytesPerBuffer] = bytes;
+    buffers_[rank].Fill(protocol::kSentinel);
+  } else if (shape_.protocol == Protocol::kUnicast) {
+    words[protocol::kUnicastGenerationBytes] = bytes;
+    buffers_[rank].Fill(shape_.data_type == DataType::kFp32 ? 0x80000000u : 0x80008000u);
+  }
+}
+
+CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tensors) {
+  CollectiveCall call{};
+  call.input = tensors.input.As();
+  call.residual_in = work.norm ? tensors.residual.As() : nullptr;
+  call.gamma = work.norm ? tensors.gamma.As() : nullptr;
+  call.output = tensors.output.As();
+  call.residual_out = work.norm ? tensors.prenorm.As() : nullptr;
+  call.quant_output = tensors.quantised.As();
+  call.scale_output = tensors.scales.As();
+  call.output_scale = &tensors.output_scale;
+  call.state = state(rank);
+  call.local = buffers_[rank].As();
+  for (uint32_t peer = 0; peer < shape_.world && peer < kInlinePeers; ++peer) {
+    call.peer[peer] = buffers_[peer].As();
+  }
+  if (shape_.protocol == Protocol::kUnicast || shape_.world > kInlinePeers) {
+    call.peer_table = &table_[rank * (shape_.world + 1)];
+  }
+  if (shape_.protocol == Protocol::kEpoch) call.generation_bytes = shape_.generation_bytes;
+  call.header_offset = shape_.protocol == Protocol::kUnicast ? 0 : header_offset_;
+  call.timeout_ns = timeout_ns;
+  call.diagnostic = &diagnostics_[rank];
+  call.tokens = work.tokens;
+  call.hidden = work.hidden;
+  call.world = shape_.world;
+  call.rank = rank;
+  call.epsilon = work.epsilon;
+  call.weight_bias = work.weight_bias;
+  call.data_type = work.data_type;
+  call.quantisation = work.quantisation;
+  call.options = work.norm ? kNorm : 0;
+  return call;
+}
+
+void RankGroup::Launch(const CollectiveCall& call, const Work& work) {
+  const KernelId id = IdFor(work.kernel, shape_.protocol, work.data_type, shape_.world);
+  LaunchPlan plan;
+  if (!PlanLaunch(id, work.tokens, work.hidden, work.quantisation, limits, &plan)) {
+    throw std::runtime_error("the row is too long");
+  }
+  const device_sim::KernelEntry* entry = device_sim::FindKernel(SymbolOf(id));
+  if (entry == nullptr) throw std::runtime_error("no kernel " + SymbolOf(id));
+  CollectiveCall with_plan = call;
+  with_plan.fragments = plan.fragments;
+  Context context(plan, SymbolOf(id), Clock::now() + deadline);
+  entry->body(context, reinterpret_cast<const std::byte*>(&with_plan));
+}
+
+void RankGroup::Do(uint32_t rank, const Work& work, Tensors& tensors) {
+  CollectiveCall call = CallOf(rank, work, tensors);
+  if (work.kernel != Kernel::kTwoShotSends) return Launch(call, work);
+  CollectiveCall sends = call;
+  if (!work.norm) {
+    sends.options = kAwaitSums;
+    return Launch(sends, work);
+  }
+  sends.options = 0;
+  sends.output = nullptr;
+  Launch(sends, work);
+  Work norm = work;
+  norm.kernel = Kernel::kTwoShotNorm;
+  Launch(call, norm);
+}
+
+void RankGroup::Together(const std::function<void(uint32_t)>& rank_does) {
+  std::mutex mutex;
+  std::exception_ptr failure;
+  std::vector<std::thread> threads;
+  for (uint32_t rank = 0; rank < shape_.world; ++rank) {
+    threads.emplace_back([&, rank] {
+      try {
+        rank_does(rank);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (failure == nullptr) failure = std::current_exception();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  if (failure != nullptr) std::rethrow_exception(failure);
+}
+
+void RankGroup::DoAll(const Work& work, std::vector<Tensors>& tensors) {
+  Together([&](uint32_t rank) { Do(rank, work, tensors[rank]); });
+}
+
+}  // namespace lamplight::kernels

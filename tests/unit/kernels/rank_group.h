@@ -1,0 +1,105 @@
+// Ranks of one group in this process: buffers, states and outputs on the host, kernels on fibers,
+// one thread for each rank.
+//
+// A group is used by one test at a time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "kernels/collective_call.h"
+#include "kernels/launch_plan.h"
+
+namespace lamplight::kernels {
+
+// 16-byte aligned bytes.
+class Memory {
+ public:
+  explicit Memory(size_t bytes = 0) : words_((bytes + 15) / 16) {}
+  template <class T = char>
+  T* As() {
+    return reinterpret_cast<T*>(words_.data());
+  }
+  template <class T = char>
+  const T* As() const {
+    return reinterpret_cast<const T*>(words_.data());
+  }
+  size_t bytes() const { return words_.size() * 16; }
+  void Fill(uint32_t word);
+
+ private:
+  struct alignas(16) Chunk {
+    uint32_t word[4];
+  };
+  std::vector<Chunk> words_;
+};
+
+struct GroupShape {
+  Protocol protocol = Protocol::kMnnvl;
+  uint32_t world = 2;
+  uint64_t generation_bytes = 1 << 20;
+  bool headers = true;
+  DataType data_type = DataType::kBf16;  // kUnicast: whose −0 arms the buffers
+};
+
+// One collective, the same for all ranks unless a test bends it.
+struct Work {
+  Kernel kernel = Kernel::kOneShot;
+  DataType data_type = DataType::kBf16;
+  uint32_t tokens = 1;
+  uint32_t hidden = 64;
+  bool norm = true;
+  Quantisation quantisation = Quantisation::kNone;
+  float epsilon = 1e-5f;
+  float weight_bias = 0;
+
+  uint64_t elements() const { return uint64_t{tokens} * hidden; }
+  uint64_t bytes() const { return elements() * BytesOf(data_type); }
+};
+
+// One rank's tensors for one collective.
+struct Tensors {
+  Tensors() = default;
+  explicit Tensors(const Work& work);
+
+  Memory input, residual, gamma, output, prenorm, quantised, scales;
+  float output_scale = 1;
+};
+
+class RankGroup {
+ public:
+  explicit RankGroup(const GroupShape& shape);
+
+  const GroupShape& shape() const { return shape_; }
+  Memory& buffer(uint32_t rank) { return buffers_[rank]; }
+  uint32_t* state(uint32_t rank) { return states_[rank].As<uint32_t>(); }
+  Diagnostic& diagnostic(uint32_t rank) { return diagnostics_[rank]; }
+  DeviceLimits limits{132, 9};
+  uint64_t timeout_ns = 0;
+  std::chrono::seconds deadline{60};
+
+  // The call of one rank, for tests that change it before Launch.
+  CollectiveCall CallOf(uint32_t rank, const Work& work, Tensors& tensors);
+  // Runs one kernel to its end on the caller's thread. Throws what stops a kernel.
+  void Launch(const CollectiveCall& call, const Work& work);
+  // One rank does `work`; the kernel pair of kTwoShotSends counts as one.
+  void Do(uint32_t rank, const Work& work, Tensors& tensors);
+  // `rank_does(rank)` on one thread for each rank; returns when all have ended, rethrows.
+  void Together(const std::function<void(uint32_t)>& rank_does);
+  // All ranks do `work`.
+  void DoAll(const Work& work, std::vector<Tensors>& tensors);
+
+ private:
+  void Arm(uint32_t rank);
+
+  GroupShape shape_;
+  uint64_t header_offset_ = 0;
+  std::vector<Memory> buffers_;
+  std::vector<Memory> states_;
+  std::vector<void*> table_;  // kUnicast: W buffers, then the state, for each rank
+  std::vector<Diagnostic> diagnostics_;
+};
+
+}  // namespace lamplight::kernels
