@@ -157,6 +157,21 @@ class EventBuilder {
     launched_.erase(launched);
   }
 
+  // The same for all streams of the device that the thread has waited for.
+  void CompleteLaunchedOn(Index device, uint32_t tid, uint64_t time_ns) {
+    for (auto& [place, launched] : launched_) {
+      if (place.first != tid) continue;
+      std::erase_if(launched, [&](const std::pair<const Index, uint64_t>& newest) {
+        const auto& [exec, replay] = newest;
+        if (device == kNone || model_.execs[exec].device != device) return false;
+        if (states_[exec].replays.contains(replay)) {
+          states_[exec].done.emplace_back(replay, time_ns);
+        }
+        return true;
+      });
+    }
+  }
+
   Index AddReplay(const trace::GraphLaunch& record, Index exec) {
     auto& versions = model_.execs[exec].versions;
     ExecState& state = states_[exec];
@@ -271,6 +286,9 @@ class EventBuilder {
     model_.orders.push_back(order);
     if (order.kind == trace::OrderKind::kStreamSync) {
       CompleteLaunched(order.tid, record.stream_id, order.time_ns);
+    }
+    if (order.kind == trace::OrderKind::kDeviceSync) {
+      CompleteLaunchedOn(order.device, order.tid, order.time_ns);
     }
   }
 

@@ -113,6 +113,18 @@ std::vector<Exec*> Graphs::LiveExecs() const {
   return live;
 }
 
+std::vector<Exec*> Graphs::ExecsInFlight() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Exec*> in_flight;
+  for (const auto& exec : execs_) {
+    if (exec->launched.load(std::memory_order_acquire) >
+        exec->completed.load(std::memory_order_relaxed)) {
+      in_flight.push_back(exec.get());
+    }
+  }
+  return in_flight;
+}
+
 Exec* Graphs::ExecById(uint32_t id) const {
   std::lock_guard lock(mutex_);
   const auto found =

@@ -50,6 +50,8 @@ class Graphs {
 
   // Every exec that has not been retired.
   std::vector<Exec*> LiveExecs() const;
+  // Every exec with replays that are not known to be complete, retired or not.
+  std::vector<Exec*> ExecsInFlight() const;
   Exec* ExecById(uint32_t id) const;
 
  private:

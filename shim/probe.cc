@@ -65,10 +65,13 @@ void Probe::Loop(const DriverApi& driver, std::shared_ptr<State> state) {
     const std::function<void()> task = std::move(state->task);
     const CUcontext context = state->context;
     lock.unlock();
-    driver.CtxSetCurrent(context);
-    try {
-      task();
-    } catch (...) {  // out of memory: the reader of the result sees it missing
+    // A context that is gone takes the task's handles along. The reader of the result sees it
+    // missing, as after running out of memory.
+    if (driver.CtxSetCurrent(context) == CUDA_SUCCESS) {
+      try {
+        task();
+      } catch (...) {
+      }
     }
     lock.lock();
     ++state->finished;

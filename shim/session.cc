@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -137,6 +138,11 @@ void Session::ForkedChild() noexcept {
   state.compare_exchange_strong(expected, State::kIdle);
 }
 
+// Registered behind the driver's own exit handlers, so it runs while the driver still answers.
+void Session::AtExit() noexcept {
+  if (Session* session = Running()) session->watchdog_->LookOnceMore();
+}
+
 Device* Session::CurrentDevice() noexcept {
   thread_local CUcontext last_context = nullptr;
   thread_local Device* last_device = nullptr;
@@ -158,6 +164,8 @@ Device* Session::CurrentDevice() noexcept {
 }
 
 Device* Session::OpenDevice(CUcontext context) {
+  static const int registered = std::atexit(&Session::AtExit);
+  static_cast<void>(registered);
   std::string error;
   std::unique_ptr<Device> device = Device::Open(*driver_, &error);
   if (device == nullptr) {

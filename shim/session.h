@@ -60,6 +60,7 @@ class Session {
  private:
   static Session* Start() noexcept;
   static void ForkedChild() noexcept;
+  static void AtExit() noexcept;
   static std::unique_ptr<Session> Build();
   Device* OpenDevice(CUcontext context);
 

@@ -1,6 +1,8 @@
 // Stream identities. Entries are a few bytes and are never freed: a racing reader may hold one.
 #include "shim/streams.h"
 
+#include <time.h>
+
 #include "shim/trace_format.h"
 
 namespace lamplight::shim {
@@ -27,7 +29,7 @@ void Streams::Created(CUstream stream, unsigned flags) noexcept {
 }
 
 Streams::Entry* Streams::Define(CUstream stream, uint32_t flags) noexcept {
-  auto* entry = new Entry{next_id_.fetch_add(1, std::memory_order_relaxed)};
+  auto* entry = new Entry{next_id_.fetch_add(1, std::memory_order_relaxed), stream};
   trace::Stream record{};
   record.stream_id = entry->id;
   record.flags = flags;
@@ -40,10 +42,52 @@ Streams::Entry* Streams::Define(CUstream stream, uint32_t flags) noexcept {
 void Streams::Destroyed(CUstream stream) noexcept {
   const Entry* entry = entries_.Erase(stream);
   if (entry == nullptr) return;
+  AwaitQuery([entry](const Entry* queried) { return queried == entry; });
   trace::Destroy record{};
   record.kind = static_cast<uint32_t>(trace::Handle::kStream);
   record.id = entry->id;
   recorder_.Emit(trace::RecordType::kDestroy, record);
+}
+
+template <class F>
+void Streams::AwaitQuery(F concerns) const noexcept {
+  // A query that takes longer is stuck in the driver, and so would the host's own call be.
+  constexpr timespec kPause{0, 100'000};
+  constexpr int kPauses = 200;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (int i = 0; i < kPauses; ++i) {
+    const Entry* queried = queried_.load(std::memory_order_acquire);
+    if (queried == nullptr || !concerns(queried)) return;
+    nanosleep(&kPause, nullptr);
+  }
+}
+
+void Streams::CaptureBegins() noexcept {
+  captures_.fetch_add(1, std::memory_order_seq_cst);
+  AwaitQuery([](const Entry*) { return true; });
+}
+
+// The host's side erases (or counts) first and looks for a query then; this side the other way
+// round: one of them sees the other.
+std::optional<bool> Streams::Done(uint32_t id) noexcept {
+  const Entry* entry = nullptr;
+  entries_.ForEach([&](const Entry& known) {
+    if (known.id == id) entry = &known;
+  });
+  if (entry == nullptr || entry->stream == CU_STREAM_PER_THREAD) return std::nullopt;
+  queried_.store(entry, std::memory_order_seq_cst);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::optional<bool> done;
+  CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
+  if (entries_.Find(entry->stream) == entry && !AnyCapture() &&
+      driver_.StreamIsCapturing(entry->stream, &capture) == CUDA_SUCCESS &&
+      capture == CU_STREAM_CAPTURE_STATUS_NONE) {
+    const CUresult result = driver_.StreamQuery(entry->stream);
+    if (result == CUDA_SUCCESS) done = true;
+    if (result == CUDA_ERROR_NOT_READY) done = false;
+  }
+  queried_.store(nullptr, std::memory_order_release);
+  return done;
 }
 
 bool Streams::IsCapturing(CUstream stream) const noexcept {

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "shim/driver_api.h"
 #include "shim/handle_map.h"
@@ -28,8 +29,13 @@ class Streams {
   void Created(CUstream stream, unsigned flags) noexcept;
   void Destroyed(CUstream stream) noexcept;
 
-  // Captures in progress, so that launches look up capture state only when there are any.
-  void CaptureBegan() noexcept { captures_.fetch_add(1, std::memory_order_relaxed); }
+  // Whether all work on the stream is complete; nothing where it cannot be asked: it is gone, a
+  // thread's own default stream, or something is being captured. For the probe thread alone.
+  std::optional<bool> Done(uint32_t id) noexcept;
+
+  // Captures in progress, so that launches look up capture state only when there are any. Called
+  // ahead of the host's own call: a query of a stream that is captured would break the capture.
+  void CaptureBegins() noexcept;
   void CaptureEnded() noexcept { captures_.fetch_sub(1, std::memory_order_relaxed); }
   bool AnyCapture() const noexcept { return captures_.load(std::memory_order_relaxed) > 0; }
   bool IsCapturing(CUstream stream) const noexcept;
@@ -37,7 +43,11 @@ class Streams {
  private:
   struct Entry {
     uint32_t id;
+    CUstream stream;
   };
+  // Waits, bounded, until Done no longer asks for a stream that `concerns` holds for.
+  template <class F>
+  void AwaitQuery(F concerns) const noexcept;
   Entry* Define(CUstream stream, uint32_t flags) noexcept;
 
   const DriverApi& driver_;
@@ -45,6 +55,7 @@ class Streams {
   HandleMap<Entry> entries_;
   std::atomic<uint32_t> next_id_{1};
   std::atomic<int> captures_{0};
+  std::atomic<const Entry*> queried_{nullptr};  // by Done, right now
 };
 
 }  // namespace lamplight::shim

@@ -81,6 +81,19 @@ std::string MissingText(const Totals& totals) {
          " awaited words have not arrived";
 }
 
+// No block has arrived, nothing that this rank sends itself is there, and no block of the call
+// before can still be waiting for words.
+bool HasNotBegun(const WorkspaceEvidence& evidence) {
+  if (evidence.workspace->layout != trace::FlagLayout::kEraC) return false;
+  if (evidence.words <= protocol::kArrivals || evidence.second[protocol::kArrivals] != 0) {
+    return false;
+  }
+  const Totals dirty = Sum(evidence, trace::kSlotDirty, 0);
+  if (dirty.sentinel != 0 && dirty.sentinel != dirty.words) return false;
+  const std::vector<uint32_t> absent = Sum(evidence, trace::kSlotCurrent, 0).absent_peers;
+  return std::find(absent.begin(), absent.end(), evidence.workspace->rank) != absent.end();
+}
+
 // The first stage that holds the kernel up explains the later ones, which it has not filled yet.
 std::string Judge(const WorkspaceEvidence& evidence) {
   if (evidence.status != trace::SideChannel::kOk) return SideChannelText(evidence);
@@ -88,6 +101,9 @@ std::string Judge(const WorkspaceEvidence& evidence) {
   if (WaitsInDirtyGeneration(evidence)) {
     return rank + "the flags have moved on while blocks still poll: " +
            AliasText(evidence, trace::kSlotDirty, 0, Sum(evidence, trace::kSlotDirty, 0));
+  }
+  if (HasNotBegun(evidence)) {
+    return rank + "its kernel has not begun; look for what its stream waits for (C16)";
   }
   bool any = false;
   for (uint32_t stage = 0; stage < protocol::kMaxStages; ++stage) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 
 #include "kernels/protocol.cuh"
 #include "shim/log.h"
@@ -47,6 +48,10 @@ uint32_t ArrivalsWord(trace::FlagLayout layout) {
   }
 }
 
+uint32_t IndexWord(trace::FlagLayout layout) {
+  return layout == trace::FlagLayout::kUnicast ? 2 : 0;
+}
+
 }  // namespace
 
 Watchdog::Watchdog(Session& session)
@@ -69,6 +74,15 @@ void Watchdog::Start() {
   pthread_sigmask(SIG_SETMASK, &saved, nullptr);
 }
 
+void Watchdog::LookOnceMore() noexcept {
+  constexpr milliseconds kLimit{300};
+  std::unique_lock lock(mutex_);
+  if (ended_ || stop_) return;
+  look_ = true;
+  changed_.notify_all();
+  changed_.wait_for(lock, kLimit, [this] { return !look_; });
+}
+
 void Watchdog::Stop() noexcept {
   {
     std::lock_guard lock(mutex_);
@@ -83,22 +97,32 @@ void Watchdog::Stop() noexcept {
 void Watchdog::Loop() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
-    changed_.wait_for(lock, std::chrono::nanoseconds(tick_ns_));
+    changed_.wait_for(lock, std::chrono::nanoseconds(tick_ns_), [this] { return stop_ || look_; });
     if (stop_) return;
+    const bool last = look_;
     lock.unlock();
     try {
-      Tick();
+      last ? QueryAll() : Tick();
     } catch (...) {
       Session::Fail("an internal error in the watchdog");
       return;
     }
     lock.lock();
+    if (last) {
+      look_ = false;
+      changed_.notify_all();
+    }
     if (Session::Running() != &session_) return;
   }
 }
 
+void Watchdog::QueryAll() {
+  for (Exec* exec : session_.graphs().ExecsInFlight()) QueryDone(*exec);
+}
+
 void Watchdog::Tick() {
   const uint64_t now = Recorder::NowNs();
+  QueryAll();
   for (Exec* exec : session_.graphs().LiveExecs()) Follow(*exec, now);
   session_.workspaces().ForEach([&](Workspace& workspace) { CheckEager(workspace, now); });
   ReapRetired(now);
@@ -118,7 +142,6 @@ void Watchdog::ReapRetired(uint64_t now) {
 void Watchdog::Follow(Exec& exec, uint64_t now) {
   Seen& seen = seen_[&exec];
   const uint64_t launched = exec.launched.load(std::memory_order_acquire);
-  if (launched > exec.completed.load(std::memory_order_relaxed)) QueryDone(exec);
   const uint64_t completed = exec.completed.load(std::memory_order_relaxed);
   const uint64_t runs = exec.snapshot_runs.load(std::memory_order_relaxed);
   if (completed != seen.completed || runs != seen.snapshot_runs) {
@@ -212,26 +235,77 @@ void Watchdog::ReportReplay(Exec& exec, uint64_t replay, uint64_t launched_ns, u
   Report(hang, suspects, exec.device, what);
 }
 
-// An eager call leaves no marker of its own; a kernel that is stuck in it leaves arrivals standing.
+// An eager call leaves no marker of its own. It is looked at when half of its time is over: where
+// its stream is done by then, or where its flags still move, nothing is wrong. A kernel that is
+// stuck in it leaves arrivals standing; one that has not begun leaves the index behind the count of
+// calls, which tells modulo three.
 void Watchdog::CheckEager(Workspace& workspace, uint64_t now) {
   const Workspace::Eager eager = workspace.last_eager();
   SeenEager& seen = seen_eager_[&workspace];
-  if (eager.calls == seen.checked || now < eager.time_ns + timeout_ns_) return;
+  if (eager.calls == seen.checked || now < eager.time_ns + timeout_ns_ / 2) return;
   Device* device = session_.DeviceByOrdinal(workspace.device);
   if (device == nullptr || session_.streams().AnyCapture()) return;
-  seen.checked = eager.calls;
-  const auto first = evidence_.ReadFlags(workspace, *device);
-  std::this_thread::sleep_for(milliseconds(20));
-  const auto second = evidence_.ReadFlags(workspace, *device);
+  const bool stand = FlagsStand(workspace, eager, *device, now, seen);
+  const std::optional<bool> done = StreamDone(eager.stream_id, *device);
   const uint32_t arrivals = ArrivalsWord(workspace.layout);
-  if (!first || !second || first->size() <= arrivals) return;
-  if (*first != *second) return;
-  if ((*first)[arrivals] == 0 && !PollsBehindTheFlags(workspace, eager, *device)) return;
-  // A replay on the same workspace explains arrivals too, and has a watch of its own.
-  for (const Exec* exec : session_.graphs().LiveExecs()) {
-    if (exec->launched > exec->completed && exec->Uses(workspace)) return;
+  if (done.value_or(false) || seen.flags.size() <= arrivals) {
+    if (done.value_or(false)) LearnFirstIndex(workspace, seen);
+    seen.checked = eager.calls;
+    return;
   }
-  ReportEager(workspace, eager, now);
+  if (!stand || now < eager.time_ns + timeout_ns_) return;
+  seen.checked = eager.calls;
+  // A replay on the same workspace explains all this too, and has a watch of its own.
+  if (AnyReplayPending(workspace)) return;
+  const bool stuck_inside =
+      seen.flags[arrivals] != 0 || PollsBehindTheFlags(workspace, eager, *device);
+  const bool stuck_before = done.has_value() && IndexShowsPending(workspace, seen);
+  if (stuck_inside || stuck_before) ReportEager(workspace, eager, now);
+}
+
+// Whether the flags have not moved for a good part of the timeout. Reads them; empty: unreadable.
+bool Watchdog::FlagsStand(Workspace& workspace, const Workspace::Eager& eager, Device& device,
+                          uint64_t now, SeenEager& seen) {
+  std::vector<uint32_t> flags =
+      evidence_.ReadFlags(workspace, device).value_or(std::vector<uint32_t>());
+  if (seen.watched != eager.calls || flags != seen.flags) {
+    seen.watched = eager.calls;
+    seen.since_ns = now;
+    seen.flags = std::move(flags);
+  }
+  return now >= seen.since_ns + timeout_ns_ / 3;
+}
+
+std::optional<bool> Watchdog::StreamDone(uint32_t stream_id, Device& device) {
+  auto done = std::make_shared<std::optional<bool>>();
+  Streams& streams = session_.streams();
+  const auto ask = [done, &streams, stream_id] { *done = streams.Done(stream_id); };
+  if (!probe_.Run(device, ask, kQueryLimit)) return std::nullopt;
+  return *done;
+}
+
+bool Watchdog::AnyReplayPending(const Workspace& workspace) const {
+  for (const Exec* exec : session_.graphs().LiveExecs()) {
+    if (exec->launched > exec->completed && exec->Uses(workspace)) return true;
+  }
+  return false;
+}
+
+// While nothing runs, index and count of calls belong together.
+void Watchdog::LearnFirstIndex(const Workspace& workspace, SeenEager& seen) const {
+  const uint32_t word = IndexWord(workspace.layout);
+  if (AnyReplayPending(workspace) || seen.flags.size() <= word) return;
+  const uint64_t calls = workspace.ops.load(std::memory_order_relaxed) % protocol::kGenerations;
+  seen.first_index = static_cast<uint32_t>((seen.flags[word] + protocol::kGenerations - calls) %
+                                           protocol::kGenerations);
+}
+
+// False also where calls are pending whose number is a multiple of three.
+bool Watchdog::IndexShowsPending(const Workspace& workspace, const SeenEager& seen) {
+  const uint32_t word = IndexWord(workspace.layout);
+  if (seen.flags.size() <= word || seen.flags[word] >= protocol::kGenerations) return false;
+  const uint64_t calls = workspace.ops.load(std::memory_order_relaxed);
+  return seen.flags[word] != (seen.first_index + calls) % protocol::kGenerations;
 }
 
 // The flags look quiet; a flush-to-zero kernel may have moved them on and still be polling.

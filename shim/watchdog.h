@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -23,6 +24,9 @@ class Watchdog {
   ~Watchdog() = delete;  // lives as long as the process
 
   void Start();
+  // Has the thread ask once more which replays are complete, and waits at most a moment for that.
+  // For the end of the process, while the driver still answers.
+  void LookOnceMore() noexcept;
   // Ends the thread, waiting at most a moment.
   void Stop() noexcept;
 
@@ -37,16 +41,27 @@ class Watchdog {
     uint32_t hang_id = 0;
   };
   struct SeenEager {
-    uint64_t checked = 0;  // eager calls when the workspace was last found quiet or reported
+    uint64_t checked = 0;   // eager calls when the workspace was last found quiet or reported
+    uint64_t watched = 0;   // eager calls when `flags` were read
+    uint64_t since_ns = 0;  // that long they have not moved
+    std::vector<uint32_t> flags;
+    uint32_t first_index = 0;  // of the workspace's first call
   };
 
   void Loop();
   void Tick();
+  void QueryAll();
   void Follow(Exec& exec, uint64_t now);
   void QueryDone(Exec& exec);
   static uint64_t OldestIncomplete(const Exec& exec, uint64_t launched);
   bool Overdue(const Exec& exec, uint64_t replay, uint64_t now, uint64_t* launched_ns) const;
   void CheckEager(Workspace& workspace, uint64_t now);
+  bool FlagsStand(Workspace& workspace, const Workspace::Eager& eager, Device& device, uint64_t now,
+                  SeenEager& seen);
+  std::optional<bool> StreamDone(uint32_t stream_id, Device& device);
+  bool AnyReplayPending(const Workspace& workspace) const;
+  void LearnFirstIndex(const Workspace& workspace, SeenEager& seen) const;
+  static bool IndexShowsPending(const Workspace& workspace, const SeenEager& seen);
   bool PollsBehindTheFlags(Workspace& workspace, const Workspace::Eager& eager, Device& device);
   void ReportReplay(Exec& exec, uint64_t replay, uint64_t launched_ns, uint64_t now);
   void ReportEager(Workspace& workspace, const Workspace::Eager& eager, uint64_t now);
@@ -68,6 +83,7 @@ class Watchdog {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stop_ = false;
+  bool look_ = false;  // LookOnceMore waits for an answer
   std::atomic<bool> ended_{true};
 };
 

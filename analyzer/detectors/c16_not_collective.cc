@@ -79,6 +79,10 @@ void AddHangEvidence(const Model& model, const Hang& hang, Finding* finding) {
                                 std::to_string(model.execs[hang.exec].id) + ": launched, and " +
                                 SecondsBetween(hang.launched_ns, hang.detected_ns) +
                                 " later not complete");
+  } else {
+    finding->evidence.push_back("an eager call: launched, and " +
+                                SecondsBetween(hang.launched_ns, hang.detected_ns) +
+                                " later not complete");
   }
   if (!hang.launch_returned) {
     finding->evidence.push_back("the host is still inside the launch call");

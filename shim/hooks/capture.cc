@@ -44,7 +44,6 @@ void NoteBegin(CUstream stream, cudaStreamCaptureMode mode, trace::GraphOrigin o
   info.capture_mode = static_cast<uint16_t>(mode);
   info.origin = origin;
   Open().Began(stream, info);
-  session->streams().CaptureBegan();
   trace::CaptureBegin record{};
   record.stream_id = info.stream_id;
   record.mode = info.capture_mode;
@@ -67,19 +66,40 @@ void NoteEnd(CUstream stream, cudaError_t status, CUgraph graph) {
   session->recorder().Emit(trace::RecordType::kCaptureEnd, record);
 }
 
+// The last moment at which the shim may load its kernel and allocate: before the capture.
+Streams* AnnounceCapture() noexcept {
+  Streams* streams = nullptr;
+  Guarded([&] {
+    Session* session = Session::Current();
+    if (session == nullptr) return;
+    session->CurrentDevice();
+    streams = &session->streams();
+    streams->CaptureBegins();
+  });
+  return streams;
+}
+
+// The real call's answer to what was announced.
+void CaptureAnswered(Streams* announced, cudaError_t status, CUstream stream,
+                     cudaStreamCaptureMode mode, trace::GraphOrigin origin) noexcept {
+  if (announced == nullptr) return;
+  Guarded([&] {
+    if (status == cudaSuccess) {
+      NoteBegin(stream, mode, origin);
+    } else {
+      announced->CaptureEnded();
+    }
+  });
+}
+
 }  // namespace
 
 cudaError_t BeginCapture(RealFunction<decltype(&cudaStreamBeginCapture)>& real, cudaStream_t stream,
                          cudaStreamCaptureMode mode, bool per_thread) noexcept {
-  // The last moment at which the shim may load its kernel and allocate: before the capture.
-  Guarded([] {
-    if (Session* session = Session::Current()) session->CurrentDevice();
-  });
+  Streams* announced = AnnounceCapture();
   const cudaError_t status = CallReal(real, stream, mode);
-  if (status == cudaSuccess) {
-    Guarded(
-        [&] { NoteBegin(DriverStream(stream, per_thread), mode, trace::GraphOrigin::kCapture); });
-  }
+  CaptureAnswered(announced, status, DriverStream(stream, per_thread), mode,
+                  trace::GraphOrigin::kCapture);
   return status;
 }
 
@@ -88,15 +108,10 @@ cudaError_t BeginCaptureToGraph(RealFunction<decltype(&cudaStreamBeginCaptureToG
                                 const cudaGraphNode_t* dependencies, const cudaGraphEdgeData* edges,
                                 size_t count, cudaStreamCaptureMode mode,
                                 bool per_thread) noexcept {
-  Guarded([] {
-    if (Session* session = Session::Current()) session->CurrentDevice();
-  });
+  Streams* announced = AnnounceCapture();
   const cudaError_t status = CallReal(real, stream, graph, dependencies, edges, count, mode);
-  if (status == cudaSuccess) {
-    Guarded([&] {
-      NoteBegin(DriverStream(stream, per_thread), mode, trace::GraphOrigin::kCaptureToGraph);
-    });
-  }
+  CaptureAnswered(announced, status, DriverStream(stream, per_thread), mode,
+                  trace::GraphOrigin::kCaptureToGraph);
   return status;
 }
 

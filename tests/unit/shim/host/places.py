@@ -1,0 +1,88 @@
+"""Where collective_host hangs is found exactly, and what has completed is known to have.
+
+usage: places.py HOST SHIM LAMPLIGHT RUNTIME_FOLDER
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+
+class Run:
+    def __init__(self, mode, seconds, timeout_s, programs):
+        host, shim, lamplight, runtime = programs
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {k: v for k, v in os.environ.items() if not k.startswith("LAMPLIGHT_")}
+            environment.update(LD_LIBRARY_PATH=runtime, LD_PRELOAD=shim, LAMPLIGHT_DIR=folder,
+                               LAMPLIGHT_TIMEOUT=str(timeout_s))
+            done = subprocess.run([host, mode, str(seconds)], env=environment,
+                                  capture_output=True, text=True, timeout=60)
+            self.errors = done.stderr
+            if done.returncode != 0:
+                sys.exit("%s: ended with %d: %s" % (mode, done.returncode, done.stderr))
+            report = subprocess.run([lamplight, "report", folder, "--format", "json"],
+                                    capture_output=True, text=True, timeout=60)
+            self.report = json.loads(report.stdout)
+
+    def finding(self, hazard):
+        """The one finding, which must be of `hazard`."""
+        findings = self.report["findings"]
+        expect([finding["hazard"] for finding in findings] == [hazard], findings, self.errors)
+        return findings[0]
+
+
+def expect(condition, *problem):
+    if not condition:
+        sys.exit(" ".join(map(str, problem)))
+
+
+def check_nodes(programs):
+    run = Run("nodes", 3, 1, programs)
+    finding = run.finding("C10")
+    nodes = [node["position"] for node in finding["place"]["nodes"]]
+    expect(nodes == [7], "nodes: candidates", nodes, "expected [7]:", finding)
+    expect(any("their inputs" in line for line in finding["evidence"]), "nodes:", finding)
+
+
+def check_sizes(programs):
+    run = Run("sizes", 3, 1, programs)
+    finding = run.finding("C10")
+    nodes = [(node["position"], node["tokens"]) for node in finding["place"]["nodes"]]
+    expect(nodes == [(4, 2)], "sizes: candidates", nodes, "expected [(4, 2)]:", finding)
+
+
+def check_eager_stall(programs):
+    run = Run("eager-stall", 4, 1, programs)
+    finding = run.finding("C16")
+    expect(finding["ranks"] == [1], "eager-stall:", finding)
+    expect(len(run.report["hangs"]) == 2, "eager-stall:", run.report["hangs"], run.errors)
+    expect([c["rank"] for c in finding["consequences"]] == [0], "eager-stall:", finding)
+    expect("has not begun" in run.errors, "eager-stall: the watchdog said", run.errors)
+
+
+def check_no_sync(programs):
+    run = Run("no-sync", 0.2, 30, programs)
+    expect(not run.report["findings"], "no-sync:", run.report["findings"])
+    (process,) = run.report["processes"]
+    counts = process["replays"], process["replays_completed"]
+    expect(counts == (40, 40), "no-sync: replays and complete", counts, "expected 40 of 40")
+
+
+def check_quiet(programs):
+    """An eager call that has completed is no hang, however long the host idles after it."""
+    run = Run("eager-quiet", 4, 1, programs)
+    expect(not run.report["findings"] and not run.report["hangs"], "eager-quiet:",
+           run.report["findings"], run.errors)
+
+
+def main():
+    programs = sys.argv[1:5]
+    for check in (check_nodes, check_sizes, check_eager_stall, check_quiet, check_no_sync):
+        check(programs)
+        print(check.__name__, "ok")
+
+
+if __name__ == "__main__":
+    main()
