@@ -14,8 +14,13 @@ Status Copies::Open() {
   return {};
 }
 
-Status Copies::Copy(void* to, const void* from, size_t bytes) {
+Status Copies::Start(void* to, const void* from, size_t bytes) {
   LAMPLIGHT_TRY_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_));
+  return {};
+}
+
+Status Copies::Copy(void* to, const void* from, size_t bytes) {
+  LAMPLIGHT_TRY(Start(to, from, bytes));
   return Wait();
 }
 

@@ -20,15 +20,16 @@ class Copies {
   Copies& operator=(const Copies&) = delete;
 
   Status Open();
-  // Either end may be on a device. Returns when the copy is done.
+  // Either end may be on a device. Both must live until it is done.
+  Status Start(void* to, const void* from, size_t bytes);
+  Status Wait();
+  // Returns when it is done; so do the others.
   Status Copy(void* to, const void* from, size_t bytes);
   Status Zero(void* to, size_t bytes);
   // `bytes` is a multiple of 4.
   Status Fill(void* to, uint32_t word, size_t bytes);
 
  private:
-  Status Wait();
-
   cudaStream_t stream_ = nullptr;
 };
 

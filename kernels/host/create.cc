@@ -50,6 +50,7 @@ class Creation {
   Workspace& workspace_;
   BufferLayout layout_;
   Exchange exchange_;
+  Copies copies_;
   std::shared_ptr<IpcBuffer> ipc_;
   std::vector<Offer> offers_;
 };
@@ -75,6 +76,7 @@ Status Creation::Rounds(const Status& so_far) {
 Status Creation::Build() {
   workspace_.capacity = settings_.capacity;
   workspace_.patience = settings_.patience;
+  LAMPLIGHT_TRY(copies_.Open());
   LAMPLIGHT_TRY(workspace_.PrepareDevice());
   if (settings_.memory == LAMPLIGHT_MEMORY_FABRIC) {
     return Error(LAMPLIGHT_ERROR_UNSUPPORTED, "LAMPLIGHT_MEMORY_FABRIC is not there yet");
@@ -93,10 +95,8 @@ Status Creation::InitialiseBuffer() {
     workspace_.common.generation_bytes = settings_.capacity.generation_bytes;
     return {};  // zeroed: no line carries the number of a call
   }
-  Copies copies;
-  LAMPLIGHT_TRY(copies.Open());
-  return copies.Fill(address, protocol::kSentinel,
-                     layout_.generations * settings_.capacity.generation_bytes);
+  return copies_.Fill(address, protocol::kSentinel,
+                      layout_.generations * settings_.capacity.generation_bytes);
 }
 
 Status Creation::InitialiseState() {
@@ -108,11 +108,9 @@ Status Creation::InitialiseState() {
   const bool epoch = settings_.capacity.protocol == Protocol::kEpoch;
   if (epoch) state = {};
   static_assert(sizeof(EpochState) <= sizeof(MnnvlState));
-  Copies copies;
-  LAMPLIGHT_TRY(copies.Open());
   LAMPLIGHT_TRY(workspace_.state.Allocate(sizeof state));
   workspace_.common.state = workspace_.state.get();
-  return copies.Copy(workspace_.state.get(), &state, sizeof state);
+  return copies_.Copy(workspace_.state.get(), &state, sizeof state);
 }
 
 Status Creation::MakeOffer(Offer* offer) {
@@ -155,23 +153,20 @@ Status Creation::OpenPeer(const Offer& offer, Mapping* mapping) {
 
 // A mapping that was granted can still lead elsewhere, or nowhere.
 Status Creation::Probe() {
-  Copies copies;
-  LAMPLIGHT_TRY(copies.Open());
+  std::vector<uint64_t> words(world());
+  const uint64_t offset = layout_.probe_offset + settings_.rank * sizeof(uint64_t);
   for (uint32_t peer = 0; peer < world(); ++peer) {
-    const uint64_t word = offers_[peer].token + settings_.rank;
-    void* place =
-        At(workspace_.peers[peer].get(), layout_.probe_offset + settings_.rank * sizeof(uint64_t));
-    LAMPLIGHT_TRY(copies.Copy(place, &word, sizeof word));
+    words[peer] = offers_[peer].token + settings_.rank;
+    void* place = At(workspace_.peers[peer].get(), offset);
+    LAMPLIGHT_TRY(copies_.Start(place, &words[peer], sizeof(uint64_t)));
   }
-  return {};
+  return copies_.Wait();
 }
 
 Status Creation::VerifyProbes() {
   std::vector<uint64_t> words(world());
-  Copies copies;
-  LAMPLIGHT_TRY(copies.Open());
-  LAMPLIGHT_TRY(copies.Copy(words.data(), At(workspace_.buffer->address(), layout_.probe_offset),
-                            words.size() * sizeof(uint64_t)));
+  LAMPLIGHT_TRY(copies_.Copy(words.data(), At(workspace_.buffer->address(), layout_.probe_offset),
+                             words.size() * sizeof(uint64_t)));
   for (uint32_t peer = 0; peer < world(); ++peer) {
     if (words[peer] == offers_[settings_.rank].token + peer) continue;
     return Error(LAMPLIGHT_ERROR_PROBE,

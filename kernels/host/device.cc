@@ -37,9 +37,12 @@ Status LoadKernel(const KernelId& id, int device, int shared_bytes, const void**
 Status ResolveDevice(int asked, int* device) {
   int count = 0;
   LAMPLIGHT_TRY_CUDA(cudaGetDeviceCount(&count));
-  *device = asked;
-  if (asked == LAMPLIGHT_CURRENT_DEVICE) LAMPLIGHT_TRY_CUDA(cudaGetDevice(device));
-  if (*device >= 0 && *device < count) return {};
+  int meant = asked;
+  if (asked == LAMPLIGHT_CURRENT_DEVICE) LAMPLIGHT_TRY_CUDA(cudaGetDevice(&meant));
+  if (meant >= 0 && meant < count) {
+    *device = meant;
+    return {};
+  }
   return Error(LAMPLIGHT_ERROR_DEVICE,
                "options->device is %d and this process sees %d: give 0 to %d, and look at "
                "CUDA_VISIBLE_DEVICES",

@@ -13,6 +13,7 @@ class DeviceScope {
     static_cast<void>(cudaThreadExchangeStreamCaptureMode(&mode_));
     if (cudaGetDevice(&before_) != cudaSuccess) before_ = device;
     status_ = cudaSetDevice(device);
+    if (status_ != cudaSuccess) static_cast<void>(cudaGetLastError());
   }
   ~DeviceScope() {
     static_cast<void>(cudaSetDevice(before_));
