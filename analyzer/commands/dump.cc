@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -134,6 +135,12 @@ std::vector<std::string> DumpTypes() {
 }
 
 int Dump(const DumpOptions& options) {
+  std::error_code ignored;
+  if (options.path.empty() || std::filesystem::is_directory(options.path, ignored)) {
+    std::fprintf(stderr, "lamplight dump: %sname one *.lamptrace file\n",
+                 options.path.empty() ? "" : (Sanitized(options.path) + " is a folder; ").c_str());
+    return kExitUnreadable;
+  }
   std::string error;
   const std::optional<TraceFile> trace = ReadTrace(options.path, &error);
   if (!trace) {

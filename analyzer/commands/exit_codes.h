@@ -13,8 +13,10 @@ inline constexpr char kExitCodesText[] =
     "Exit status:\n"
     "  0  no finding\n"
     "  1  findings\n"
-    "  2  nothing could be read, nothing could be written, or the command line is wrong\n"
-    "  run: the status of CMD; 128 + signal where a signal ended it; 126, 127 where it cannot "
-    "start";
+    "  2  nothing could be read, nothing could be written, or the command line is wrong";
+
+inline constexpr char kRunExitCodesText[] =
+    "Exit status: that of CMD; 128 + signal where a signal ended it; 126, 127 where it cannot "
+    "start;\n2 where nothing was started because the command line or the trace folder is wrong";
 
 }  // namespace lamplight

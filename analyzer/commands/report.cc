@@ -59,6 +59,11 @@ std::vector<TraceFile> ReadAll(const std::vector<std::string>& files,
 }  // namespace
 
 int Report(const ReportOptions& options) {
+  if (options.paths.empty()) {
+    std::fputs("lamplight report: name the trace folders or files, as in `lamplight report DIR`\n",
+               stderr);
+    return kExitUnreadable;
+  }
   TracePaths paths = ExpandTracePaths(options.paths);
   std::vector<std::string> errors = std::move(paths.errors);
   std::vector<TraceFile> traces = ReadAll(paths.files, &errors);
@@ -66,7 +71,8 @@ int Report(const ReportOptions& options) {
     std::fprintf(stderr, "lamplight: %s\n", Sanitized(error).c_str());
   }
   if (traces.empty()) return kExitUnreadable;
-  const Model model = BuildModel(std::move(traces), errors);
+  Model model = BuildModel(std::move(traces), errors);
+  for (const std::string& note : paths.notes) model.notes.push_back({kNone, Sanitized(note)});
   const Detection diagnosis = Diagnose(model);
   std::optional<Output> output = Output::Open(options.output);
   if (!output) return kExitUnreadable;

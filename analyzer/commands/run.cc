@@ -133,7 +133,8 @@ std::string Quoted(const std::string& path) {
   return quoted + "'";
 }
 
-void PrintNext(const std::string& folder, const ChildEnd& end) {
+// `ours`: nobody asked for the folder by name.
+void PrintNext(const std::string& folder, bool ours, const ChildEnd& end) {
   if (end.signal != 0) {
     std::fprintf(stderr, "lamplight: the program was ended by signal %d (%s)\n", end.signal,
                  strsignal(end.signal));
@@ -144,6 +145,8 @@ void PrintNext(const std::string& folder, const ChildEnd& end) {
                  "lamplight: no trace was written to %s: no process of the program used CUDA "
                  "through a shared libcudart\n",
                  folder.c_str());
+    std::error_code ignored;
+    if (ours) fs::remove(folder, ignored);  // only if it is empty
     return;
   }
   std::fprintf(stderr, "lamplight: %zu trace%s. Next: lamplight report %s\n", traces,
@@ -183,6 +186,7 @@ int Run(const RunOptions& options) {
   const fs::path shim = FindShim(options.shim);
   if (std::string defect = ShimDefect(shim, options.shim); !defect.empty()) return Refuse(defect);
   Environment environment = CurrentEnvironment();
+  const bool ours = options.out.empty() && Variable(environment, "LAMPLIGHT_DIR").empty();
   std::string folder = FolderOf(options, environment);
   if (std::string failure = MakeFolder(&folder); !failure.empty()) return Refuse(failure);
   SetUp(options, shim, folder, &environment);
@@ -193,7 +197,7 @@ int Run(const RunOptions& options) {
     fs::remove(folder, ignored);  // only if it is empty
     return NotStarted(options.command.front(), end.start_error);
   }
-  PrintNext(folder, end);
+  PrintNext(folder, ours, end);
   return end.exit_status;
 }
 

@@ -12,21 +12,91 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Empty: the folder gave files.
-std::string AddFolder(const fs::path& folder, std::vector<std::string>* files) {
+constexpr int kMaxDepth = 3;
+constexpr size_t kMaxFolders = 4096;  // looked into below one argument
+constexpr size_t kNamedFolders = 8;
+
+struct Folder {
+  std::vector<std::string> traces;
+  std::vector<fs::path> folders;
   std::error_code error;
-  fs::directory_iterator entries(folder, error);
-  if (error) return folder.string() + ": " + error.message() + "; the folder cannot be listed";
-  const size_t before = files->size();
-  for (; entries != fs::directory_iterator(); entries.increment(error)) {
-    if (error) break;
-    if (entries->path().extension() == trace::kFileSuffix) files->push_back(entries->path());
+};
+
+Folder List(const fs::path& path) {
+  Folder folder;
+  fs::directory_iterator entries(path, folder.error);
+  for (; !folder.error && entries != fs::directory_iterator(); entries.increment(folder.error)) {
+    std::error_code ignored;
+    if (entries->path().extension() == trace::kFileSuffix) {
+      folder.traces.push_back(entries->path());
+    } else if (entries->is_directory(ignored)) {
+      folder.folders.push_back(entries->path());
+    }
   }
-  if (error) return folder.string() + ": " + error.message() + " while listing it";
-  if (files->size() != before) return {};
-  return folder.string() + ": no *" + trace::kFileSuffix +
-         " files in it; record some with `lamplight run -- CMD`, or check that CMD used CUDA";
+  std::sort(folder.folders.begin(), folder.folders.end());
+  return folder;
 }
+
+// One folder of the command line.
+class FolderSearch {
+ public:
+  FolderSearch(std::string root, TracePaths* paths) : root_(std::move(root)), paths_(*paths) {}
+
+  void Run() {
+    Search(root_, 0);
+    if (found_.empty()) {
+      if (paths_.errors.size() == errors_before_) paths_.errors.push_back(NothingText());
+      return;
+    }
+    const bool itself = found_.size() == 1 && found_.front() == root_;
+    if (!itself) paths_.notes.push_back(FoundText());
+  }
+
+ private:
+  void Search(const fs::path& path, int depth) {
+    if (++looked_into_ > kMaxFolders) return;
+    const Folder folder = List(path);
+    if (folder.error) {
+      paths_.errors.push_back(path.string() + ": " + folder.error.message() +
+                              "; the folder cannot be listed");
+    }
+    if (!folder.traces.empty()) {
+      found_.push_back(path);
+      traces_ += folder.traces.size();
+      paths_.files.insert(paths_.files.end(), folder.traces.begin(), folder.traces.end());
+      return;
+    }
+    if (depth == kMaxDepth) return;
+    for (const fs::path& below : folder.folders) Search(below, depth + 1);
+  }
+
+  std::string NothingText() const {
+    return root_ + ": no *" + trace::kFileSuffix + " files in it or its subfolders" +
+           (looked_into_ > kMaxFolders
+                ? ", of which the first " + std::to_string(kMaxFolders) + " were looked into"
+                : "") +
+           "; record some with `lamplight run -- CMD`, or check that CMD used CUDA";
+  }
+
+  std::string FoundText() const {
+    std::string text = root_ + " has no traces itself; read " + std::to_string(traces_) +
+                       (traces_ == 1 ? " trace" : " traces") + " of its subfolders ";
+    for (size_t i = 0; i < std::min(found_.size(), kNamedFolders); ++i) {
+      text += (i == 0 ? "" : ", ") + found_[i].lexically_relative(root_).string();
+    }
+    if (found_.size() > kNamedFolders) {
+      text += " and " + std::to_string(found_.size() - kNamedFolders) + " more";
+    }
+    return text;
+  }
+
+  const std::string root_;
+  TracePaths& paths_;
+  const size_t errors_before_ = paths_.errors.size();
+  size_t looked_into_ = 0;
+  size_t traces_ = 0;
+  std::vector<fs::path> found_;
+};
 
 std::string MissingText(const std::string& argument, const std::error_code& error) {
   const std::string why = error ? error.message() : "No such file or directory";
@@ -41,8 +111,7 @@ TracePaths ExpandTracePaths(const std::vector<std::string>& arguments) {
     std::error_code error;
     const fs::file_status status = fs::status(argument, error);
     if (fs::is_directory(status)) {
-      std::string failure = AddFolder(argument, &paths.files);
-      if (!failure.empty()) paths.errors.push_back(std::move(failure));
+      FolderSearch(argument, &paths).Run();
     } else if (!fs::exists(status)) {
       paths.errors.push_back(MissingText(argument, error));
     } else {

@@ -115,6 +115,36 @@ TEST_F(Command, EmptyMissingAndForeignInputIsTwoAndNamed) {
   }
 }
 
+TEST_F(Command, ReportReadsTheSubfoldersOfAFolderWithoutTraces) {
+  AddRank(0, true);
+  AddRank(1, true);
+  Shell("cd " + folder_.path() + " && mkdir -p job/a/rank0 job/rank1 job/empty && " +
+        "mv 0.lamptrace job/a/rank0 && mv 1.lamptrace job/rank1");
+  const Ended ended = Lamplight("report " + folder_.path());
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_TRUE(Has(ended, "has no traces itself; read 2 traces")) << ended.output;
+  const auto report =
+      nlohmann::json::parse(Lamplight("report --format json " + folder_.File("job")).output);
+  EXPECT_EQ(report["processes"].size(), 2u);
+  EXPECT_EQ(report["notes"].size(), 1u);
+}
+
+TEST_F(Command, SubfoldersDoNotCountBesideTracesNorBelowThree) {
+  AddRank(0, false);
+  AddRank(1, false);
+  Shell("cd " + folder_.path() + " && mkdir -p below a/b/c/d && mv 1.lamptrace below");
+  const auto report =
+      nlohmann::json::parse(Lamplight("report --format json " + folder_.path()).output);
+  EXPECT_EQ(report["processes"].size(), 1u);
+  Shell("cd " + folder_.path() + " && mv below/1.lamptrace a/b/c/d");
+  const Ended deep = Lamplight("report " + folder_.File("a"));
+  EXPECT_EQ(deep.status, 0) << deep.output;
+  Shell("cd " + folder_.path() + " && mkdir -p x && mv a x/a");
+  const Ended deeper = Lamplight("report " + folder_.File("x"));
+  EXPECT_EQ(deeper.status, 2) << deeper.output;
+  EXPECT_TRUE(Has(deeper, "files in it or its subfolders")) << deeper.output;
+}
+
 TEST_F(Command, FolderWithoutPermissionIsTwoAndNamed) {
   AddRank(0, false);
   // As root, nothing is forbidden: another user looks.
@@ -146,16 +176,25 @@ TEST_F(Command, UnwritableOutputIsTwoAndNamed) {
 TEST_F(Command, WrongCommandLineIsTwo) {
   for (const char* arguments :
        {"", "repord", "report", "report --format xml x", "dump", "dump --type Nothing x", "run",
-        "run --timeout 0 -- true", "run --mode fast -- true"}) {
+        "run --timeout 0 -- true", "run --mode fast -- true", "run --frob -- true", "--frob"}) {
     EXPECT_EQ(Lamplight(arguments).status, 2) << arguments;
   }
+}
+
+TEST_F(Command, ErrorsNameTheValueAndWhatWouldDo) {
+  EXPECT_TRUE(Has(Lamplight("repord x"), "'repord' is not known; give one of run, report"));
+  EXPECT_TRUE(Has(Lamplight("report --format xml x"), "'xml' is none of text json"));
+  EXPECT_TRUE(Has(Lamplight("run --timeout soon -- true"), "'soon' is not a number of seconds"));
+  EXPECT_TRUE(Has(Lamplight("run --frob -- true"), "no option --frob"));
+  EXPECT_TRUE(Has(Lamplight("report"), "name the trace folders"));
+  EXPECT_TRUE(Has(Lamplight("dump " + folder_.path()), "is a folder; name one *.lamptrace file"));
 }
 
 TEST_F(Command, HelpAndVersionAreZeroAndHelpNamesTheExitStatus) {
   const Ended help = Lamplight("--help");
   EXPECT_EQ(help.status, 0);
   EXPECT_TRUE(Has(help, "Exit status:"));
-  for (const char* arguments : {"run --help", "report --help", "dump --help", "version"}) {
+  for (const char* arguments : {"run --help", "report --help", "dump --help", "version", "help"}) {
     EXPECT_EQ(Lamplight(arguments).status, 0) << arguments;
   }
 }
@@ -172,7 +211,8 @@ TEST_F(Command, DumpPrintsEachRecordAsALineOfJson) {
     at = end + 1;
   }
   ASSERT_EQ(lines.size(), 3u);
-  EXPECT_EQ(lines[0]["header"]["format"], "1.1");
+  EXPECT_EQ(lines[0]["header"]["format"],
+            std::to_string(trace::kMajor) + "." + std::to_string(trace::kMinor));
   EXPECT_EQ(lines[1]["type"], "Site");
   EXPECT_EQ(lines[1]["fields"]["frames"][1]["symbol"], "main");
   EXPECT_EQ(lines[2]["fields"]["replay"], 8);

@@ -169,6 +169,77 @@ TEST_F(ModelBuilder, StreamSyncCompletesWhatItsThreadLaunchedThere) {
   for (size_t i = 1; i < 4; ++i) EXPECT_EQ(model.replays[i].completed_ns, 0u) << i;
 }
 
+TEST_F(ModelBuilder, DeviceSyncCompletesWhatItsThreadLaunchedOnThatDevice) {
+  trace::Device device = {};
+  device.device_id = 1;
+  trace::Exec exec = {}, other_exec = {};
+  exec.exec_id = 1;
+  exec.device_id = 1;
+  other_exec.exec_id = 2;
+  other_exec.device_id = trace::kNoId;
+  trace::GraphLaunch other_device = Launch(1);
+  other_device.exec_id = 2;
+  trace::GraphLaunch other_thread = Launch(3);
+  other_thread.header.tid = 200;
+  trace::GraphLaunch other_stream = Launch(2);
+  other_stream.stream_id = 2;
+  trace::Order sync = {};
+  sync.kind = static_cast<uint32_t>(trace::OrderKind::kDeviceSync);
+  sync.device_id = 1;
+  TraceBuilder builder;
+  builder.Define(device).Define(exec).Define(other_exec);
+  builder.Event(Launch(1)).Event(other_stream).Event(other_device).Event(other_thread).Event(sync);
+  const Model model = Build({builder});
+  EXPECT_EQ(model.replays[0].completed_ns, model.orders[0].time_ns);
+  EXPECT_EQ(model.replays[1].completed_ns, model.orders[0].time_ns);
+  EXPECT_EQ(model.replays[2].completed_ns, 0u);
+  EXPECT_EQ(model.replays[3].completed_ns, 0u);
+}
+
+TEST_F(ModelBuilder, PythonFramesBelongToTheirSite) {
+  trace::PythonSite python = {};
+  python.site_id = 1;
+  python.frames = 2;
+  TraceBuilder builder = BuildScenario({});
+  builder.Define(Draft<trace::PythonSite>(python)
+                     .PythonFrames(2)
+                     .PythonFrame(0, "/app/model_runner.py", "capture_model", 812)
+                     .PythonFrame(1, "/app/main.py", "<module>", 0));
+  const Model model = Build({builder});
+  ASSERT_EQ(model.sites.size(), 1u);
+  ASSERT_EQ(model.sites[0].python.size(), 2u);
+  EXPECT_EQ(model.sites[0].python[0].file, "/app/model_runner.py");
+  EXPECT_EQ(model.sites[0].python[0].function, "capture_model");
+  EXPECT_EQ(model.sites[0].python[0].line, 812u);
+  EXPECT_TRUE(model.losses.empty());
+}
+
+TEST_F(ModelBuilder, PythonFramesOfALostSiteAreALoss) {
+  trace::PythonSite python = {};
+  python.site_id = 77;
+  TraceBuilder builder;
+  builder.Define(Draft<trace::PythonSite>(python));
+  EXPECT_FALSE(Build({builder}).losses.empty());
+}
+
+TEST_F(ModelBuilder, InputMatchesBelongToTheirHang) {
+  trace::InputMatch match = {};
+  match.hang_id = 1;
+  match.workspace_id = 1;
+  match.node = 2;
+  match.generation = 1;
+  match.rows = 4;
+  match.equal = 3;
+  TraceBuilder builder = BuildScenario({});
+  builder.Define(match);
+  const Model model = Build({builder});
+  ASSERT_EQ(model.hangs.size(), 1u);
+  ASSERT_EQ(model.hangs[0].inputs.size(), 1u);
+  EXPECT_EQ(model.hangs[0].inputs[0].workspace, 0u);
+  EXPECT_EQ(model.hangs[0].inputs[0].node, 2u);
+  EXPECT_EQ(model.hangs[0].inputs[0].equal, 3u);
+}
+
 TEST_F(ModelBuilder, SyncSaysNothingOfARefusedLaunchOrTheNextOfItsNumber) {
   trace::GraphLaunch refused = Launch(1);
   refused.returned_ns = 77;

@@ -69,6 +69,19 @@ class Draft {
                                   [&](trace::Frame& f) { f.symbol = at; });
   }
 
+  // The same behind a PythonSite.
+  Draft& PythonFrames(size_t count) {
+    bytes_.resize(bytes_.size() + count * sizeof(trace::PythonFrame));
+    return *this;
+  }
+
+  Draft& PythonFrame(size_t frame, std::string_view file, std::string_view function,
+                     uint32_t line) {
+    const trace::PythonFrame filled{Append(file), Append(function), line, 0};
+    return ChangeAt<trace::PythonFrame>(sizeof(T) + frame * sizeof(trace::PythonFrame),
+                                        [&](trace::PythonFrame& f) { f = filled; });
+  }
+
   // The sealed record; `time_ns` where the draft has none.
   Bytes Finish(uint64_t time_ns) const {
     Bytes record = bytes_;

@@ -89,6 +89,40 @@ TEST_F(Reports, TextShowsPythonStacks) {
   EXPECT_NE(Text().find("      File a.py\n        line 3\n"), std::string::npos);
 }
 
+TEST_F(Reports, TextNamesThePythonFramesOfTheUserAtACapture) {
+  world.model.sites[0].python = {{"/env/torch/cuda/graphs.py", "capture_end", 90},
+                                 {"/env/vllm/worker/model_runner.py", "capture_model", 812},
+                                 {"/env/vllm/engine.py", "main", 0}};
+  const std::string text = Text();
+  EXPECT_NE(text.find("captured in model_runner.py:812 in capture_model"), std::string::npos);
+  EXPECT_NE(text.find("captured at\n      model_runner.py:812 in capture_model  (/env/vllm"),
+            std::string::npos);
+  EXPECT_NE(text.find("      engine.py in main"), std::string::npos);
+  EXPECT_EQ(text.find("graphs.py"), std::string::npos);
+}
+
+TEST_F(Reports, TextNamesTorchWhereTheCaptureIsTorchAlone) {
+  world.model.sites[0].python = {{"/env/torch/cuda/graphs.py", "capture_end", 90}};
+  EXPECT_NE(Text().find("graphs.py:90 in capture_end"), std::string::npos);
+}
+
+TEST_F(Reports, TextNamesTheInstantiationOfAGraphThatWasNotCaptured) {
+  world.model.graphs[0].site = kNone;
+  world.model.execs[0].site = 0;
+  EXPECT_NE(Text().find("instantiated at\n      cudaStreamEndCapture"), std::string::npos);
+}
+
+TEST_F(Reports, JsonHoldsAllPythonFrames) {
+  world.model.sites[0].python = {{"/env/torch/cuda/graphs.py", "capture_end", 90},
+                                 {"/env/app.py", "main", 0}};
+  const json frames = Json()["findings"][0]["place"]["capture_python"];
+  ASSERT_EQ(frames.size(), 2u);
+  EXPECT_EQ(
+      frames[0],
+      (json{{"file", "/env/torch/cuda/graphs.py"}, {"line", 90}, {"function", "capture_end"}}));
+  EXPECT_TRUE(frames[1]["line"].is_null());
+}
+
 TEST_F(Reports, CleanTextSaysWhatWasChecked) {
   world.model.hangs.clear();
   const std::string text = Text();
