@@ -38,8 +38,7 @@ Status Copies::Fill(void* to, uint32_t word, size_t bytes) {
   auto* start = static_cast<char*>(to);
   while (done < bytes) {
     const size_t next = std::min(done, bytes - done);
-    LAMPLIGHT_TRY_CUDA(
-        cudaMemcpyAsync(start + done, start, next, cudaMemcpyDeviceToDevice, stream_));
+    LAMPLIGHT_TRY_CUDA(cudaMemcpyAsync(start + done, start, next, cudaMemcpyDefault, stream_));
     done += next;
   }
   return Wait();

@@ -3,7 +3,7 @@
 //
 //   own buffer allocated, initialised, kernels loaded
 //     ── round 1: offers ──  agreement is checked, peers are mapped, a store goes to each
-//     ── round 2 ──          every peer's store must have arrived here
+//     ── round 2 ──          every peer's store must have arrived here; multicast is bound
 //     ── round 3 ──          all can be used
 //
 // A buffer is initialised before it is offered: no rank can store into one that is not. One thread
@@ -11,8 +11,7 @@
 #include "kernels/host/copies.h"
 #include "kernels/host/device_scope.h"
 #include "kernels/host/exchange.h"
-#include "kernels/host/ipc_buffer.h"
-#include "kernels/host/offer.h"
+#include "kernels/host/transport.h"
 #include "kernels/host/workspace.h"
 #include "kernels/protocol.cuh"
 #include "kernels/tuning.h"
@@ -42,7 +41,6 @@ class Creation {
   Status InitialiseState();
   Status MakeOffer(Offer* offer);
   Status Connect();
-  Status OpenPeer(const Offer& offer, Mapping* mapping);
   Status Probe();
   Status VerifyProbes();
 
@@ -51,14 +49,13 @@ class Creation {
   BufferLayout layout_;
   Exchange exchange_;
   Copies copies_;
-  std::shared_ptr<IpcBuffer> ipc_;
   std::vector<Offer> offers_;
 };
 
 Status Creation::Run(const Status& so_far) {
   const Status status = Rounds(so_far);
   // A peer that heard of the buffer may map it after this rank has given up.
-  if (exchange_.broken() && ipc_ != nullptr) ipc_->Abandon();
+  if (exchange_.broken() && workspace_.transport != nullptr) workspace_.transport->Abandon();
   return status;
 }
 
@@ -70,7 +67,9 @@ Status Creation::Rounds(const Status& so_far) {
   LAMPLIGHT_TRY(exchange_.Gather(mine, offer, &offers_));
   LAMPLIGHT_TRY(CheckAgreement(offers_));
   LAMPLIGHT_TRY(exchange_.Agree(Connect()));
-  return exchange_.Agree(VerifyProbes());
+  Status verified = VerifyProbes();
+  if (verified.ok()) verified = workspace_.transport->Bind(&workspace_.common.multicast);
+  return exchange_.Agree(verified);
 }
 
 Status Creation::Build() {
@@ -78,11 +77,8 @@ Status Creation::Build() {
   workspace_.patience = settings_.patience;
   LAMPLIGHT_TRY(copies_.Open());
   LAMPLIGHT_TRY(workspace_.PrepareDevice());
-  if (settings_.memory == LAMPLIGHT_MEMORY_FABRIC) {
-    return Error(LAMPLIGHT_ERROR_UNSUPPORTED, "LAMPLIGHT_MEMORY_FABRIC is not there yet");
-  }
-  LAMPLIGHT_TRY(IpcBuffer::Allocate(layout_, world(), &ipc_));
-  workspace_.buffer = ipc_;
+  LAMPLIGHT_TRY(MakeTransport(settings_, layout_, workspace_.device, &workspace_.transport));
+  LAMPLIGHT_TRY(workspace_.transport->Allocate(&workspace_.buffer));
   LAMPLIGHT_TRY(InitialiseBuffer());
   return InitialiseState();
 }
@@ -121,9 +117,8 @@ Status Creation::MakeOffer(Offer* offer) {
   offer->multicast = settings_.multicast ? 1 : 0;
   offer->device = workspace_.device;
   offer->generation_bytes = settings_.capacity.generation_bytes;
-  offer->token = ipc_->token();
   offer->process = ThisProcess();
-  return workspace_.buffer->Export(&offer->buffer);
+  return workspace_.transport->Describe(offer);
 }
 
 Status Creation::Connect() {
@@ -133,7 +128,8 @@ Status Creation::Connect() {
     if (peer == settings_.rank) {
       workspace_.peers[peer] = Mapping(workspace_.buffer, workspace_.buffer->address());
     } else {
-      const Status opened = OpenPeer(offers_[peer], &workspace_.peers[peer]);
+      const Status opened = workspace_.transport->Open(offers_[settings_.rank], offers_[peer],
+                                                       &workspace_.peers[peer]);
       if (!opened.ok()) {
         return Error(opened.code(), "the buffer of rank %u cannot be mapped: %s", peer,
                      opened.text().c_str());
@@ -142,13 +138,8 @@ Status Creation::Connect() {
     addresses[peer] = workspace_.peers[peer].get();
   }
   LAMPLIGHT_TRY(workspace_.SetPeers(addresses));
+  LAMPLIGHT_TRY(workspace_.transport->Join(offers_.front()));
   return Probe();
-}
-
-Status Creation::OpenPeer(const Offer& offer, Mapping* mapping) {
-  const bool here = offer.process.IsSameProcess(offers_[settings_.rank].process);
-  return here ? FindBuffer(offer.token, mapping)
-              : OpenIpc(offer.buffer, layout_, settings_.rank, mapping);
 }
 
 // A mapping that was granted can still lead elsewhere, or nowhere.

@@ -9,6 +9,7 @@ namespace lamplight::kernels {
 
 Workspace::~Workspace() {
   const DeviceScope scope(device);
+  transport.reset();
   while (!peers.empty()) peers.pop_back();
   buffer.reset();
   peer_table = {};

@@ -11,6 +11,7 @@
 #include "kernels/host/buffer.h"
 #include "kernels/host/device.h"
 #include "kernels/host/settings.h"
+#include "kernels/host/transport.h"
 
 namespace lamplight::kernels {
 
@@ -28,6 +29,7 @@ struct Workspace {
   DeviceBlock peer_table;
   std::shared_ptr<Buffer> buffer;  // null: adopted
   std::vector<Mapping> peers;
+  std::unique_ptr<Transport> transport;  // null: adopted
 
   ~Workspace();
 

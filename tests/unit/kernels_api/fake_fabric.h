@@ -1,0 +1,36 @@
+// A driver with virtual memory, fabric handles and multicast, over memory files: physical memory is
+// a file, a mapping is a mapping. A store to a multicast address goes nowhere; its calls are
+// counted. Thread-safe.
+#pragma once
+
+#include "kernels/host/driver_api.h"
+
+namespace lamplight::kernels::test {
+
+struct FakeFabricCounts {
+  int physical;        // handles that are not released
+  int reserved;        // address ranges
+  int mapped;          // mappings
+  int joined;          // devices in multicast objects
+  int bound;           // buffers bound to them
+  int early_bindings;  // bound before all devices had joined
+};
+
+enum class Missing { kNothing, kFabricHandles, kMulticast };
+
+// In the place of the driver for the life of the object; counts start at 0.
+class FakeFabric {
+ public:
+  explicit FakeFabric(Missing missing = Missing::kNothing);
+  ~FakeFabric();
+  FakeFabric(const FakeFabric&) = delete;
+  FakeFabric& operator=(const FakeFabric&) = delete;
+
+  static FakeFabricCounts Counts();
+  // The next mapping fails.
+  static void FailNextMap();
+  // True where a mapping of a multicast object holds the address.
+  static bool IsMulticast(const void* address);
+};
+
+}  // namespace lamplight::kernels::test
