@@ -9,7 +9,6 @@
 #include <chrono>
 #include <memory>
 
-#include "kernels/protocol.cuh"
 #include "shim/log.h"
 #include "shim/recorder/thread_id.h"
 #include "shim/suspects.h"
@@ -35,28 +34,14 @@ std::string Seconds(uint64_t ns) {
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
 }
 
-uint32_t ArrivalsWord(trace::FlagLayout layout) {
-  switch (layout) {
-    case trace::FlagLayout::kEraA:
-      return 3;
-    case trace::FlagLayout::kEraB:
-      return 4;
-    case trace::FlagLayout::kEraC:
-      return protocol::kArrivals;
-    default:
-      return 0;  // the unicast family counts in its first word
-  }
-}
-
-uint32_t IndexWord(trace::FlagLayout layout) {
-  return layout == trace::FlagLayout::kUnicast ? 2 : 0;
-}
-
 }  // namespace
 
 Watchdog::Watchdog(Session& session)
-    : session_(session), probe_(session.driver()), evidence_(session, probe_) {
-  timeout_ns_ = static_cast<uint64_t>(session.config().timeout.count()) * kMs;
+    : session_(session),
+      probe_(session.driver()),
+      evidence_(session, probe_),
+      timeout_ns_(static_cast<uint64_t>(session.config().timeout.count()) * kMs),
+      eager_(session, probe_, evidence_, timeout_ns_) {
   tick_ns_ = std::clamp<uint64_t>(timeout_ns_ / 20, 10 * kMs, 250 * kMs);
 }
 
@@ -148,7 +133,10 @@ void Watchdog::Follow(Exec& exec, uint64_t now) {
     progress_[exec.stream_id.load(std::memory_order_relaxed)].time_ns = now;
     seen.completed = completed;
     seen.snapshot_runs = runs;
-    if (seen.reported != 0 && completed >= seen.reported) EndHang(seen);
+    if (seen.reported != 0 && completed >= seen.reported) {
+      EndHang(seen.hang_id);
+      seen.reported = 0;
+    }
   }
   // Without an event node nothing but its snapshots tells that a replay is over.
   if (exec.done == nullptr && exec.snapshots.empty()) return;
@@ -208,12 +196,11 @@ bool Watchdog::Overdue(const Exec& exec, uint64_t replay, uint64_t now,
   return since != 0 && now > since && static_cast<double>(now - since) > limit;
 }
 
-void Watchdog::EndHang(Seen& seen) {
+void Watchdog::EndHang(uint32_t hang_id) {
   trace::HangEnd record{};
-  record.hang_id = seen.hang_id;
+  record.hang_id = hang_id;
   session_.recorder().Define(trace::RecordType::kHangEnd, record);
-  Log().warn("the replay of hang {} has completed after all", seen.hang_id);
-  seen.reported = 0;
+  Log().warn("what hung in hang {} has completed after all", hang_id);
 }
 
 void Watchdog::ReportReplay(Exec& exec, uint64_t replay, uint64_t launched_ns, uint64_t now) {
@@ -235,89 +222,16 @@ void Watchdog::ReportReplay(Exec& exec, uint64_t replay, uint64_t launched_ns, u
   Report(hang, suspects, exec.device, what);
 }
 
-// An eager call leaves no marker of its own. It is looked at when half of its time is over: where
-// its stream is done by then, or where its flags still move, nothing is wrong. A kernel that is
-// stuck in it leaves arrivals standing; one that has not begun leaves the index behind the count of
-// calls, which tells modulo three.
 void Watchdog::CheckEager(Workspace& workspace, uint64_t now) {
-  const Workspace::Eager eager = workspace.last_eager();
-  SeenEager& seen = seen_eager_[&workspace];
-  if (eager.calls == seen.checked || now < eager.time_ns + timeout_ns_ / 2) return;
-  Device* device = session_.DeviceByOrdinal(workspace.device);
-  if (device == nullptr || session_.streams().AnyCapture()) return;
-  const bool stand = FlagsStand(workspace, eager, *device, now, seen);
-  const std::optional<bool> done = StreamDone(eager.stream_id, *device);
-  const uint32_t arrivals = ArrivalsWord(workspace.layout);
-  if (done.value_or(false) || seen.flags.size() <= arrivals) {
-    if (done.value_or(false)) LearnFirstIndex(workspace, seen);
-    seen.checked = eager.calls;
-    return;
+  switch (eager_.Look(workspace, now)) {
+    case EagerWatch::News::kHangs:
+      eager_hangs_[&workspace] = next_hang_;
+      return ReportEager(workspace, eager_.HungCall(workspace), now);
+    case EagerWatch::News::kOver:
+      return EndHang(eager_hangs_[&workspace]);
+    case EagerWatch::News::kNone:
+      return;
   }
-  if (!stand || now < eager.time_ns + timeout_ns_) return;
-  seen.checked = eager.calls;
-  // A replay on the same workspace explains all this too, and has a watch of its own.
-  if (AnyReplayPending(workspace)) return;
-  const bool stuck_inside =
-      seen.flags[arrivals] != 0 || PollsBehindTheFlags(workspace, eager, *device);
-  const bool stuck_before = done.has_value() && IndexShowsPending(workspace, seen);
-  if (stuck_inside || stuck_before) ReportEager(workspace, eager, now);
-}
-
-// Whether the flags have not moved for a good part of the timeout. Reads them; empty: unreadable.
-bool Watchdog::FlagsStand(Workspace& workspace, const Workspace::Eager& eager, Device& device,
-                          uint64_t now, SeenEager& seen) {
-  std::vector<uint32_t> flags =
-      evidence_.ReadFlags(workspace, device).value_or(std::vector<uint32_t>());
-  if (seen.watched != eager.calls || flags != seen.flags) {
-    seen.watched = eager.calls;
-    seen.since_ns = now;
-    seen.flags = std::move(flags);
-  }
-  return now >= seen.since_ns + timeout_ns_ / 3;
-}
-
-std::optional<bool> Watchdog::StreamDone(uint32_t stream_id, Device& device) {
-  auto done = std::make_shared<std::optional<bool>>();
-  Streams& streams = session_.streams();
-  const auto ask = [done, &streams, stream_id] { *done = streams.Done(stream_id); };
-  if (!probe_.Run(device, ask, kQueryLimit)) return std::nullopt;
-  return *done;
-}
-
-bool Watchdog::AnyReplayPending(const Workspace& workspace) const {
-  for (const Exec* exec : session_.graphs().LiveExecs()) {
-    if (exec->launched > exec->completed && exec->Uses(workspace)) return true;
-  }
-  return false;
-}
-
-// While nothing runs, index and count of calls belong together.
-void Watchdog::LearnFirstIndex(const Workspace& workspace, SeenEager& seen) const {
-  const uint32_t word = IndexWord(workspace.layout);
-  if (AnyReplayPending(workspace) || seen.flags.size() <= word) return;
-  const uint64_t calls = workspace.ops.load(std::memory_order_relaxed) % protocol::kGenerations;
-  seen.first_index = static_cast<uint32_t>((seen.flags[word] + protocol::kGenerations - calls) %
-                                           protocol::kGenerations);
-}
-
-// False also where calls are pending whose number is a multiple of three.
-bool Watchdog::IndexShowsPending(const Workspace& workspace, const SeenEager& seen) {
-  const uint32_t word = IndexWord(workspace.layout);
-  if (seen.flags.size() <= word || seen.flags[word] >= protocol::kGenerations) return false;
-  const uint64_t calls = workspace.ops.load(std::memory_order_relaxed);
-  return seen.flags[word] != (seen.first_index + calls) % protocol::kGenerations;
-}
-
-// The flags look quiet; a flush-to-zero kernel may have moved them on and still be polling.
-bool Watchdog::PollsBehindTheFlags(Workspace& workspace, const Workspace::Eager& eager,
-                                   Device& device) {
-  const Function* function = session_.functions().ById(eager.call.call.kernel_id);
-  if (function == nullptr || function->recognition.compare != protocol::Compare::kFlushToZero) {
-    return false;
-  }
-  const auto found = evidence_.Read({{&workspace, function, eager.call.call}}, &device);
-  return !found.empty() && found.front().status == trace::SideChannel::kOk &&
-         WaitsInDirtyGeneration(found.front());
 }
 
 void Watchdog::ReportEager(Workspace& workspace, const Workspace::Eager& eager, uint64_t now) {

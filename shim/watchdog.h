@@ -7,11 +7,11 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
-#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "shim/eager_watch.h"
 #include "shim/evidence.h"
 #include "shim/probe.h"
 #include "shim/session.h"
@@ -40,14 +40,6 @@ class Watchdog {
     uint64_t reported = 0;  // replay whose hang was reported, 0: none
     uint32_t hang_id = 0;
   };
-  struct SeenEager {
-    uint64_t checked = 0;   // eager calls when the workspace was last found quiet or reported
-    uint64_t watched = 0;   // eager calls when `flags` were read
-    uint64_t since_ns = 0;  // that long they have not moved
-    std::vector<uint32_t> flags;
-    uint32_t first_index = 0;  // of the workspace's first call
-  };
-
   void Loop();
   void Tick();
   void QueryAll();
@@ -56,29 +48,23 @@ class Watchdog {
   static uint64_t OldestIncomplete(const Exec& exec, uint64_t launched);
   bool Overdue(const Exec& exec, uint64_t replay, uint64_t now, uint64_t* launched_ns) const;
   void CheckEager(Workspace& workspace, uint64_t now);
-  bool FlagsStand(Workspace& workspace, const Workspace::Eager& eager, Device& device, uint64_t now,
-                  SeenEager& seen);
-  std::optional<bool> StreamDone(uint32_t stream_id, Device& device);
-  bool AnyReplayPending(const Workspace& workspace) const;
-  void LearnFirstIndex(const Workspace& workspace, SeenEager& seen) const;
-  static bool IndexShowsPending(const Workspace& workspace, const SeenEager& seen);
-  bool PollsBehindTheFlags(Workspace& workspace, const Workspace::Eager& eager, Device& device);
   void ReportReplay(Exec& exec, uint64_t replay, uint64_t launched_ns, uint64_t now);
   void ReportEager(Workspace& workspace, const Workspace::Eager& eager, uint64_t now);
   void Report(trace::Hang hang, const std::vector<Suspect>& suspects, Device* device,
               const std::string& what);
-  void EndHang(Seen& seen);
+  void EndHang(uint32_t hang_id);
   void ReapRetired(uint64_t now);
 
   Session& session_;
   Probe probe_;
   EvidenceReader evidence_;
-  uint64_t timeout_ns_;
+  const uint64_t timeout_ns_;
+  EagerWatch eager_;
   uint64_t tick_ns_;
   uint32_t next_hang_ = 1;
   std::unordered_map<const Exec*, Seen> seen_;
-  std::unordered_map<const Workspace*, SeenEager> seen_eager_;
-  std::unordered_map<uint32_t, StreamProgress> progress_;  // by stream id
+  std::unordered_map<const Workspace*, uint32_t> eager_hangs_;  // the newest, by hang id
+  std::unordered_map<uint32_t, StreamProgress> progress_;       // by stream id
 
   std::mutex mutex_;
   std::condition_variable changed_;

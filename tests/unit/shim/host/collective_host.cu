@@ -1,6 +1,6 @@
 // A host with two ranks in one process: what it launches, and where that hangs, is known exactly.
 //
-// usage: collective_host nodes|sizes|eager-stall|eager-quiet|no-sync SECONDS
+// usage: collective_host MODE SECONDS
 // The kernel carries the name and parameters of FlashInfer's era C one-shot kernel, which the
 // simulated device executes; its body here is empty, so a GPU is no place for this program.
 #include <cuda_runtime.h>
@@ -43,6 +43,8 @@ void Check(cudaError_t status, const char* call) {
 void Stall(void*) {
   for (;;) pause();
 }
+
+void BeLate(void*) { std::this_thread::sleep_for(std::chrono::milliseconds(2500)); }
 
 template <class Value>
 Value* Upload(const std::vector<Value>& values) {
@@ -115,10 +117,10 @@ void Replay(Rank* ranks, const std::vector<int>& tokens, size_t common) {
   CHECK(cudaGraphLaunch(some, ranks[1].stream));
 }
 
-void StallBeforeAnEagerCall(Rank* ranks) {
+void HoldUpAnEagerCall(Rank* ranks, cudaHostFn_t hold_up) {
   for (int rank = 0; rank < 2; ++rank) ranks[rank].Run(0, kMaxTokens);
   for (int rank = 0; rank < 2; ++rank) CHECK(cudaStreamSynchronize(ranks[rank].stream));
-  CHECK(cudaLaunchHostFunc(ranks[1].stream, Stall, nullptr));
+  CHECK(cudaLaunchHostFunc(ranks[1].stream, hold_up, nullptr));
   for (int rank = 0; rank < 2; ++rank) ranks[rank].Run(1, kMaxTokens);
 }
 
@@ -149,7 +151,8 @@ int main(int argc, char** argv) {
   for (Rank& rank : ranks) rank.peers = Upload(locals);
   if (mode == "nodes") Replay(ranks, std::vector<int>(9, kMaxTokens), 7);
   if (mode == "sizes") Replay(ranks, {8, 8, 8, 8, 2, 8, 8, 8, 8}, 4);
-  if (mode == "eager-stall") StallBeforeAnEagerCall(ranks);
+  if (mode == "eager-stall") HoldUpAnEagerCall(ranks, Stall);
+  if (mode == "eager-late") HoldUpAnEagerCall(ranks, BeLate);
   if (mode == "eager-quiet") CompleteEagerCalls(ranks);
   if (mode == "no-sync") ReplayWithoutWaiting(ranks);
   std::this_thread::sleep_for(std::chrono::duration<double>(std::atof(argv[2])));

@@ -62,6 +62,13 @@ def check_eager_stall(programs):
     expect("has not begun" in run.errors, "eager-stall: the watchdog said", run.errors)
 
 
+def check_eager_late(programs):
+    run = Run("eager-late", 4.5, 1, programs)
+    expect(run.report["verdict"] == "clean", "eager-late:", run.report["findings"], run.errors)
+    hangs = run.report["hangs"]
+    expect(hangs and all(hang["completed_after_all"] for hang in hangs), "eager-late:", hangs)
+
+
 def check_no_sync(programs):
     run = Run("no-sync", 0.2, 30, programs)
     expect(not run.report["findings"], "no-sync:", run.report["findings"])
@@ -79,7 +86,8 @@ def check_quiet(programs):
 
 def main():
     programs = sys.argv[1:5]
-    for check in (check_nodes, check_sizes, check_eager_stall, check_quiet, check_no_sync):
+    for check in (check_nodes, check_sizes, check_eager_stall, check_eager_late, check_quiet,
+                  check_no_sync):
         check(programs)
         print(check.__name__, "ok")
 

@@ -1,0 +1,145 @@
+// What tells an eager call that hangs from one that has completed, or waits its turn.
+#include "shim/eager_watch.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include "kernels/protocol.cuh"
+#include "shim/verdict.h"
+
+namespace lamplight::shim {
+namespace {
+
+constexpr std::chrono::milliseconds kQueryLimit{1000};
+
+uint32_t ArrivalsWord(trace::FlagLayout layout) {
+  switch (layout) {
+    case trace::FlagLayout::kEraA:
+      return 3;
+    case trace::FlagLayout::kEraB:
+      return 4;
+    case trace::FlagLayout::kEraC:
+      return protocol::kArrivals;
+    default:
+      return 0;  // the unicast family counts in its first word
+  }
+}
+
+uint32_t IndexWord(trace::FlagLayout layout) {
+  return layout == trace::FlagLayout::kUnicast ? 2 : 0;
+}
+
+}  // namespace
+
+// An eager call leaves no marker of its own. It is looked at when half of its time is over: where
+// its stream is done by then, or where its flags still move, nothing is wrong. A kernel that is
+// stuck in it leaves arrivals standing; one that has not begun leaves the index behind the count of
+// calls, which tells modulo three.
+EagerWatch::News EagerWatch::Look(Workspace& workspace, uint64_t now) {
+  const Workspace::Eager eager = workspace.last_eager();
+  Seen& seen = seen_[&workspace];
+  Device* device = session_.DeviceByOrdinal(workspace.device);
+  if (device == nullptr || session_.streams().AnyCapture()) return News::kNone;
+  if (seen.hangs) return IsOver(workspace, *device, seen) ? News::kOver : News::kNone;
+  if (eager.calls == seen.checked || now < eager.time_ns + timeout_ns_ / 2) return News::kNone;
+  if (!Hangs(workspace, eager, *device, now, seen)) return News::kNone;
+  seen.hangs = true;
+  seen.hung_call = eager;
+  return News::kHangs;
+}
+
+bool EagerWatch::Hangs(Workspace& workspace, const Workspace::Eager& eager, Device& device,
+                       uint64_t now, Seen& seen) {
+  // First the stream, then the flags: what they say of a stream that is done is final.
+  const std::optional<bool> done = StreamDone(eager.stream_id, device);
+  const uint64_t calls = workspace.ops.load(std::memory_order_relaxed);
+  const bool stand = FlagsStand(workspace, eager, device, now, seen);
+  if (done.value_or(false)) {
+    LearnFirstIndex(workspace, calls, seen);
+    seen.checked = eager.calls;
+    return false;
+  }
+  const uint32_t arrivals = ArrivalsWord(workspace.layout);
+  if (!stand || now < eager.time_ns + timeout_ns_) return false;
+  seen.checked = eager.calls;
+  // A replay on the same workspace explains all this too, and has a watch of its own.
+  if (seen.flags.size() <= arrivals || AnyReplayPending(workspace)) return false;
+  const bool stuck_inside =
+      seen.flags[arrivals] != 0 || PollsBehindTheFlags(workspace, eager, device);
+  const bool stuck_before = done.has_value() && IndexShowsPending(workspace, seen);
+  return stuck_inside || stuck_before;
+}
+
+// It may complete after all.
+bool EagerWatch::IsOver(Workspace& workspace, Device& device, Seen& seen) {
+  const std::optional<bool> done = StreamDone(seen.hung_call.stream_id, device);
+  bool over = done.value_or(false);
+  if (!done) {
+    const auto flags = evidence_.ReadFlags(workspace, device);
+    over = flags && *flags != seen.flags;
+  }
+  seen.hangs = !over;
+  return over;
+}
+
+// Whether the flags have not moved for a good part of the timeout. Reads them; empty: unreadable.
+bool EagerWatch::FlagsStand(Workspace& workspace, const Workspace::Eager& eager, Device& device,
+                            uint64_t now, Seen& seen) {
+  std::vector<uint32_t> flags =
+      evidence_.ReadFlags(workspace, device).value_or(std::vector<uint32_t>());
+  if (seen.watched != eager.calls || flags != seen.flags) {
+    seen.watched = eager.calls;
+    seen.since_ns = now;
+    seen.flags = std::move(flags);
+  }
+  return now >= seen.since_ns + timeout_ns_ / 3;
+}
+
+std::optional<bool> EagerWatch::StreamDone(uint32_t stream_id, Device& device) {
+  auto done = std::make_shared<std::optional<bool>>();
+  Streams& streams = session_.streams();
+  const auto ask = [done, &streams, stream_id] { *done = streams.Done(stream_id); };
+  if (!probe_.Run(device, ask, kQueryLimit)) return std::nullopt;
+  return *done;
+}
+
+bool EagerWatch::AnyReplayPending(const Workspace& workspace) const {
+  const std::vector<Exec*> execs = session_.graphs().ExecsInFlight();
+  return std::any_of(execs.begin(), execs.end(),
+                     [&](const Exec* exec) { return exec->Uses(workspace); });
+}
+
+// While nothing runs, index and count of calls belong together. `calls` were counted between the
+// look at the stream and that at the flags.
+void EagerWatch::LearnFirstIndex(const Workspace& workspace, uint64_t calls, Seen& seen) const {
+  const uint32_t word = IndexWord(workspace.layout);
+  if (AnyReplayPending(workspace) || seen.flags.size() <= word) return;
+  if (workspace.ops.load(std::memory_order_relaxed) != calls) return;
+  const uint64_t moved = calls % protocol::kGenerations;
+  seen.first_index = static_cast<uint32_t>((seen.flags[word] + protocol::kGenerations - moved) %
+                                           protocol::kGenerations);
+}
+
+// False also where calls are pending whose number is a multiple of three.
+bool EagerWatch::IndexShowsPending(const Workspace& workspace, const Seen& seen) {
+  const uint32_t word = IndexWord(workspace.layout);
+  if (seen.flags.size() <= word || seen.flags[word] >= protocol::kGenerations) return false;
+  const uint64_t calls = workspace.ops.load(std::memory_order_relaxed);
+  return seen.flags[word] != (seen.first_index + calls) % protocol::kGenerations;
+}
+
+// The flags look quiet; a flush-to-zero kernel may have moved them on and still be polling.
+bool EagerWatch::PollsBehindTheFlags(Workspace& workspace, const Workspace::Eager& eager,
+                                     Device& device) {
+  const Function* function = session_.functions().ById(eager.call.call.kernel_id);
+  if (function == nullptr || function->recognition.compare != protocol::Compare::kFlushToZero) {
+    return false;
+  }
+  const auto found = evidence_.Read({{&workspace, function, eager.call.call}}, &device);
+  return !found.empty() && found.front().status == trace::SideChannel::kOk &&
+         WaitsInDirtyGeneration(found.front());
+}
+
+}  // namespace lamplight::shim
