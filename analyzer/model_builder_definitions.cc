@@ -57,6 +57,9 @@ class DefinitionBuilder {
         case trace::RecordType::kPythonSite:
           visit(*view.As<trace::PythonSite>(), view);
           break;
+        case trace::RecordType::kSwap:
+          visit(*view.As<trace::Swap>(), view);
+          break;
         case trace::RecordType::kStream:
           visit(*view.As<trace::Stream>(), view);
           break;
@@ -189,6 +192,15 @@ class DefinitionBuilder {
   // Third pass: nodes and edges into graphs, execs onto graphs.
   template <class Other>
   void Members(const Other&, const RecordView&) {}
+
+  void Graphs(const trace::Swap& record, const RecordView& view) {
+    KernelSwap swap;
+    swap.process = ids_.process;
+    swap.kernel = ids_.kernels.Find(record.kernel_id);
+    if (record.by_kernel_id != 0) swap.by = ids_.kernels.Find(record.by_kernel_id);
+    swap.reason = view.Text(record.reason);
+    if (swap.kernel != kNone) model_.swaps.push_back(std::move(swap));
+  }
 
   void Graphs(const trace::PythonSite& record, const RecordView& view) {
     const Index index = ids_.sites.Find(record.site_id);

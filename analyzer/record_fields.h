@@ -42,6 +42,11 @@ void Fields(const trace::Kernel& r, F&& f) {
 }
 
 template <class F>
+void Fields(const trace::Swap& r, F&& f) {
+  f("kernel_id", r.kernel_id), f("by_kernel_id", r.by_kernel_id), f("reason", r.reason);
+}
+
+template <class F>
 void Fields(const trace::Workspace& r, F&& f) {
   f("workspace_id", r.workspace_id), f("device_id", r.device_id), f("rank", r.rank);
   f("world", r.world), f("flag_layout", r.flag_layout), f("flag_words", r.flag_words);
@@ -244,6 +249,7 @@ bool Dispatch(trace::RecordType type, F&& f) {
     LAMPLIGHT_RECORD(Site)
     LAMPLIGHT_RECORD(Stream)
     LAMPLIGHT_RECORD(PythonSite)
+    LAMPLIGHT_RECORD(Swap)
     LAMPLIGHT_RECORD(Hang)
     LAMPLIGHT_RECORD(FlagsRead)
     LAMPLIGHT_RECORD(SlotState)

@@ -116,6 +116,14 @@ struct Kernel {
   std::string reason;  // why a recognised name was not decoded
 };
 
+// LAMPLIGHT_SWAP: what ran where the host launched a kernel of the field.
+struct KernelSwap {
+  Index process = kNone;
+  Index kernel = kNone;  // of the host
+  Index by = kNone;      // of ours; kNone: refused
+  std::string reason;    // of a refusal
+};
+
 struct Stream {
   Index process = kNone;
   Index device = kNone;
@@ -363,6 +371,7 @@ struct Model {
   std::vector<Process> processes;
   std::vector<Device> devices;
   std::vector<Kernel> kernels;
+  std::vector<KernelSwap> swaps;
   std::vector<Stream> streams;
   std::vector<Workspace> workspaces;
   std::vector<Communicator> communicators;

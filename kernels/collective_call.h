@@ -111,7 +111,7 @@ struct CollectiveCall {
   const float* output_scale;
 
   void* state;              // the flag words, or EpochState
-  void* local;              // this rank's buffer
+  void* local;              // this rank's buffer; null: `peer_table` has it
   void* const* peer_table;  // device array of every rank's buffer; null: `peer` holds them
   void* peer[kInlinePeers];
   void* multicast;            // null: every peer is written by itself

@@ -23,7 +23,10 @@ class Exchange {
   static constexpr uint32_t kStep = kWorld == 0 ? 8 : kWorld;
 
   LAMPLIGHT_DEVICE Exchange(const CollectiveCall& call, const Position& place)
-      : call_(call), place_(place) {}
+      : call_(call),
+        place_(place),
+        local_(static_cast<char*>(call.local != nullptr ? call.local
+                                                        : call.peer_table[call.rank])) {}
 
   LAMPLIGHT_DEVICE uint32_t World() const { return kWorld == 0 ? call_.world : kWorld; }
 
@@ -88,7 +91,7 @@ class Exchange {
   }
 
  protected:
-  LAMPLIGHT_DEVICE char* Local() const { return static_cast<char*>(call_.local); }
+  LAMPLIGHT_DEVICE char* Local() const { return local_; }
   LAMPLIGHT_DEVICE char* Buffer(uint32_t peer) const {
     return static_cast<char*>(call_.peer_table != nullptr ? call_.peer_table[peer]
                                                           : call_.peer[peer]);
@@ -96,6 +99,7 @@ class Exchange {
 
   const CollectiveCall& call_;
   const Position& place_;
+  char* local_;
 
  private:
   LAMPLIGHT_DEVICE Derived& self() { return static_cast<Derived&>(*this); }

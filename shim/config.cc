@@ -47,6 +47,30 @@ void ReadMode(Config* config) {
   }
 }
 
+// "ranks:0,2": only where RANK is one of them.
+bool NamesThisRank(std::string_view list) {
+  const std::string_view rank = Variable("RANK");
+  while (!list.empty() && !rank.empty()) {
+    const size_t comma = list.find(',');
+    if (list.substr(0, comma) == rank) return true;
+    list = comma == std::string_view::npos ? "" : list.substr(comma + 1);
+  }
+  return false;
+}
+
+void ReadSwap(Config* config) {
+  constexpr std::string_view kRanks = "ranks:";
+  const std::string_view text = Variable("LAMPLIGHT_SWAP");
+  if (text.starts_with(kRanks)) {
+    config->swap = NamesThisRank(text.substr(kRanks.size()));
+    return;
+  }
+  config->swap = text == "1";
+  if (text.empty() || text == "0" || text == "1") return;
+  Complain(config, "LAMPLIGHT_SWAP", text,
+           "use 1, 0, or ranks:0,2 for some values of RANK; nothing is swapped");
+}
+
 }  // namespace
 
 bool Config::Disabled() {
@@ -70,6 +94,7 @@ Config Config::FromEnvironment() {
   Number(&config, "LAMPLIGHT_EVIDENCE_MB", 1, 65536, "use MiB, 1 to 65536; 256 is in force",
          &config.evidence_bytes, 1 << 20);
   ReadMode(&config);
+  ReadSwap(&config);
   return config;
 }
 

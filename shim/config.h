@@ -21,6 +21,7 @@ struct Config {
   std::string log_level;                     // LAMPLIGHT_LOG: error, warn (default), info, debug
   std::chrono::milliseconds timeout{10000};  // LAMPLIGHT_TIMEOUT, seconds
   Mode mode = Mode::kDefault;                // LAMPLIGHT_MODE
+  bool swap = false;                         // LAMPLIGHT_SWAP: 1, or ranks:0,2 of RANK
   uint64_t ring_bytes = 64ull << 20;         // LAMPLIGHT_RING_MB
   uint64_t evidence_bytes = 256ull << 20;    // LAMPLIGHT_EVIDENCE_MB, most payload read per hang
   // One line for each value that was not understood; the default is in force there.

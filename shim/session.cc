@@ -109,6 +109,11 @@ std::unique_ptr<Session> Session::Build() {
   session->workspaces_ = std::make_unique<Workspaces>(*session->recorder_);
   session->graphs_ = std::make_unique<Graphs>(*session->recorder_);
   session->sites_ = std::make_unique<Sites>(*session->recorder_);
+  if (session->config_.swap) {
+    const std::chrono::nanoseconds timeout = session->config_.timeout;
+    session->swap_ = Swap::Create(*session->driver_, *session->functions_, *session->recorder_,
+                                  static_cast<uint64_t>(timeout.count()));
+  }
   session->watchdog_ = new Watchdog(*session);
   DefineProcess(session->config_, *session->recorder_);
   static const int registered = pthread_atfork(nullptr, nullptr, &Session::ForkedChild);
@@ -175,6 +180,7 @@ Device* Session::OpenDevice(CUcontext context) {
     // Both live as long as the process.
     recorder_->AddSource(new SnapshotDrain(device->ring(), *graphs_));
   }
+  if (swap_ != nullptr) swap_->Prepare(context);
   devices_.push_back({context, std::move(device)});
   return devices_.back().device.get();
 }

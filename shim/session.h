@@ -20,6 +20,7 @@
 #include "shim/recorder/recorder.h"
 #include "shim/sites.h"
 #include "shim/streams.h"
+#include "shim/swap/swap.h"
 #include "shim/workspaces.h"
 
 namespace lamplight::shim {
@@ -48,6 +49,7 @@ class Session {
   Workspaces& workspaces() { return *workspaces_; }
   Graphs& graphs() { return *graphs_; }
   Sites& sites() { return *sites_; }
+  Swap* swap() { return swap_.get(); }  // null: nothing is swapped
 
   // The current context's device, opened at its first call; null where there is no context, or the
   // shim could not set itself up on it.
@@ -75,6 +77,7 @@ class Session {
   std::unique_ptr<Workspaces> workspaces_;
   std::unique_ptr<Graphs> graphs_;
   std::unique_ptr<Sites> sites_;
+  std::unique_ptr<Swap> swap_;
   Watchdog* watchdog_ = nullptr;
   mutable std::mutex devices_mutex_;
   struct OpenedDevice {

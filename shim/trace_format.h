@@ -17,7 +17,7 @@ namespace lamplight::trace {
 
 inline constexpr char kMagic[8] = {'L', 'A', 'M', 'P', 'T', 'R', 'C', '\x1a'};
 inline constexpr uint16_t kMajor = 1;
-inline constexpr uint16_t kMinor = 1;  // 1.1: PythonSite, InputMatch
+inline constexpr uint16_t kMinor = 1;  // 1.1: PythonSite, InputMatch, Swap
 inline constexpr uint32_t kHeaderBytes = 4096;
 inline constexpr uint32_t kMaxRecordBytes = 1u << 20;
 inline constexpr uint32_t kRecordAlign = 8;
@@ -70,6 +70,7 @@ enum class RecordType : uint16_t {
   kSite = 12,
   kStream = 13,
   kPythonSite = 14,
+  kSwap = 15,
   // Evidence of a hang: definitions section too, so that it is never overwritten.
   kHang = 32,
   kFlagsRead = 33,
@@ -192,6 +193,15 @@ struct Kernel {
 };
 inline constexpr uint32_t kKernelLamport = 1;  // the name belongs to a Lamport family
 inline constexpr uint32_t kKernelDecoded = 2;  // its parameters were checked against the driver
+
+// A kernel of the host's was launched as another of ours (LAMPLIGHT_SWAP), from here on; or was not,
+// and why.
+struct Swap {
+  RecordHeader header;
+  uint32_t kernel_id;     // what the host launches
+  uint32_t by_kernel_id;  // what runs instead; 0: itself
+  Str reason;             // of a refusal
+};
 
 // One (flags, local buffer) pair on one device: one rank's end of a communicator.
 struct Workspace {
@@ -559,6 +569,7 @@ static_assert(sizeof(Node) == 24 + 16 + 64 + 8);
 static_assert(sizeof(Edge) == 40);
 static_assert(sizeof(Exec) == 56);
 static_assert(sizeof(Frame) == 40 && sizeof(Site) == 32 && sizeof(Stream) == 48);
+static_assert(sizeof(Swap) == 40);
 static_assert(sizeof(PythonFrame) == 24 && sizeof(PythonSite) == 32);
 static_assert(sizeof(Hang) == 24 + 16 + 56 + 8);
 static_assert(sizeof(FlagsRead) == 24 + 16 + 16 + 64 + 8);

@@ -16,6 +16,7 @@ Json HangJson(const Model& model, Index hang);
 Json SiteJson(const Model& model, Index site);
 Json ProcessJson(const Model& model, Index process);
 Json CommunicatorJson(const Model& model, Index communicator);
+Json SwapJson(const Model& model, const KernelSwap& swap);
 // null for kUnknown.
 Json NumberOrNull(uint32_t value);
 

@@ -77,6 +77,8 @@ std::string JsonReport(const Model& model, const Detection& diagnosis) {
       ArrayByIndex(model.processes, [&](Index i) { return ProcessJson(model, i); });
   report["communicators"] =
       ArrayByIndex(model.communicators, [&](Index i) { return CommunicatorJson(model, i); });
+  report["swaps"] =
+      ArrayByIndex(model.swaps, [&](Index i) { return SwapJson(model, model.swaps[i]); });
   report["notes"] = ArrayOf(model.notes, [](const Note& note) { return Json(note.text); });
   // Names from traces may hold any bytes; what is not UTF-8 is replaced, never thrown on.
   return report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

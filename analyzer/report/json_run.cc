@@ -51,6 +51,13 @@ Json ProcessJson(const Model& model, Index index) {
           {"ended_orderly", process.closed}};
 }
 
+Json SwapJson(const Model& model, const KernelSwap& swap) {
+  return {{"pid", model.processes[swap.process].pid},
+          {"kernel", model.kernels[swap.kernel].symbol},
+          {"by", swap.by == kNone ? Json(nullptr) : Json(model.kernels[swap.by].symbol)},
+          {"reason", swap.reason}};
+}
+
 Json CommunicatorJson(const Model& model, Index index) {
   const Communicator& communicator = model.communicators[index];
   Json members = Json::array();

@@ -109,6 +109,24 @@ void WriteProcesses(const Model& model, TextWriter* out) {
   out->Table(rows, "  ");
 }
 
+void WriteSwaps(const Model& model, TextWriter* out) {
+  if (model.swaps.empty()) return;
+  // The same on most ranks: one line for each outcome.
+  std::map<std::string, std::set<std::string>> processes_of;
+  for (const KernelSwap& swap : model.swaps) {
+    const std::string& launched = model.kernels[swap.kernel].name;
+    const std::string line = swap.by == kNone
+                                 ? "left " + launched + " as it is: " + swap.reason
+                                 : "ran " + model.kernels[swap.by].name + " for " + launched;
+    processes_of[line].insert(std::to_string(model.processes[swap.process].pid));
+  }
+  out->Heading("SWAPPED KERNELS (LAMPLIGHT_SWAP)");
+  for (const auto& [line, pids] : processes_of) {
+    const std::vector<std::string> in(pids.begin(), pids.end());
+    out->Paragraph("  ", line + " (pid " + Joined(in, " ") + ")");
+  }
+}
+
 void WriteCommunicators(const Model& model, TextWriter* out) {
   if (model.communicators.empty()) return;
   out->Heading("COMMUNICATORS");

@@ -2,6 +2,9 @@
 // recorded here.
 #include "shim/hooks/launch.h"
 
+#include <cstddef>
+#include <span>
+
 #include "shim/hooks/guard.h"
 
 namespace lamplight::shim::hooks {
@@ -32,6 +35,13 @@ lamport::LaunchShape ShapeOf(const cudaLaunchConfig_t& config) {
     }
   }
   return shape;
+}
+
+// The runtime's launch attributes are the driver's, bit for bit (driver_types.h, cuda.h).
+static_assert(sizeof(cudaLaunchAttribute) == sizeof(CUlaunchAttribute));
+static_assert(offsetof(cudaLaunchAttribute, val) == offsetof(CUlaunchAttribute, value));
+std::span<const CUlaunchAttribute> AttributesOf(const cudaLaunchConfig_t& config) {
+  return {reinterpret_cast<const CUlaunchAttribute*>(config.attrs), config.numAttrs};
 }
 
 // One eager launch of a decoded Lamport kernel.
@@ -88,21 +98,52 @@ const Function* Learn(const void* launched, const void* caller) noexcept {
   return function;
 }
 
-template <class ShapeFunction, class Real>
-cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream,
-                         const void* caller, ShapeFunction shape, Real real) noexcept {
-  const Function* function = Known(launched);
-  if (function == nullptr) [[unlikely]]
-    function = Learn(launched, caller);
-  if (function == nullptr || !function->decoded()) [[likely]]
-    return real();
+template <class Real>
+cudaError_t RecordAround(const Function& function, void** arguments,
+                         const lamport::LaunchShape& shape, CUstream stream, Real real) noexcept {
   EagerCall call;
-  Guarded([&] { Prepare(*Session::Running(), *function, arguments, shape(), stream, &call); });
+  Guarded([&] { Prepare(*Session::Running(), function, arguments, shape, stream, &call); });
   const cudaError_t status = real();
   Guarded([&] {
     if (Session* session = Session::Running()) Record(*session, call, status);
   });
   return status;
+}
+
+// True with `status` set where a kernel of ours was launched instead.
+bool LaunchSwapped(const Function& function, void** arguments, const lamport::LaunchShape& shape,
+                   std::span<const CUlaunchAttribute> attributes, CUstream stream,
+                   cudaError_t* status) noexcept {
+  Session* session = Session::Running();
+  Swap* swap = session == nullptr ? nullptr : session->swap();
+  if (swap == nullptr) return false;
+  SwappedCall swapped;
+  bool replaced = false;
+  Guarded([&] { replaced = swap->Replace(function, arguments, &swapped); });
+  if (!replaced) return false;
+  void* argument = &swapped.call;
+  // The driver's codes are the runtime's.
+  *status = RecordAround(
+      *swapped.kernel->function, &argument, swapped.Shape(shape.pdl), stream,
+      [&] { return static_cast<cudaError_t>(swap->Launch(&swapped, attributes, stream)); });
+  return true;
+}
+
+template <class ShapeFunction, class Real>
+cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream,
+                         const void* caller, ShapeFunction shape,
+                         std::span<const CUlaunchAttribute> attributes, Real real) noexcept {
+  const Function* function = Known(launched);
+  if (function == nullptr) [[unlikely]]
+    function = Learn(launched, caller);
+  if (function == nullptr || !function->decoded()) [[likely]]
+    return real();
+  const lamport::LaunchShape launch_shape = shape();
+  cudaError_t status = cudaSuccess;
+  if (LaunchSwapped(*function, arguments, launch_shape, attributes, stream, &status)) {
+    return status;
+  }
+  return RecordAround(*function, arguments, launch_shape, stream, real);
 }
 
 }  // namespace
@@ -112,7 +153,7 @@ cudaError_t Launch(RealFunction<LaunchFunction>& real, const void* function, dim
                    bool per_thread, const void* caller) noexcept {
   return LaunchAround(
       function, arguments, DriverStream(stream, per_thread), caller,
-      [&] { return ShapeOf(grid, block, cooperative); },
+      [&] { return ShapeOf(grid, block, cooperative); }, {},
       [&] { return CallReal(real, function, grid, block, arguments, shared_bytes, stream); });
 }
 
@@ -121,7 +162,7 @@ cudaError_t LaunchHandle(RealFunction<KernelLaunchFunction>& real, cudaKernel_t 
                          bool per_thread, const void* caller) noexcept {
   return LaunchAround(
       kernel, arguments, DriverStream(stream, per_thread), caller,
-      [&] { return ShapeOf(grid, block, false); },
+      [&] { return ShapeOf(grid, block, false); }, {},
       [&] { return CallReal(real, kernel, grid, block, arguments, shared_bytes, stream); });
 }
 
@@ -131,7 +172,7 @@ cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
   if (config == nullptr) return CallReal(real, config, function, arguments);
   return LaunchAround(
       function, arguments, DriverStream(config->stream, per_thread), caller,
-      [&] { return ShapeOf(*config); },
+      [&] { return ShapeOf(*config); }, AttributesOf(*config),
       [&] { return CallReal(real, config, function, arguments); });
 }
 

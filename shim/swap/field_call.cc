@@ -1,0 +1,380 @@
+#include "shim/swap/field_call.h"
+
+#include <cstddef>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+#include "shim/lamport/mangled_name.h"
+
+namespace lamplight::shim {
+namespace {
+
+using kernels::CollectiveCall;
+using kernels::DataType;
+using kernels::Kernel;
+using kernels::Protocol;
+using kernels::Quantisation;
+
+// MNNVL, eras E and G: AllReduceKernelParams<T>, by value.
+struct MnnvlParameters {
+  void* output;
+  void* prenorm;
+  const void* shard;
+  const void* residual_in;
+  const void* gamma;
+  void* const* peers;
+  void* multicast;
+  void* local;
+  int32_t ranks;
+  int32_t rank;
+  int32_t tokens;
+  int32_t dim;
+  float epsilon;
+  float weight_bias;
+  const float* output_scale;
+  void* quant_output;
+  void* scale_output;
+  int32_t scale_layout;
+  uint32_t* flags;
+};
+static_assert(sizeof(MnnvlParameters) == 128 && offsetof(MnnvlParameters, flags) == 120);
+static_assert(offsetof(MnnvlParameters, ranks) == 64 && offsetof(MnnvlParameters, epsilon) == 80);
+
+// Non-MNNVL, 0.2.9 and later: AllReduceFusionParams<T>, by value; 128 bytes, 136 from 0.6.11 on.
+struct UnicastParameters {
+  int32_t ranks;
+  int32_t rank;
+  int32_t elements;
+  int32_t hidden;
+  void* const* workspace;
+  const void* input;
+  void* sums;
+  const void* residual_in;
+  void* residual_out;
+  void* norm_out;
+  void* quant_output;
+  void* scale_output;
+  const void* gamma;
+  float epsilon;
+  float weight_bias;  // padding before 0.6.12
+  const float* scale;
+  bool oneshot;
+  int32_t scale_layout;
+  void* stream;
+  int32_t pattern;
+};
+static_assert(offsetof(UnicastParameters, workspace) == 16);
+static_assert(offsetof(UnicastParameters, epsilon) == 88);
+static_assert(offsetof(UnicastParameters, scale_layout) == 108);
+static_assert(offsetof(UnicastParameters, pattern) == 120);
+
+// AllReduceFusionPattern (0.6.0 and later); the values from 6 on differ between releases.
+enum UnicastPattern : int32_t {
+  kAllReduce = 0,
+  kNormed = 1,
+  kFp8 = 2,
+  kNvfp4 = 3,
+  kNormedAndFp8 = 4,
+  kNormedAndNvfp4 = 5,
+};
+
+template <class T>
+T Argument(void* const* parameters, int index) {
+  T value;
+  std::memcpy(&value, parameters[index], sizeof value);
+  return value;
+}
+
+std::optional<DataType> TypeOf(trace::DataType type) {
+  if (type == trace::DataType::kF16) return DataType::kFp16;
+  if (type == trace::DataType::kBf16) return DataType::kBf16;
+  if (type == trace::DataType::kF32) return DataType::kFp32;
+  return std::nullopt;
+}
+
+// The template arguments of the kernel's name.
+std::vector<std::string_view> Arguments(const std::string& symbol) {
+  const size_t start = symbol.find("KernelI");
+  const size_t lamport = symbol.find("LamportI");
+  const size_t at = start != std::string::npos ? start + 6 : lamport + 7;
+  if (start == std::string::npos && lamport == std::string::npos) return {};
+  const auto parsed = lamport::ParseTemplateArguments(std::string_view(symbol).substr(at));
+  return parsed.has_value() ? parsed->arguments : std::vector<std::string_view>{};
+}
+
+// "LNS0_9QuantTypeE2E": the enumerator's number.
+std::optional<Quantisation> QuantisationOf(std::string_view argument) {
+  constexpr std::string_view kName = "QuantTypeE";
+  const size_t at = argument.find(kName);
+  if (at == std::string_view::npos || at + kName.size() + 2 != argument.size()) return std::nullopt;
+  switch (argument[at + kName.size()]) {
+    case '0':
+      return Quantisation::kNone;
+    case '1':
+      return Quantisation::kFp8;
+    case '2':
+      return Quantisation::kNvfp4;
+    case '3':
+      return Quantisation::kFp8PerToken;
+    default:
+      return std::nullopt;
+  }
+}
+
+class Reader {
+ public:
+  Reader(const lamport::Recognition& recognition, const std::string& symbol,
+         void* const* parameters, FieldCall* out)
+      : recognition_(recognition), symbol_(symbol), parameters_(parameters), out_(*out) {}
+
+  // Null when the call was read and can be done; else why not.
+  const char* Read() {
+    const std::optional<DataType> type = TypeOf(recognition_.data_type);
+    if (!type.has_value()) return "its data type is not known";
+    out_ = {};
+    call().data_type = *type;
+    call().world = recognition_.world;
+    const std::string_view name = recognition_.descriptor->name;
+    const char* refusal = ReadBy(name);
+    return refusal != nullptr ? refusal : Check();
+  }
+
+ private:
+  CollectiveCall& call() { return out_.call; }
+
+  const char* ReadBy(std::string_view name) {
+    if (name == "flashinfer-mnnvl-oneshot-C") return OneShotInWords(false);
+    if (name == "flashinfer-mnnvl-oneshot-D") return OneShotInWords(true);
+    if (name == "flashinfer-mnnvl-oneshot-EG") return OneShotByValue();
+    if (name == "flashinfer-mnnvl-twoshot-CD") return TwoShotInWords();
+    if (name == "flashinfer-mnnvl-twoshot-EG") return TwoShotByValue();
+    if (name == "flashinfer-mnnvl-rmsnorm-C") return NormInWords(false);
+    if (name == "flashinfer-mnnvl-rmsnorm-D") return NormInWords(true);
+    if (name == "flashinfer-mnnvl-rmsnorm-EG") return NormByValue();
+    if (name == "flashinfer-unicast-oneshot-128" || name == "flashinfer-unicast-oneshot-136") {
+      return UnicastOneShot();
+    }
+    return "no kernel of ours stands for it";
+  }
+
+  template <class T>
+  T At(int index) const {
+    return Argument<T>(parameters_, index);
+  }
+
+  const char* OneShotInWords(bool with_bias) {
+    Mnnvl(Kernel::kOneShot);
+    const auto arguments = Arguments(symbol_);
+    if (arguments.size() < 3) return "its template arguments are not known";
+    if (lamport::LiteralValue(arguments[2]) == 1u) call().options = kernels::kNorm;
+    call().output = At<void*>(0);
+    call().residual_out = At<void*>(1);
+    call().input = At<const void*>(2);
+    call().residual_in = At<const void*>(3);
+    call().gamma = At<const void*>(4);
+    call().peer_table = At<void* const*>(5);
+    call().multicast = At<void*>(6);
+    call().tokens = At<uint32_t>(7);
+    call().hidden = At<uint32_t>(8);
+    call().epsilon = At<float>(9);
+    if (with_bias) call().weight_bias = At<float>(10);
+    call().rank = At<uint32_t>(with_bias ? 11 : 10);
+    call().state = At<void*>(with_bias ? 12 : 11);
+    return nullptr;
+  }
+
+  const char* TwoShotInWords() {
+    Mnnvl(Kernel::kTwoShotSends);
+    call().output = At<void*>(0);
+    call().input = At<const void*>(1);
+    call().peer_table = At<void* const*>(2);
+    call().multicast = At<void*>(3);
+    call().tokens = At<uint32_t>(4);
+    call().hidden = At<uint32_t>(5);
+    call().rank = At<uint32_t>(6);
+    call().state = At<void*>(7);
+    if (At<bool>(8)) call().options = kernels::kAwaitSums;
+    return nullptr;
+  }
+
+  const char* NormInWords(bool with_bias) {
+    Mnnvl(Kernel::kTwoShotNorm);
+    const int more = with_bias ? 1 : 0;
+    call().options = kernels::kNorm;
+    call().residual_out = At<void*>(0);
+    call().output = At<void*>(1);
+    call().local = At<void*>(2);
+    call().gamma = At<const void*>(3);
+    call().epsilon = At<float>(4);
+    if (with_bias) call().weight_bias = At<float>(5);
+    call().residual_in = At<const void*>(5 + more);
+    call().tokens = At<uint32_t>(6 + more);
+    call().hidden = At<uint32_t>(7 + more);
+    call().world = At<uint32_t>(8 + more);
+    call().state = At<void*>(9 + more);
+    return nullptr;
+  }
+
+  void Take(const MnnvlParameters& p) {
+    call().output = p.output;
+    call().residual_out = p.prenorm;
+    call().input = p.shard;
+    call().residual_in = p.residual_in;
+    call().gamma = p.gamma;
+    call().peer_table = p.peers;
+    call().multicast = p.multicast;
+    call().local = p.local;
+    call().world = static_cast<uint32_t>(p.ranks);
+    call().rank = static_cast<uint32_t>(p.rank);
+    call().tokens = static_cast<uint32_t>(p.tokens);
+    call().hidden = static_cast<uint32_t>(p.dim);
+    call().epsilon = p.epsilon;
+    call().weight_bias = p.weight_bias;
+    call().output_scale = p.output_scale;
+    call().quant_output = p.quant_output;
+    call().scale_output = p.scale_output;
+    call().scale_layout = static_cast<kernels::ScaleLayout>(p.scale_layout);
+    call().state = p.flags;
+  }
+
+  const char* Quantised(std::string_view argument) {
+    const std::optional<Quantisation> quantisation = QuantisationOf(argument);
+    if (!quantisation.has_value()) return "its quantisation is not known";
+    call().quantisation = *quantisation;
+    return nullptr;
+  }
+
+  const char* OneShotByValue() {
+    Mnnvl(Kernel::kOneShot);
+    const auto arguments = Arguments(symbol_);
+    if (arguments.size() < 4) return "its template arguments are not known";
+    Take(At<MnnvlParameters>(0));
+    // What the kernel polls is its own entry of the peers; `local` need not be set.
+    call().local = nullptr;
+    if (lamport::LiteralValue(arguments[2]) == 1u) call().options = kernels::kNorm;
+    return Quantised(arguments[3]);
+  }
+
+  const char* TwoShotByValue() {
+    Mnnvl(Kernel::kTwoShotSends);
+    const auto arguments = Arguments(symbol_);
+    if (arguments.size() < 3) return "its template arguments are not known";
+    Take(At<MnnvlParameters>(0));
+    call().local = nullptr;
+    if (lamport::LiteralValue(arguments[2]) == 1u) call().options = kernels::kAwaitSums;
+    return nullptr;
+  }
+
+  const char* NormByValue() {
+    Mnnvl(Kernel::kTwoShotNorm);
+    const auto arguments = Arguments(symbol_);
+    if (arguments.size() < 2) return "its template arguments are not known";
+    Take(At<MnnvlParameters>(0));
+    call().options = kernels::kNorm;
+    return Quantised(arguments[1]);
+  }
+
+  const char* UnicastOneShot() {
+    out_.kernel = Kernel::kOneShot;
+    out_.protocol = Protocol::kUnicast;
+    UnicastParameters p{};
+    std::memcpy(&p, parameters_[0], offsetof(UnicastParameters, pattern) + sizeof p.pattern);
+    if (p.hidden <= 0 || p.elements <= 0 || p.elements % p.hidden != 0) return "its size is odd";
+    call().input = p.input;
+    call().residual_in = p.residual_in;
+    call().gamma = p.gamma;
+    call().residual_out = p.residual_out;
+    call().peer_table = p.workspace + 2 * static_cast<size_t>(p.ranks);
+    call().world = static_cast<uint32_t>(p.ranks);
+    call().rank = static_cast<uint32_t>(p.rank);
+    call().tokens = static_cast<uint32_t>(p.elements / p.hidden);
+    call().hidden = static_cast<uint32_t>(p.hidden);
+    call().epsilon = p.epsilon;
+    call().quant_output = p.quant_output;
+    call().scale_output = p.scale_output;
+    call().output_scale = p.scale;
+    call().scale_layout = static_cast<kernels::ScaleLayout>(p.scale_layout);
+    // Where releases before 0.6.12 have padding, zero is the one value that means the same in all.
+    uint32_t bias_bits;
+    std::memcpy(&bias_bits, &p.weight_bias, sizeof bias_bits);
+    if (bias_bits != 0) return "its weight bias cannot be told from padding";
+    return Pattern(p);
+  }
+
+  const char* Pattern(const UnicastParameters& p) {
+    if (p.pattern < kAllReduce || p.pattern > kNormedAndNvfp4)
+      return "its fusion pattern is not known";
+    if (p.pattern == kAllReduce) {
+      call().output = p.sums;
+      call().residual_out = nullptr;
+      return nullptr;
+    }
+    call().options = kernels::kNorm;
+    const bool normed = p.pattern != kFp8 && p.pattern != kNvfp4;
+    call().output = normed ? p.norm_out : nullptr;
+    if (p.pattern == kFp8 || p.pattern == kNormedAndFp8) call().quantisation = Quantisation::kFp8;
+    if (p.pattern == kNvfp4 || p.pattern == kNormedAndNvfp4) {
+      call().quantisation = Quantisation::kNvfp4;
+    }
+    return nullptr;
+  }
+
+  void Mnnvl(Kernel kernel) {
+    out_.kernel = kernel;
+    out_.protocol = Protocol::kMnnvl;
+  }
+
+  const char* Check() {
+    const CollectiveCall& c = call();
+    const uint64_t row = uint64_t{c.hidden} * kernels::BytesOf(c.data_type);
+    if (c.tokens == 0 || c.hidden == 0 || row % 16 != 0)
+      return "its rows are no multiple of 16 bytes";
+    if (c.world < 2 || c.world > kernels::kMaxWorld || c.rank >= c.world)
+      return "its ranks are odd";
+    const bool sixteens = c.world == 2 || c.world == 4 || c.world % 8 == 0;
+    if (!sixteens) return "no kernel of ours takes its number of ranks";
+    const bool norm_reads = out_.kernel == Kernel::kTwoShotNorm;
+    if (!norm_reads && (c.input == nullptr || c.peer_table == nullptr)) return "a pointer is null";
+    if (norm_reads && c.local == nullptr) return "a pointer is null";
+    if (c.state == nullptr && out_.protocol == Protocol::kMnnvl) return "a pointer is null";
+    if ((c.options & kernels::kNorm) != 0 && c.gamma == nullptr) return "its weights are null";
+    if (c.quantisation != Quantisation::kNone && (c.options & kernels::kNorm) == 0) {
+      return "it quantises without a norm";
+    }
+    return Outputs(c);
+  }
+
+  static const char* Outputs(const CollectiveCall& c) {
+    const bool scaled =
+        c.quantisation == Quantisation::kFp8 || c.quantisation == Quantisation::kNvfp4;
+    const bool gives_scales =
+        c.quantisation == Quantisation::kNvfp4 || c.quantisation == Quantisation::kFp8PerToken;
+    if (c.quantisation != Quantisation::kNone && c.quant_output == nullptr)
+      return "a pointer is null";
+    if (scaled && c.output_scale == nullptr) return "its scale is null";
+    if (gives_scales && c.scale_output == nullptr) return "its scales are null";
+    if (c.quantisation != Quantisation::kNvfp4) return nullptr;
+    if (c.data_type == DataType::kFp32 || c.hidden % 16 != 0)
+      return "NVFP4 takes 16-bit rows of 16s";
+    const bool known_layout = c.scale_layout == kernels::ScaleLayout::kSwizzled128x4 ||
+                              c.scale_layout == kernels::ScaleLayout::kLinear;
+    return known_layout ? nullptr : "its layout of scales is not known";
+  }
+
+  const lamport::Recognition& recognition_;
+  const std::string& symbol_;
+  void* const* parameters_;
+  FieldCall& out_;
+};
+
+}  // namespace
+
+bool ReadFieldCall(const lamport::Recognition& recognition, const std::string& symbol,
+                   void* const* parameters, FieldCall* out, const char** why_not) noexcept {
+  *why_not = recognition.decoded ? Reader(recognition, symbol, parameters, out).Read()
+                                 : "its parameters are not known";
+  return *why_not == nullptr;
+}
+
+}  // namespace lamplight::shim

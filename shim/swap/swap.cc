@@ -1,0 +1,131 @@
+#include "shim/swap/swap.h"
+
+#include <array>
+
+#include "shim/log.h"
+#include "shim/recorder/record_builder.h"
+
+namespace lamplight::shim {
+
+lamport::LaunchShape SwappedCall::Shape(bool pdl) const {
+  lamport::LaunchShape shape;
+  shape.grid[0] = plan.grid_x;
+  shape.grid[1] = plan.grid_y;
+  shape.block = plan.block;
+  shape.cluster = plan.cluster;
+  shape.pdl = pdl;
+  return shape;
+}
+
+std::unique_ptr<Swap> Swap::Create(const DriverApi& driver, Functions& functions,
+                                   Recorder& recorder, uint64_t timeout_ns) noexcept {
+  std::unique_ptr<Swap> swap(new Swap(driver, functions, recorder, timeout_ns));
+  if (SwapDriver::Load(&swap->swap_driver_)) return swap;
+  Log().warn("LAMPLIGHT_SWAP: this libcuda lacks cuLaunchKernelEx or cuFuncLoad: nothing swapped");
+  return nullptr;
+}
+
+void Swap::Prepare(CUcontext context) noexcept {
+  if (contexts_.Find(context) != nullptr) return;
+  const RelaxedCapture relaxed(driver_);
+  auto prepared = std::make_unique<Context>();
+  std::string error = "no host-mapped memory";
+  if (prepared->diagnostics.Allocate(driver_)) {
+    prepared->kernels = SwapKernels::Load(driver_, swap_driver_, functions_, &error);
+  }
+  if (prepared->kernels == nullptr) {
+    Log().warn("LAMPLIGHT_SWAP: {}: nothing is swapped on this device", error);
+  } else {
+    recorder_.AddSource(&prepared->diagnostics);
+  }
+  contexts_.Insert(context, prepared.release());
+}
+
+Swap::Context* Swap::Current() noexcept {
+  CUcontext context = nullptr;
+  if (driver_.CtxGetCurrent(&context) != CUDA_SUCCESS || context == nullptr) return nullptr;
+  Context* known = contexts_.Find(context);
+  return known == nullptr || known->kernels == nullptr ? nullptr : known;
+}
+
+bool Swap::Replace(const Function& field, void* const* arguments, SwappedCall* out) noexcept {
+  if (arguments == nullptr || field.symbol.starts_with("lamplight_")) return false;
+  Context* context = Current();
+  if (context == nullptr) return false;
+  FieldCall call;
+  const char* why_not = nullptr;
+  if (ReadFieldCall(field.recognition, field.symbol, arguments, &call, &why_not)) {
+    why_not = Choose(*context, call, out);
+  }
+  Note(field, why_not == nullptr ? out->kernel : nullptr, why_not);
+  return why_not == nullptr;
+}
+
+const char* Swap::Choose(Context& context, const FieldCall& field, SwappedCall* out) noexcept {
+  out->call = field.call;
+  const kernels::KernelId id =
+      kernels::IdFor(field.kernel, field.protocol, field.call.data_type, field.call.world);
+  out->kernel = context.kernels->Find(id);
+  if (out->kernel == nullptr) return "no kernel of ours stands for it";
+  if (!PlanLaunch(id, field.call.tokens, field.call.hidden, field.call.quantisation,
+                  context.kernels->limits(), &out->plan)) {
+    return "its rows are too long";
+  }
+  const void* workspace = field.call.state != nullptr
+                              ? field.call.state
+                              : static_cast<const void*>(field.call.peer_table);
+  out->call.diagnostic = context.diagnostics.Of(workspace);
+  out->call.timeout_ns = timeout_ns_;
+  out->call.fragments = out->plan.fragments;
+  return nullptr;
+}
+
+CUresult Swap::Launch(SwappedCall* swapped, std::span<const CUlaunchAttribute> attributes,
+                      CUstream stream) noexcept {
+  std::array<CUlaunchAttribute, 16> kept;
+  unsigned count = 0;
+  for (const CUlaunchAttribute& attribute : attributes) {
+    const bool of_clusters =
+        attribute.id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION ||
+        attribute.id == CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE;
+    if (!of_clusters && count + 1 < kept.size()) kept[count++] = attribute;
+  }
+  if (swapped->plan.cluster > 1) {
+    CUlaunchAttribute cluster{};
+    cluster.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+    cluster.value.clusterDim = {1, swapped->plan.cluster, 1};
+    kept[count++] = cluster;
+  }
+  CUlaunchConfig config{};
+  config.gridDimX = swapped->plan.grid_x;
+  config.gridDimY = swapped->plan.grid_y;
+  config.gridDimZ = 1;
+  config.blockDimX = swapped->plan.block;
+  config.blockDimY = 1;
+  config.blockDimZ = 1;
+  config.sharedMemBytes = swapped->plan.shared_bytes;
+  config.hStream = stream;
+  config.attrs = kept.data();
+  config.numAttrs = count;
+  void* argument = &swapped->call;
+  return swap_driver_.LaunchKernelEx(&config, swapped->kernel->handle, &argument, nullptr);
+}
+
+// Once for each kernel, and again when its outcome changes.
+void Swap::Note(const Function& field, const SwapKernel* by, const char* why_not) noexcept {
+  const void* outcome = by != nullptr ? static_cast<const void*>(by) : why_not;
+  if (outcomes_.Find(&field) == outcome) return;
+  outcomes_.Insert(&field, outcome);
+  if (by == nullptr) {
+    Log().warn("not swapped: {}: {}", field.symbol, why_not);
+  } else {
+    Log().info("swapped: {} for {}", by->function->symbol, field.symbol);
+  }
+  RecordBuilder<trace::Swap> builder(trace::RecordType::kSwap);
+  builder->kernel_id = field.kernel_id;
+  builder->by_kernel_id = by != nullptr ? by->function->kernel_id : 0;
+  if (by == nullptr) builder.SetString(&trace::Swap::reason, why_not);
+  recorder_.Define(builder);
+}
+
+}  // namespace lamplight::shim

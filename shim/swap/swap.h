@@ -1,0 +1,69 @@
+// LAMPLIGHT_SWAP=1: launches our fixed kernel where the host launches one of the field's, with the
+// same tensors, workspace and stream. What cannot be proved to be the same is left alone, with one
+// line on stderr for each kernel and reason.
+//
+// Thread-safe. Prepare is called once for each context, before its first collective.
+#pragma once
+
+#include <cuda.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "shim/handle_map.h"
+#include "shim/lamport/recognition.h"
+#include "shim/swap/field_call.h"
+#include "shim/swap/swap_diagnostics.h"
+#include "shim/swap/swap_kernels.h"
+
+namespace lamplight::shim {
+
+// One launch as it is to be instead. Lives through the launch.
+struct SwappedCall {
+  const SwapKernel* kernel = nullptr;
+  kernels::CollectiveCall call{};
+  kernels::LaunchPlan plan{};
+
+  lamport::LaunchShape Shape(bool pdl) const;
+};
+
+class Swap {
+ public:
+  // Null where the driver is too old for it.
+  static std::unique_ptr<Swap> Create(const DriverApi& driver, Functions& functions,
+                                      Recorder& recorder, uint64_t timeout_ns) noexcept;
+
+  // Loads the kernels into the current context; what fails is logged, and nothing is swapped there.
+  void Prepare(CUcontext context) noexcept;
+
+  // True with `out` filled where the launch is to be replaced.
+  bool Replace(const Function& field, void* const* arguments, SwappedCall* out) noexcept;
+
+  // Launches it. `attributes` are those of the host's launch; the cluster's is replaced.
+  CUresult Launch(SwappedCall* swapped, std::span<const CUlaunchAttribute> attributes,
+                  CUstream stream) noexcept;
+
+ private:
+  struct Context {
+    std::unique_ptr<SwapKernels> kernels;
+    SwapDiagnostics diagnostics;
+  };
+
+  Swap(const DriverApi& driver, Functions& functions, Recorder& recorder, uint64_t timeout_ns)
+      : driver_(driver), functions_(functions), recorder_(recorder), timeout_ns_(timeout_ns) {}
+
+  Context* Current() noexcept;
+  const char* Choose(Context& context, const FieldCall& field, SwappedCall* out) noexcept;
+  void Note(const Function& field, const SwapKernel* by, const char* why_not) noexcept;
+
+  const DriverApi& driver_;
+  Functions& functions_;
+  Recorder& recorder_;
+  uint64_t timeout_ns_;
+  SwapDriver swap_driver_;
+  HandleMap<Context> contexts_;
+  HandleMap<const void> outcomes_;  // of each field kernel: by what it was swapped last, or why not
+};
+
+}  // namespace lamplight::shim
