@@ -52,6 +52,24 @@ TEST_F(VerdictTest, DoesNotJudgeABufferThatChanges) {
   EXPECT_TRUE(Says("still changing"));
 }
 
+TEST_F(VerdictTest, SaysWhenTheKernelHasNotBegun) {
+  workspace_.layout = trace::FlagLayout::kEraC;
+  evidence_.words = protocol::kFlagWords;
+  Slot(0, trace::kNoId, 100, 0);
+  Slot(1, trace::kNoId, 100, 0);
+  EXPECT_TRUE(Says("has not begun"));
+  evidence_.second[protocol::kArrivals] = 1;
+  EXPECT_FALSE(Says("has not begun"));
+}
+
+TEST_F(VerdictTest, AKernelThatMayStillPollTheGenerationBeforeHasBegun) {
+  workspace_.layout = trace::FlagLayout::kEraC;
+  evidence_.words = protocol::kFlagWords;
+  Slot(1, trace::kNoId, 100, 0);
+  Slot(0, trace::kNoId, 3, 0).role = trace::kSlotDirty;
+  EXPECT_FALSE(Says("has not begun"));
+}
+
 TEST_F(VerdictTest, NamesTheRankFromWhichNothingCame) {
   Slot(0, trace::kNoId, 0, 0);
   Slot(3, trace::kNoId, 100, 0);
