@@ -13,8 +13,9 @@ namespace {
 
 using lamplight::kernels::CollectiveCall;
 
-// Threads that run at once; a larger grid waits for room, as on a GPU.
-constexpr uint32_t kResidentThreads = 8192;
+// Threads that run at once; a larger grid waits for room, as on a GPU. Few enough for their stacks
+// to stay in the cache.
+constexpr uint32_t kResidentThreads = 1024;
 
 struct FiberLane : Lane {
   boost::context::fiber fiber;   // of the lane, while it does not run

@@ -3,33 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/kernels/reference.h"
+#include "tests/unit/kernels/routes.h"
 
 namespace lamplight::kernels {
 namespace {
 
-struct Route {
-  Protocol protocol;
-  Kernel kernel;
-};
-constexpr Route kRoutes[] = {
-    {Protocol::kMnnvl, Kernel::kOneShot},      {Protocol::kMnnvl, Kernel::kTwoShot},
-    {Protocol::kMnnvl, Kernel::kTwoShotSends}, {Protocol::kUnicast, Kernel::kOneShot},
-    {Protocol::kEpoch, Kernel::kOneShot},      {Protocol::kEpoch, Kernel::kTwoShot},
-};
-
-std::string NameOf(const Route& route) {
-  return SymbolOf({route.kernel, route.protocol, DataType::kBf16, 0}).substr(10, 14);
-}
-
 void Check(const Route& route, uint32_t world, const Work& shape, uint32_t seed) {
   Work work = shape;
   work.kernel = route.kernel;
-  const uint64_t need = GenerationBytes(route.protocol, route.kernel, work.data_type, world,
-                                        work.tokens, work.hidden);
-  RankGroup group({.protocol = route.protocol,
-                   .world = world,
-                   .generation_bytes = (need + 255) / 256 * 256,
-                   .data_type = work.data_type});
+  RankGroup group(ShapeFor(route, world, work));
   // Several calls in a row: every generation is used, cleared and used again.
   for (uint32_t call = 0; call < 5; ++call) {
     std::vector<Tensors> tensors = RandomTensors(world, work, seed + call);
@@ -39,7 +21,9 @@ void Check(const Route& route, uint32_t world, const Work& shape, uint32_t seed)
     ExpectRight(tensors, work);
     for (uint32_t rank = 0; rank < world; ++rank) {
       ASSERT_EQ(group.diagnostic(rank).trouble, 0u);
+      ASSERT_TRUE(tensors[rank].GuardsIntact());
     }
+    ASSERT_TRUE(group.GuardsIntact());
     if (testing::Test::HasFatalFailure()) return;
   }
 }
@@ -70,9 +54,7 @@ TEST_P(AllReduce, TakesRowsAtTheBoundariesOfLinesAndBlocks) {
 TEST_P(AllReduce, TakesRowsLongerThanACluster) {
   Check(GetParam(), 2, {.data_type = DataType::kFp32, .tokens = 1, .hidden = 20480}, 3);
   Work work{.kernel = GetParam().kernel, .tokens = 2, .hidden = 8200};
-  const uint64_t need = GenerationBytes(GetParam().protocol, work.kernel, work.data_type, 2,
-                                        work.tokens, work.hidden);
-  RankGroup group({.protocol = GetParam().protocol, .generation_bytes = (need + 255) / 256 * 256});
+  RankGroup group(ShapeFor(GetParam(), 2, work));
   group.limits = {108, 8};
   std::vector<Tensors> tensors = RandomTensors(2, work, 5);
   group.DoAll(work, tensors);

@@ -2,7 +2,7 @@
 
 #include <sched.h>
 
-#include <cstring>
+#include <algorithm>
 #include <exception>
 #include <mutex>
 #include <stdexcept>
@@ -31,10 +31,18 @@ class Context final : public device_sim::KernelContext {
   }
   void Relax() override {
     if (Clock::now() > deadline_) throw std::runtime_error(symbol_ + " hangs");
-    sched_yield();
+    // More ranks than cores: who waits long must not keep the others from running.
+    if (++relaxed_ % kYields != 0) {
+      sched_yield();
+    } else {
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
   }
 
  private:
+  static constexpr uint32_t kYields = 16;
+
+  uint32_t relaxed_ = 0;
   LaunchPlan plan_;
   std::string symbol_;
   Clock::time_point deadline_;
@@ -42,8 +50,17 @@ class Context final : public device_sim::KernelContext {
 
 }  // namespace
 
-void Memory::Fill(uint32_t word) {
-  for (Chunk& chunk : words_) std::fill_n(chunk.word, 4, word);
+Memory::Memory(size_t bytes) : chunks_((bytes + 15) / 16 + 2 * kGuardChunks) {
+  std::fill_n(chunks_.begin(), kGuardChunks, kGuard);
+  std::fill_n(chunks_.rbegin(), kGuardChunks, kGuard);
+}
+
+void Memory::Fill(uint32_t word) { std::fill_n(As<uint32_t>(), bytes() / sizeof(uint32_t), word); }
+
+bool Memory::GuardsIntact() const {
+  const auto intact = [](const Chunk& chunk) { return chunk == kGuard; };
+  return std::all_of(chunks_.begin(), chunks_.begin() + kGuardChunks, intact) &&
+         std::all_of(chunks_.rbegin(), chunks_.rbegin() + kGuardChunks, intact);
 }
 
 Tensors::Tensors(const Work& work)
@@ -53,7 +70,15 @@ Tensors::Tensors(const Work& work)
       output(work.bytes()),
       prenorm(work.bytes()),
       quantised(work.elements()),
-      scales(work.elements()) {}
+      // Swizzled scales come in tiles of 128 rows by 4 groups of 16.
+      scales((uint64_t{work.tokens} + 127) / 128 * 128 * (work.hidden / 64 + 1) * 4) {}
+
+bool Tensors::GuardsIntact() const {
+  for (const Memory* memory : {&input, &residual, &gamma, &output, &prenorm, &quantised, &scales}) {
+    if (!memory->GuardsIntact()) return false;
+  }
+  return true;
+}
 
 RankGroup::RankGroup(const GroupShape& shape) : shape_(shape), diagnostics_(shape.world) {
   const uint64_t generations = shape.protocol == Protocol::kEpoch ? 2 : 3;
@@ -61,13 +86,20 @@ RankGroup::RankGroup(const GroupShape& shape) : shape_(shape), diagnostics_(shap
   if (shape.headers) header_offset_ = (data + 127) / 128 * 128;
   for (uint32_t rank = 0; rank < shape.world; ++rank) {
     buffers_.emplace_back(data + 128 + shape.world * sizeof(Header));
-    states_.emplace_back(sizeof(MnnvlState));
+    // Kernels of the field on the simulated device keep words of their own behind the flags.
+    states_.emplace_back(64);
     Arm(rank);
   }
   for (uint32_t rank = 0; rank < shape.world; ++rank) {
     for (Memory& buffer : buffers_) table_.push_back(buffer.As());
     table_.push_back(states_[rank].As());
   }
+}
+
+bool RankGroup::GuardsIntact() const {
+  const auto intact = [](const Memory& memory) { return memory.GuardsIntact(); };
+  return std::all_of(buffers_.begin(), buffers_.end(), intact) &&
+         std::all_of(states_.begin(), states_.end(), intact);
 }
 
 void RankGroup::Arm(uint32_t rank) {
@@ -99,7 +131,7 @@ CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tenso
     call.peer[peer] = buffers_[peer].As();
   }
   if (shape_.protocol == Protocol::kUnicast || shape_.world > kInlinePeers) {
-    call.peer_table = &table_[rank * (shape_.world + 1)];
+    call.peer_table = table(rank);
   }
   if (shape_.protocol == Protocol::kEpoch) call.generation_bytes = shape_.generation_bytes;
   call.header_offset = shape_.protocol == Protocol::kUnicast ? 0 : header_offset_;
@@ -113,6 +145,7 @@ CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tenso
   call.weight_bias = work.weight_bias;
   call.data_type = work.data_type;
   call.quantisation = work.quantisation;
+  call.scale_layout = work.scale_layout;
   call.options = work.norm ? kNorm : 0;
   return call;
 }
@@ -123,12 +156,17 @@ void RankGroup::Launch(const CollectiveCall& call, const Work& work) {
   if (!PlanLaunch(id, work.tokens, work.hidden, work.quantisation, limits, &plan)) {
     throw std::runtime_error("the row is too long");
   }
-  const device_sim::KernelEntry* entry = device_sim::FindKernel(SymbolOf(id));
-  if (entry == nullptr) throw std::runtime_error("no kernel " + SymbolOf(id));
   CollectiveCall with_plan = call;
   with_plan.fragments = plan.fragments;
-  Context context(plan, SymbolOf(id), Clock::now() + deadline);
-  entry->body(context, reinterpret_cast<const std::byte*>(&with_plan));
+  LaunchSymbol(SymbolOf(id), plan, &with_plan);
+}
+
+void RankGroup::LaunchSymbol(const std::string& symbol, const LaunchPlan& plan,
+                             const void* parameters) {
+  const device_sim::KernelEntry* entry = device_sim::FindKernel(symbol);
+  if (entry == nullptr) throw std::runtime_error("no kernel " + symbol);
+  Context context(plan, symbol, Clock::now() + deadline);
+  entry->body(context, static_cast<const std::byte*>(parameters));
 }
 
 void RankGroup::Do(uint32_t rank, const Work& work, Tensors& tensors) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "kernels/collective_call.h"
@@ -14,26 +15,33 @@
 
 namespace lamplight::kernels {
 
-// 16-byte aligned bytes.
+// 16-byte aligned bytes between two guards that nobody may write.
 class Memory {
  public:
-  explicit Memory(size_t bytes = 0) : words_((bytes + 15) / 16) {}
+  explicit Memory(size_t bytes = 0);
   template <class T = char>
   T* As() {
-    return reinterpret_cast<T*>(words_.data());
+    return reinterpret_cast<T*>(chunks_.data() + kGuardChunks);
   }
   template <class T = char>
   const T* As() const {
-    return reinterpret_cast<const T*>(words_.data());
+    return reinterpret_cast<const T*>(chunks_.data() + kGuardChunks);
   }
-  size_t bytes() const { return words_.size() * 16; }
+  // A multiple of 16.
+  size_t bytes() const { return (chunks_.size() - 2 * kGuardChunks) * sizeof(Chunk); }
   void Fill(uint32_t word);
+  bool GuardsIntact() const;
+  friend bool operator==(const Memory&, const Memory&) = default;
 
  private:
   struct alignas(16) Chunk {
     uint32_t word[4];
+    friend bool operator==(const Chunk&, const Chunk&) = default;
   };
-  std::vector<Chunk> words_;
+  static constexpr size_t kGuardChunks = 16;
+  static constexpr Chunk kGuard = {{0xfeedc0deu, 0xfeedc0deu, 0xfeedc0deu, 0xfeedc0deu}};
+
+  std::vector<Chunk> chunks_;
 };
 
 struct GroupShape {
@@ -52,6 +60,7 @@ struct Work {
   uint32_t hidden = 64;
   bool norm = true;
   Quantisation quantisation = Quantisation::kNone;
+  ScaleLayout scale_layout = ScaleLayout::kSwizzled128x4;
   float epsilon = 1e-5f;
   float weight_bias = 0;
 
@@ -64,6 +73,8 @@ struct Tensors {
   Tensors() = default;
   explicit Tensors(const Work& work);
 
+  bool GuardsIntact() const;
+
   Memory input, residual, gamma, output, prenorm, quantised, scales;
   float output_scale = 1;
 };
@@ -74,7 +85,14 @@ class RankGroup {
 
   const GroupShape& shape() const { return shape_; }
   Memory& buffer(uint32_t rank) { return buffers_[rank]; }
+  const Memory& buffer(uint32_t rank) const { return buffers_[rank]; }
   uint32_t* state(uint32_t rank) { return states_[rank].As<uint32_t>(); }
+  const uint32_t* state(uint32_t rank) const { return states_[rank].As<uint32_t>(); }
+  // Device array of all buffers, for kernels of the field.
+  void** table(uint32_t rank) { return &table_[rank * (shape_.world + 1)]; }
+  uint64_t header_offset() const { return header_offset_; }
+  // Of all buffers and states.
+  bool GuardsIntact() const;
   Diagnostic& diagnostic(uint32_t rank) { return diagnostics_[rank]; }
   DeviceLimits limits{132, 9};
   uint64_t timeout_ns = 0;
@@ -84,6 +102,8 @@ class RankGroup {
   CollectiveCall CallOf(uint32_t rank, const Work& work, Tensors& tensors);
   // Runs one kernel to its end on the caller's thread. Throws what stops a kernel.
   void Launch(const CollectiveCall& call, const Work& work);
+  // The same for any kernel that the simulated device knows.
+  void LaunchSymbol(const std::string& symbol, const LaunchPlan& plan, const void* parameters);
   // One rank does `work`; the kernel pair of kTwoShotSends counts as one.
   void Do(uint32_t rank, const Work& work, Tensors& tensors);
   // `rank_does(rank)` on one thread for each rank; returns when all have ended, rethrows.

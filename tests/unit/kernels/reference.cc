@@ -88,20 +88,13 @@ uint32_t NearestBits(DataType type, double value) {
   const uint32_t infinity = ((1u << format.exponent_bits) - 1) << format.mantissa_bits;
   if (std::isnan(value)) return infinity | 1u << (format.mantissa_bits - 1);
   const double magnitude = std::fabs(value);
-  // Bits of positive values grow with the values.
-  uint32_t low = 0;
-  uint32_t high = infinity;
-  while (high - low > 1) {
-    const uint32_t middle = low + (high - low) / 2;
-    (FromBits(type, middle) <= magnitude ? low : high) = middle;
-  }
-  if (magnitude >= FromBits(type, high)) return sign | high;
-  const double above =
-      high == infinity ? std::ldexp(1.0, 1 << (format.exponent_bits - 1)) : FromBits(type, high);
-  const double down = magnitude - FromBits(type, low);
-  const double up = above - magnitude;
-  const bool rounds_up = up < down || (up == down && low % 2 == 1);
-  return sign | (rounds_up ? high : low);
+  const int bias = (1 << (format.exponent_bits - 1)) - 1;
+  if (magnitude >= std::ldexp(1.0, bias + 1)) return sign | infinity;
+  const int exponent = magnitude == 0 ? 1 - bias : std::max(std::ilogb(magnitude), 1 - bias);
+  // Units in the last place; a carry out of the mantissa moves the exponent up by itself.
+  const double units = std::nearbyint(std::ldexp(magnitude, format.mantissa_bits - exponent));
+  const uint32_t base = static_cast<uint32_t>(exponent + bias - 1) << format.mantissa_bits;
+  return sign | (base + static_cast<uint32_t>(units));
 }
 
 void FillRandom(Memory* tensor, DataType type, uint64_t count, std::mt19937* random) {

@@ -9,7 +9,7 @@
 
 namespace lamplight::kernels {
 
-// One element as a double, and the nearest element (ties to even, by exhaustive definition).
+// One element as a double, and the nearest element (ties to even).
 double ToDouble(const Memory& tensor, DataType type, uint64_t index);
 uint32_t Bits(const Memory& tensor, DataType type, uint64_t index);
 void SetBits(Memory* tensor, DataType type, uint64_t index, uint32_t bits);

@@ -1,0 +1,126 @@
+#include "tests/unit/kernels/quiet.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "kernels/packet_layout.h"
+
+namespace lamplight::kernels {
+namespace {
+
+// The layout of the field's flags, written out: [index, dirty, bytes, stages, sizes × 4, arrivals].
+struct Extent {
+  uint64_t begin;
+  uint64_t end;
+};
+
+std::vector<Extent> Written(const GroupShape& shape, const Work& work) {
+  const uint64_t row = LayoutOf(shape.protocol).RowBytes(work.bytes() / work.tokens);
+  if (work.kernel == Kernel::kOneShot) return {{0, work.tokens * shape.world * row}};
+  const uint64_t owned = (work.tokens + shape.world - 1) / shape.world;
+  const uint64_t middle = shape.generation_bytes / 2;
+  return {{0, owned * shape.world * row}, {middle, middle + work.tokens * row}};
+}
+
+// Every word of [begin, end) of a generation.
+void ExpectFilled(const RankGroup& group, uint32_t rank, uint32_t generation, Extent extent,
+                  uint32_t word) {
+  const uint64_t start = generation * group.shape().generation_bytes;
+  const uint32_t* words = group.buffer(rank).As<uint32_t>();
+  const uint32_t* first = words + (start + extent.begin) / 4;
+  const uint32_t* last = words + (start + extent.end) / 4;
+  const uint32_t* odd = std::find_if(first, last, [&](uint32_t w) { return w != word; });
+  ASSERT_EQ(odd, last) << "rank " << rank << " generation " << generation << " holds 0x" << std::hex
+                       << *odd << " at byte " << std::dec << extent.begin + 4 * (odd - first);
+}
+
+void ExpectArmed(const RankGroup& group, uint32_t rank, uint32_t index, uint32_t word,
+                 const Work& last) {
+  const uint64_t bytes = group.shape().generation_bytes;
+  for (const uint32_t ahead : {0u, 1u}) {
+    ExpectFilled(group, rank, (index + ahead) % 3, {0, bytes}, word);
+  }
+  uint64_t from = 0;
+  for (const Extent& extent : Written(group.shape(), last)) {
+    ExpectFilled(group, rank, (index + 2) % 3, {from, extent.begin}, word);
+    from = extent.end;
+  }
+  ExpectFilled(group, rank, (index + 2) % 3, {from, bytes}, word);
+}
+
+void ExpectMnnvlQuiet(const RankGroup& group, uint32_t rank, uint64_t calls, const Work& last) {
+  const auto extents = Written(group.shape(), last);
+  const auto size = [&](size_t stage) {
+    return stage < extents.size() ? extents[stage].end - extents[stage].begin : 0;
+  };
+  const auto index = static_cast<uint32_t>(calls % 3);
+  const uint64_t expected[] = {index,
+                               (index + 2) % 3,
+                               group.shape().generation_bytes,
+                               extents.size(),
+                               size(0),
+                               size(1),
+                               0,
+                               0,
+                               0};
+  for (int i = 0; i < 9; ++i) {
+    ASSERT_EQ(group.state(rank)[i], expected[i]) << "rank " << rank << " flag word " << i;
+  }
+  ExpectArmed(group, rank, index, 0x80000000u, last);
+}
+
+void ExpectUnicastQuiet(const RankGroup& group, uint32_t rank, uint64_t calls, const Work& last) {
+  const auto index = static_cast<uint32_t>(calls % 3);
+  const uint64_t elements = last.elements() * group.shape().world;
+  const uint64_t expected[] = {0, 0, index, group.shape().generation_bytes, elements};
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_EQ(group.state(rank)[i], expected[i]) << "rank " << rank << " word " << i;
+  }
+  const bool wide = group.shape().data_type == DataType::kFp32;
+  ExpectArmed(group, rank, index, wide ? 0x80000000u : 0x80008000u, last);
+}
+
+// How far behind the next call's tag the tag of each line is: never ahead, none of the call to
+// come.
+void ExpectEpochQuiet(const RankGroup& group, uint32_t rank, const Work& last) {
+  const auto* state = reinterpret_cast<const EpochState*>(group.state(rank));
+  ASSERT_EQ(state->arrivals, 0u);
+  const uint64_t lines = group.shape().generation_bytes / 128;
+  const uint64_t current = (state->epoch + 1) & 1;  // generation of the last call
+  const auto tag = [&](uint64_t generation, uint64_t line) {
+    return group.buffer(rank).As<uint64_t>()[(generation * lines + line) * 16 + 15];
+  };
+  for (const Extent& extent : Written(group.shape(), last)) {
+    // A rank that owns fewer rows than others has nothing in the last of them.
+    const bool scatter = last.kernel != Kernel::kOneShot && extent.begin == 0;
+    const uint64_t rows = scatter ? (last.tokens + group.shape().world - 1 - rank) /
+                                        group.shape().world * group.shape().world
+                                  : 0;
+    const uint64_t row = LayoutOf(Protocol::kEpoch).RowBytes(last.bytes() / last.tokens);
+    const uint64_t end = scatter ? rows * row : extent.end;
+    for (uint64_t line = extent.begin / 128; line < end / 128; ++line) {
+      ASSERT_EQ(tag(current, line), state->epoch) << "rank " << rank << " line " << line;
+    }
+  }
+  for (uint64_t line = 0; line < lines; ++line) {
+    for (const uint64_t generation : {0u, 1u}) {
+      ASSERT_LT(state->epoch - tag(generation, line), uint64_t{1} << 63)
+          << "rank " << rank << " line " << line << " has a tag to come";
+    }
+  }
+}
+
+}  // namespace
+
+void ExpectQuiet(const RankGroup& group, uint64_t calls, const Work& work) {
+  for (uint32_t rank = 0; rank < group.shape().world; ++rank) {
+    if (group.shape().protocol == Protocol::kMnnvl) ExpectMnnvlQuiet(group, rank, calls, work);
+    if (group.shape().protocol == Protocol::kUnicast) ExpectUnicastQuiet(group, rank, calls, work);
+    if (group.shape().protocol == Protocol::kEpoch) ExpectEpochQuiet(group, rank, work);
+    if (testing::Test::HasFatalFailure()) return;
+  }
+  ASSERT_TRUE(group.GuardsIntact());
+}
+
+}  // namespace lamplight::kernels
