@@ -111,8 +111,8 @@ std::unique_ptr<Session> Session::Build() {
   session->sites_ = std::make_unique<Sites>(*session->recorder_);
   if (session->config_.swap) {
     const std::chrono::nanoseconds timeout = session->config_.timeout;
-    session->swap_ = Swap::Create(*session->driver_, *session->functions_, *session->recorder_,
-                                  static_cast<uint64_t>(timeout.count()));
+    session->swap_ = Swap::Create(*session->driver_, *session->functions_, *session->workspaces_,
+                                  *session->recorder_, static_cast<uint64_t>(timeout.count()));
   }
   session->watchdog_ = new Watchdog(*session);
   DefineProcess(session->config_, *session->recorder_);

@@ -56,6 +56,8 @@ class Workspaces {
                      lamport::DecodedCall* call) noexcept;
 
   Workspace* ById(uint32_t id) const noexcept;
+  // The last one that was seen at these flag words; null if there was none. Wait-free.
+  const Workspace* At(const void* flags) const noexcept { return by_flags_.Find(flags); }
 
   // Whether the process has used any workspace yet.
   bool any() const noexcept { return any_.load(std::memory_order_relaxed); }

@@ -200,6 +200,7 @@ class Reader {
 
   const char* NormInWords(bool with_bias) {
     Mnnvl(Kernel::kTwoShotNorm);
+    out_.rank_unknown = true;
     const int more = with_bias ? 1 : 0;
     call().options = kernels::kNorm;
     call().residual_out = At<void*>(0);

@@ -17,6 +17,7 @@ struct FieldCall {
   kernels::Kernel kernel{};
   kernels::Protocol protocol{};
   kernels::CollectiveCall call{};
+  bool rank_unknown = false;  // the launch does not say it: the kernel in front of it did
 };
 
 // False with the reason where it cannot be proved that a kernel of ours does the same. `symbol` is

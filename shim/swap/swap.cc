@@ -18,8 +18,9 @@ lamport::LaunchShape SwappedCall::Shape(bool pdl) const {
 }
 
 std::unique_ptr<Swap> Swap::Create(const DriverApi& driver, Functions& functions,
-                                   Recorder& recorder, uint64_t timeout_ns) noexcept {
-  std::unique_ptr<Swap> swap(new Swap(driver, functions, recorder, timeout_ns));
+                                   const Workspaces& workspaces, Recorder& recorder,
+                                   uint64_t timeout_ns) noexcept {
+  std::unique_ptr<Swap> swap(new Swap(driver, functions, workspaces, recorder, timeout_ns));
   if (SwapDriver::Load(&swap->swap_driver_)) return swap;
   Log().warn("LAMPLIGHT_SWAP: this libcuda lacks cuLaunchKernelEx or cuFuncLoad: nothing swapped");
   return nullptr;
@@ -63,6 +64,12 @@ bool Swap::Replace(const Function& field, void* const* arguments, SwappedCall* o
 
 const char* Swap::Choose(Context& context, const FieldCall& field, SwappedCall* out) noexcept {
   out->call = field.call;
+  if (field.rank_unknown) {
+    const Workspace* workspace = workspaces_.At(field.call.state);
+    if (workspace == nullptr || workspace->world != field.call.world)
+      return "its rank is not known";
+    out->call.rank = workspace->rank;
+  }
   const kernels::KernelId id =
       kernels::IdFor(field.kernel, field.protocol, field.call.data_type, field.call.world);
   out->kernel = context.kernels->Find(id);

@@ -16,6 +16,7 @@
 #include "shim/swap/field_call.h"
 #include "shim/swap/swap_diagnostics.h"
 #include "shim/swap/swap_kernels.h"
+#include "shim/workspaces.h"
 
 namespace lamplight::shim {
 
@@ -32,7 +33,8 @@ class Swap {
  public:
   // Null where the driver is too old for it.
   static std::unique_ptr<Swap> Create(const DriverApi& driver, Functions& functions,
-                                      Recorder& recorder, uint64_t timeout_ns) noexcept;
+                                      const Workspaces& workspaces, Recorder& recorder,
+                                      uint64_t timeout_ns) noexcept;
 
   // Loads the kernels into the current context; what fails is logged, and nothing is swapped there.
   void Prepare(CUcontext context) noexcept;
@@ -50,8 +52,13 @@ class Swap {
     SwapDiagnostics diagnostics;
   };
 
-  Swap(const DriverApi& driver, Functions& functions, Recorder& recorder, uint64_t timeout_ns)
-      : driver_(driver), functions_(functions), recorder_(recorder), timeout_ns_(timeout_ns) {}
+  Swap(const DriverApi& driver, Functions& functions, const Workspaces& workspaces,
+       Recorder& recorder, uint64_t timeout_ns)
+      : driver_(driver),
+        functions_(functions),
+        workspaces_(workspaces),
+        recorder_(recorder),
+        timeout_ns_(timeout_ns) {}
 
   Context* Current() noexcept;
   const char* Choose(Context& context, const FieldCall& field, SwappedCall* out) noexcept;
@@ -59,6 +66,7 @@ class Swap {
 
   const DriverApi& driver_;
   Functions& functions_;
+  const Workspaces& workspaces_;
   Recorder& recorder_;
   uint64_t timeout_ns_;
   SwapDriver swap_driver_;
