@@ -1,0 +1,79 @@
+/* The calls that every rank makes, in order, and what may be told about them by their number.
+ *
+ * A call is one-shot or two-shot and has one or two tokens. A token's share of one rank is one packet, so
+ * sizes count packets. Tokens never outnumber the ranks: the owner of token t is rank t.
+ *
+ * CALLS holds two bits for each call, CALLS_LENGTH calls, repeated for ever. Without CALLS each call
+ * is chosen freely, by the first rank that comes to it.
+ *
+ * OPS calls are made; OPS = 0 means that there is no end. Call numbers then count modulo PERIOD, and the
+ * search is exhaustive for any number of calls: PERIOD is a multiple of every cycle in the model, and
+ * a packet survives less than PERIOD calls or is read by a call that it does not belong to.
+ */
+#ifndef OPS
+#define OPS 0
+#endif
+#ifndef PERIOD
+#if OPS > 0
+#define PERIOD 255
+#else
+#define PERIOD 6
+#endif
+#endif
+
+#define NextCall(op, step) (((op) + (step)) % PERIOD)
+
+#define Tokens(shape) (1 + ((shape)&1))
+#define TwoShot(shape) ((shape) >> 1)
+#define Stages(shape) (1 + TwoShot(shape))
+
+#ifdef CALLS
+#define Shape(op) ((CALLS >> (2 * ((op) % CALLS_LENGTH))) & 3)
+#define ChooseShape(op) skip
+#else
+byte shapes[2]; /* of the newest call and the one before it: no rank is further behind */
+byte newest_call;
+
+#define Shape(op) shapes[(op) % 2]
+
+inline ChooseShape(op) {
+  if
+  :: op == newest_call ->
+    if
+    :: shapes[op % 2] = 0
+    :: shapes[op % 2] = 1
+    :: shapes[op % 2] = 2
+    :: shapes[op % 2] = 3
+    fi;
+    newest_call = NextCall(op, 1)
+  :: else
+  fi
+}
+#endif
+
+/* Slots of a stage, and polls of a block. A block has one token, or all of them where B is 1. */
+#define FirstSlots(shape) (TwoShot(shape) -> W : Tokens(shape) * W)
+#define SecondSlots(shape) (TwoShot(shape) -> Tokens(shape) : 0)
+#define SlotsPerStage(stages) (SLOTS / (stages))
+
+#define OneShotSlot(t, p) ((t)*W + (p))
+#define ScatterSlot(p) (p)
+#define BroadcastSlot(t) (SLOTS / 2 + (t))
+
+#define Peer(r, n) ((n) % (W - 1) + ((n) % (W - 1) >= (r)))
+#define Owns(r, b, shape) (TwoShot(shape) && (r) < Tokens(shape) && (r) % B == (b))
+#define ScatterPolls(r, b, shape) (Owns(r, b, shape) -> W - 1 : 0)
+#if B == 1
+#define TokenOfOneShotPoll(b, n) ((n) / (W - 1))
+#define OneShotPolls(b, shape) (Tokens(shape) * (W - 1))
+#define TokenOfBroadcastPoll(r, b, n) ((n) + ((n) >= (r)))
+#define BroadcastPolls(r, b, shape) (Tokens(shape) - ((r) < Tokens(shape)))
+#else
+#define TokenOfOneShotPoll(b, n) (b)
+#define OneShotPolls(b, shape) ((b) < Tokens(shape) -> W - 1 : 0)
+#define TokenOfBroadcastPoll(r, b, n) (b)
+#define BroadcastPolls(r, b, shape) ((b) < Tokens(shape) && (b) != (r) -> 1 : 0)
+#endif
+
+#define ResultPolls(r, b, shape) \
+  (TwoShot(shape) -> BroadcastPolls(r, b, shape) : OneShotPolls(b, shape))
