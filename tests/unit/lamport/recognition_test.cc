@@ -241,6 +241,17 @@ TEST(Recognition, DescriptorNamesAreUnique) {
     ASSERT_TRUE(found.decoded);
     names.insert(found.descriptor->name);
   }
+  // Our own kernels: what LAMPLIGHT_SWAP launches and engines link.
+  const ParameterSpan call[] = {{0, 256}};
+  for (const char* kernel : {"oneshot_mnnvl", "twoshot_mnnvl", "sends_mnnvl", "norm_mnnvl",
+                             "oneshot_unicast"}) {
+    for (const char* type : {"bf16", "fp16", "fp32"}) {
+      const std::string symbol = std::string("lamplight_") + kernel + "_" + type + "_w0";
+      const Recognition found = Table().Recognise(symbol, call);
+      ASSERT_TRUE(found.decoded) << symbol << " " << found.reason;
+      names.insert(found.descriptor->name);
+    }
+  }
   EXPECT_EQ(names.size(), Table().descriptors());
 }
 

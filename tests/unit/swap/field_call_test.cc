@@ -1,0 +1,192 @@
+// Each era's launches become the same call of ours; what differs from what we can do is refused.
+#include "shim/swap/field_call.h"
+
+#include "tests/unit/swap/launch.h"
+
+namespace lamplight::shim {
+namespace {
+
+using kernels::CollectiveCall;
+using kernels::DataType;
+using kernels::Kernel;
+using kernels::Protocol;
+using kernels::Quantisation;
+
+constexpr uint64_t kOut = 0x10000, kPrenorm = 0x20000, kShard = 0x30000, kResidual = 0x40000;
+constexpr uint64_t kGamma = 0x50000, kPeers = 0x60000, kMulticast = 0x70000, kLocal = 0x80000;
+constexpr uint64_t kScale = 0x90000, kQuantised = 0xa0000, kScales = 0xb0000, kFlags = 0xc0000;
+
+template <class T>
+uint64_t Address(T* pointer) {
+  return reinterpret_cast<uint64_t>(pointer);
+}
+
+FieldCall MustRead(const FieldLaunch& launch) {
+  FieldCall call;
+  const char* why_not = nullptr;
+  EXPECT_TRUE(
+      ReadFieldCall(launch.recognition(), launch.symbol(), launch.parameters(), &call, &why_not))
+      << launch.symbol() << ": " << why_not;
+  return call;
+}
+
+std::string Refusal(const FieldLaunch& launch) {
+  FieldCall call;
+  const char* why_not = nullptr;
+  const bool read =
+      ReadFieldCall(launch.recognition(), launch.symbol(), launch.parameters(), &call, &why_not);
+  return read ? "" : why_not;
+}
+
+FieldLaunch OneShotWords(std::string_view release, bool bias) {
+  FieldLaunch launch(release, "28oneshotAllreduceFusionKernelILh8E13__nv_bfloat16");
+  size_t i = 0;
+  for (const uint64_t address : {kOut, kPrenorm, kShard, kResidual, kGamma, kPeers, kMulticast}) {
+    launch.Set(i++, address);
+  }
+  launch.Set(7, 16).Set(8, 2880).Set(9, 1e-5f);
+  if (bias) launch.Set(10, 1.0f);
+  const size_t rank = bias ? 11 : 10;
+  return launch.Set(rank, 3).Set(rank + 1, kFlags);
+}
+
+// The struct of eras E and G.
+FieldLaunch ByValue(std::string_view part, std::string_view release = "0.7.2") {
+  FieldLaunch launch(release, part);
+  size_t offset = 0;
+  for (const uint64_t address :
+       {kOut, kPrenorm, kShard, kResidual, kGamma, kPeers, kMulticast, kLocal}) {
+    launch.Set(0, address, offset);
+    offset += 8;
+  }
+  launch.Set(0, 8, 64).Set(0, 3, 68).Set(0, 16, 72).Set(0, 2880, 76);
+  launch.Set(0, 1e-5f, 80).Set(0, 1.0f, 84).Set(0, kScale, 88).Set(0, kQuantised, 96);
+  return launch.Set(0, kScales, 104).Set(0, 0, 112).Set(0, kFlags, 120);
+}
+
+FieldLaunch Unicast(std::string_view release, int32_t pattern) {
+  FieldLaunch launch(release,
+                     "39allreduce_fusion_kernel_oneshot_lamportILNS0_22AllReduceFusion"
+                     "PatternE1E13__nv_bfloat16Li8E");
+  launch.Set(0, 8, 0).Set(0, 3, 4).Set(0, 16 * 2880, 8).Set(0, 2880, 12).Set(0, kPeers, 16);
+  launch.Set(0, kShard, 24).Set(0, kOut, 32).Set(0, kResidual, 40).Set(0, kPrenorm, 48);
+  launch.Set(0, kLocal, 56).Set(0, kQuantised, 64).Set(0, kScales, 72).Set(0, kGamma, 80);
+  launch.Set(0, 1e-5f, 88).Set(0, kScale, 96).Set(0, true, 104).Set(0, 0, 108);
+  return launch.Set(0, pattern, 120);
+}
+
+void ExpectTensors(const CollectiveCall& call) {
+  EXPECT_EQ(Address(call.output), kOut);
+  EXPECT_EQ(Address(call.residual_out), kPrenorm);
+  EXPECT_EQ(Address(call.input), kShard);
+  EXPECT_EQ(Address(call.residual_in), kResidual);
+  EXPECT_EQ(Address(call.gamma), kGamma);
+  EXPECT_EQ(Address(call.peer_table), kPeers);
+  EXPECT_EQ(Address(call.multicast), kMulticast);
+  EXPECT_EQ(Address(call.state), kFlags);
+  EXPECT_EQ(call.tokens, 16u);
+  EXPECT_EQ(call.hidden, 2880u);
+  EXPECT_EQ(call.world, 8u);
+  EXPECT_EQ(call.rank, 3u);
+  EXPECT_EQ(call.epsilon, 1e-5f);
+  EXPECT_EQ(call.data_type, DataType::kBf16);
+  EXPECT_EQ(call.options, kernels::kNorm);
+}
+
+TEST(FieldCall, ReadsOneShotOfEveryEra) {
+  for (const FieldLaunch& launch :
+       {OneShotWords("0.6.4", false), OneShotWords("0.6.12", true),
+        ByValue("28oneshotAllreduceFusionKernelILh8E13__nv_bfloat16", "0.6.13"),
+        ByValue("28oneshotAllreduceFusionKernelILh8E13__nv_bfloat16")}) {
+    const FieldCall field = MustRead(launch);
+    EXPECT_EQ(field.kernel, Kernel::kOneShot);
+    EXPECT_EQ(field.protocol, Protocol::kMnnvl);
+    ExpectTensors(field.call);
+  }
+  EXPECT_EQ(MustRead(OneShotWords("0.6.4", false)).call.weight_bias, 0.0f);
+  EXPECT_EQ(MustRead(OneShotWords("0.6.12", true)).call.weight_bias, 1.0f);
+}
+
+TEST(FieldCall, OneShotWithoutNormHasNoNorm) {
+  FieldLaunch launch("0.6.4", "28oneshotAllreduceFusionKernelILh2EfLb0E");
+  launch.Set(0, kOut).Set(2, kShard).Set(5, kPeers).Set(7, 1).Set(8, 64).Set(11, kFlags);
+  const FieldCall field = MustRead(launch);
+  EXPECT_EQ(field.call.options, 0);
+  EXPECT_EQ(field.call.data_type, DataType::kFp32);
+  EXPECT_EQ(field.call.world, 2u);
+}
+
+TEST(FieldCall, ReadsTheTwoShotPair) {
+  FieldLaunch sends("0.6.4", "22twoshotAllreduceKernelILh8E13__nv_bfloat16");
+  sends.Set(0, kOut).Set(1, kShard).Set(2, kPeers).Set(3, kMulticast).Set(4, 16u).Set(5, 2880u);
+  sends.Set(6, 3u).Set(7, kFlags).Set(8, false);
+  EXPECT_EQ(MustRead(sends).kernel, Kernel::kTwoShotSends);
+  EXPECT_EQ(MustRead(sends).call.options, 0);
+  EXPECT_EQ(MustRead(sends.Set(8, true)).call.options, kernels::kAwaitSums);
+  EXPECT_EQ(MustRead(sends).call.rank, 3u);
+
+  FieldLaunch norm("0.6.4", "14rmsNormLamportI13__nv_bfloat16S2_Li1E");
+  norm.Set(0, kPrenorm).Set(1, kOut).Set(2, kLocal).Set(3, kGamma).Set(4, 1e-5f).Set(5, kResidual);
+  norm.Set(6, 16u).Set(7, 2880u).Set(8, 8u).Set(9, kFlags);
+  const FieldCall read = MustRead(norm);
+  EXPECT_EQ(read.kernel, Kernel::kTwoShotNorm);
+  EXPECT_TRUE(read.rank_unknown);
+  EXPECT_EQ(Address(read.call.local), kLocal);
+  EXPECT_EQ(Address(read.call.residual_in), kResidual);
+  EXPECT_EQ(Address(read.call.residual_out), kPrenorm);
+  EXPECT_EQ(read.call.world, 8u);
+}
+
+TEST(FieldCall, ReadsTheTwoShotPairByValue) {
+  const FieldCall sends = MustRead(ByValue("22twoshotAllreduceKernelILh8E13__nv_bfloat16Lb0E"));
+  EXPECT_EQ(sends.kernel, Kernel::kTwoShotSends);
+  EXPECT_EQ(sends.call.options, 0);
+  FieldLaunch waits = ByValue("22twoshotAllreduceKernelILh64EfLb1E");
+  EXPECT_EQ(MustRead(waits.Set(0, 64, 64)).call.options, kernels::kAwaitSums);
+  const FieldCall norm = MustRead(ByValue("14rmsNormLamportI13__nv_bfloat16LNS0_9QuantTypeE0E"));
+  EXPECT_EQ(norm.kernel, Kernel::kTwoShotNorm);
+  EXPECT_FALSE(norm.rank_unknown);
+  EXPECT_EQ(norm.call.rank, 3u);
+  EXPECT_EQ(Address(norm.call.local), kLocal);
+}
+
+TEST(FieldCall, ReadsTheQuantisation) {
+  FieldLaunch launch = ByValue("28oneshotAllreduceFusionKernelILh16E6__halfLb1ELNS0_9QuantTypeE1E");
+  launch.Set(0, 16, 64);
+  EXPECT_EQ(MustRead(launch).call.quantisation, Quantisation::kFp8);
+  EXPECT_EQ(Address(MustRead(launch).call.output_scale), kScale);
+  EXPECT_NE(Refusal(launch.Set(0, uint64_t{0}, 88)), "");
+  EXPECT_NE(Refusal(launch.Set(0, kScale, 88).Set(0, uint64_t{0}, 96)), "");
+}
+
+TEST(FieldCall, ReadsUnicastPatterns) {
+  const FieldCall field = MustRead(Unicast("0.6.4", 1));
+  EXPECT_EQ(field.protocol, Protocol::kUnicast);
+  EXPECT_EQ(Address(field.call.peer_table), kPeers + 16 * sizeof(void*));
+  EXPECT_EQ(field.call.state, nullptr);
+  EXPECT_EQ(Address(field.call.output), kLocal);  // norm_out
+  EXPECT_EQ(field.call.tokens, 16u);
+  EXPECT_EQ(MustRead(Unicast("0.7.2", 0)).call.options, 0);
+  EXPECT_EQ(Address(MustRead(Unicast("0.7.2", 0)).call.output), kOut);
+  EXPECT_EQ(MustRead(Unicast("0.7.2", 2)).call.output, nullptr);
+  EXPECT_EQ(MustRead(Unicast("0.7.2", 2)).call.quantisation, Quantisation::kFp8);
+  EXPECT_EQ(MustRead(Unicast("0.7.2", 5)).call.quantisation, Quantisation::kNvfp4);
+}
+
+TEST(FieldCall, RefusesWhatItCannotProve) {
+  EXPECT_NE(Refusal(Unicast("0.7.2", 6)), "");
+  EXPECT_NE(Refusal(Unicast("0.7.2", -1)), "");
+  // Padding in releases before 0.6.12, a weight bias later: only zero means the same in both.
+  EXPECT_NE(Refusal(Unicast("0.7.2", 1).Set(0, 1.0f, 92)), "");
+  EXPECT_NE(Refusal(Unicast("0.7.2", 1).Set(0, 2880 * 16 + 8, 8)), "");
+  EXPECT_NE(Refusal(OneShotWords("0.6.4", false).Set(8, 2884)), "");
+  EXPECT_NE(Refusal(OneShotWords("0.6.4", false).Set(7, 0)), "");
+  EXPECT_NE(Refusal(OneShotWords("0.6.4", false).Set(10, 8)), "");
+  EXPECT_NE(Refusal(OneShotWords("0.6.4", false).Set(4, uint64_t{0})), "");
+  EXPECT_NE(Refusal(OneShotWords("0.6.4", false).Set(5, uint64_t{0})), "");
+  EXPECT_NE(Refusal(FieldLaunch("0.2.8", "24twoshot_allreduce_kernelILi8E13__nv_bfloat16")), "");
+  EXPECT_NE(Refusal(FieldLaunch("0.7.2", "36allreduce_fusion_kernel_twoshot_sync")), "");
+}
+
+}  // namespace
+}  // namespace lamplight::shim

@@ -1,0 +1,105 @@
+// Our own kernels are recognised and decoded like those of the field, so that a swapped launch
+// leaves the same evidence.
+#include <cstddef>
+
+#include "kernels/launch_plan.h"
+#include "tests/unit/swap/launch.h"
+
+namespace lamplight::shim {
+namespace {
+
+using kernels::CollectiveCall;
+using kernels::DataType;
+using kernels::Kernel;
+using kernels::KernelId;
+using kernels::Protocol;
+
+lamport::Recognition Recognised(const KernelId& id) {
+  const lamport::ParameterSpan parameters[] = {{0, sizeof(CollectiveCall)}};
+  return BuiltInTable().Recognise(kernels::SymbolOf(id), parameters);
+}
+
+template <class T>
+T* At(uint64_t address) {
+  return reinterpret_cast<T*>(address);
+}
+
+CollectiveCall Call() {
+  CollectiveCall call{};
+  call.output = At<void>(0x1000);
+  call.residual_out = At<void>(0x2000);
+  call.input = At<void>(0x3000);
+  call.peer_table = At<void* const>(0x4000);
+  call.local = At<void>(0x5000);
+  call.state = At<void>(0x6000);
+  call.multicast = At<void>(0x7000);
+  call.tokens = 16;
+  call.hidden = 2880;
+  call.world = 4;
+  call.rank = 2;
+  return call;
+}
+
+lamport::DecodedCall Decoded(const KernelId& id, CollectiveCall call) {
+  lamport::DecodedCall decoded;
+  void* argument = &call;
+  EXPECT_TRUE(
+      lamport::Decode(Recognised(id), &argument, {.grid = {16, 2, 1}, .cluster = 2}, &decoded))
+      << kernels::SymbolOf(id);
+  return decoded;
+}
+
+TEST(OwnKernels, AreDecodedInEveryTypeAndWorld) {
+  for (const Kernel kernel : {Kernel::kOneShot, Kernel::kTwoShot, Kernel::kTwoShotNorm}) {
+    for (const DataType type : {DataType::kFp16, DataType::kBf16, DataType::kFp32}) {
+      for (const uint32_t world : {2u, 4u, 8u, 16u}) {
+        const KernelId id = kernels::IdFor(kernel, Protocol::kMnnvl, type, world);
+        const lamport::Recognition recognition = Recognised(id);
+        ASSERT_TRUE(recognition.decoded) << kernels::SymbolOf(id) << recognition.reason;
+        EXPECT_EQ(recognition.compare, protocol::Compare::kBitwise);
+        const lamport::DecodedCall decoded = Decoded(id, Call());
+        EXPECT_EQ(decoded.flags_address, 0x6000u);
+        EXPECT_EQ(decoded.peers_address, 0x4000u);
+        EXPECT_EQ(decoded.local_address, 0x5000u);
+        EXPECT_EQ(decoded.multicast_address, 0x7000u);
+        EXPECT_EQ(decoded.shard_address, 0x3000u);
+        EXPECT_EQ(decoded.call.tokens, 16u);
+        EXPECT_EQ(decoded.call.dim, 2880u);
+        EXPECT_EQ(decoded.call.rank, 2u);
+        EXPECT_EQ(decoded.call.world, 4u);
+        EXPECT_NE(decoded.call.flags & trace::kCallAdvances, 0u);
+        EXPECT_EQ(decoded.call.expected_arrivals, 16u);
+      }
+    }
+  }
+}
+
+TEST(OwnKernels, SendsAdvanceOnlyWhenTheyAwaitTheSums) {
+  const KernelId id = kernels::IdFor(Kernel::kTwoShotSends, Protocol::kMnnvl, DataType::kBf16, 4);
+  CollectiveCall call = Call();
+  EXPECT_EQ(Decoded(id, call).call.flags & trace::kCallAdvances, 0u);
+  call.options = kernels::kAwaitSums;
+  EXPECT_NE(Decoded(id, call).call.flags & trace::kCallAdvances, 0u);
+}
+
+TEST(OwnKernels, UnicastFlagsLieBehindTheWorkspaceAsInTheField) {
+  const KernelId id = kernels::IdFor(Kernel::kOneShot, Protocol::kUnicast, DataType::kBf16, 4);
+  const lamport::DecodedCall decoded = Decoded(id, Call());
+  EXPECT_TRUE(decoded.flags_indirect);
+  EXPECT_EQ(decoded.flags_address, 0x4000u + 4 * sizeof(void*));
+}
+
+TEST(OwnKernels, EpochCallsAreNamedButNotDecoded) {
+  const KernelId id = kernels::IdFor(Kernel::kOneShot, Protocol::kEpoch, DataType::kBf16, 4);
+  EXPECT_TRUE(Recognised(id).lamport);
+  EXPECT_FALSE(Recognised(id).decoded);
+  EXPECT_FALSE(Recognised(id).reason.empty());
+}
+
+TEST(OwnKernels, AnotherParameterSizeIsNotDecoded) {
+  const lamport::ParameterSpan parameters[] = {{0, sizeof(CollectiveCall) + 8}};
+  EXPECT_FALSE(BuiltInTable().Recognise("lamplight_oneshot_mnnvl_bf16_w2", parameters).decoded);
+}
+
+}  // namespace
+}  // namespace lamplight::shim
