@@ -97,7 +97,7 @@ TEST_F(Command, ReadableRankIsReportedBesideAnUnreadableOne) {
   const Ended ended = Lamplight("report " + folder_.path());
   EXPECT_EQ(ended.status, 1);
   EXPECT_TRUE(Has(ended, "lamplight: " + folder_.File("1.lamptrace") + ": not a Lamplight trace"));
-  EXPECT_TRUE(Has(ended, "captured in server::Capture")) << ended.output;
+  EXPECT_TRUE(Has(ended, "captured in model_runner.py:812 in capture_model")) << ended.output;
 }
 
 TEST_F(Command, EmptyMissingAndForeignInputIsTwoAndNamed) {
@@ -220,11 +220,12 @@ TEST_F(Command, DumpPrintsEachRecordAsALineOfJson) {
 
 TEST_F(Command, RunPassesEnvironmentArgumentsAndStatusThrough) {
   const Ended ended = Lamplight(WithShim(
-      "--timeout 2.5 --mode strict -- sh -c 'echo $LD_PRELOAD; echo $LAMPLIGHT_DIR; "
-      "echo $LAMPLIGHT_TIMEOUT $LAMPLIGHT_MODE $1; test -n \"$LAMPLIGHT_JOB\"; exit 7' sh --out"));
+      "--timeout 2.5 --mode strict --swap -- sh -c 'echo $LD_PRELOAD; echo $LAMPLIGHT_DIR; "
+      "echo $LAMPLIGHT_TIMEOUT $LAMPLIGHT_MODE swap=$LAMPLIGHT_SWAP $1; test -n "
+      "\"$LAMPLIGHT_JOB\"; exit 7' sh --out"));
   EXPECT_EQ(ended.status, 7);
   EXPECT_TRUE(Has(ended, folder_.File("liblamplight.so") + "\n")) << ended.output;
-  EXPECT_TRUE(Has(ended, folder_.File("out") + "\n2.5 strict --out\n")) << ended.output;
+  EXPECT_TRUE(Has(ended, folder_.File("out") + "\n2.5 strict swap=1 --out\n")) << ended.output;
   EXPECT_TRUE(Has(ended, "no trace was written")) << ended.output;
 }
 

@@ -5,6 +5,7 @@
 
 namespace lamplight::testing {
 
+// Of the newest version.
 inline Scenario GoldenScenario(uint32_t rank) {
   Scenario scenario;
   scenario.rank = rank;
@@ -12,6 +13,7 @@ inline Scenario GoldenScenario(uint32_t rank) {
   scenario.replays = 8;
   scenario.ring_bytes = 4096;
   scenario.job = "golden";
+  scenario.since_1_1 = true;
   return scenario;
 }
 

@@ -1,6 +1,8 @@
 // Traces of released format versions are read for ever, and say what they said.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -13,40 +15,53 @@
 namespace lamplight {
 namespace {
 
-const std::string kFolder = LAMPLIGHT_TEST_DATA "/v1.0/";
+// The trace of a rank, as the shim of that version wrote it.
+std::string PathOf(const std::string& version, uint32_t rank) {
+  return LAMPLIGHT_TEST_DATA "/v" + version + "/rank" + std::to_string(rank) + ".lamptrace";
+}
 
-TraceFile ReadGolden(const std::string& name) {
+TraceFile ReadGolden(const std::string& version, uint32_t rank) {
   std::string error;
-  auto trace = ReadTrace(kFolder + name, &error);
+  auto trace = ReadTrace(PathOf(version, rank), &error);
   if (!trace) throw std::runtime_error(error);
   return *std::move(trace);
 }
 
-TEST(GoldenTrace, V1_0HoldsTheRecordsItHeld) {
-  const TraceFile trace = ReadGolden("rank0.lamptrace");
-  EXPECT_EQ(trace.header.major, 1);
-  EXPECT_EQ(trace.header.minor, 0);
-  EXPECT_TRUE(trace.losses.empty());
-  EXPECT_TRUE(trace.unknown_records.empty());
-  std::map<std::string, int> counts;
+using Counts = std::map<std::string, int>;
+
+Counts CountRecords(const TraceFile& trace) {
+  Counts counts;
   for (const auto* records : {&trace.definitions, &trace.events}) {
     for (const RecordView& view : *records) ++counts[RecordTypeName(view.type())];
   }
-  const std::map<std::string, int> expected = {
-      {"CaptureBegin", 1}, {"CaptureEnd", 1},  {"ClockAnchor", 2}, {"Communicator", 1},
-      {"Device", 1},       {"EagerLaunch", 1}, {"Edge", 2},        {"Exec", 1},
-      {"ExecUpdate", 1},   {"FlagsRead", 2},   {"Graph", 1},       {"GraphLaunch", 8},
-      {"Hang", 1},         {"HostThread", 1},  {"Kernel", 1},      {"Node", 3},
-      {"NodeParams", 1},   {"Order", 1},       {"Process", 1},     {"ReplayDone", 7},
-      {"Site", 1},         {"SlotState", 2},   {"Snapshot", 7},    {"Stream", 1},
-      {"Text", 1},         {"Workspace", 1}};
-  EXPECT_EQ(counts, expected);
+  return counts;
 }
 
-TEST(GoldenTrace, V1_0GivesTheModelItGave) {
+const Counts kRecordsOf10 = {
+    {"CaptureBegin", 1}, {"CaptureEnd", 1},  {"ClockAnchor", 2}, {"Communicator", 1},
+    {"Device", 1},       {"EagerLaunch", 1}, {"Edge", 2},        {"Exec", 1},
+    {"ExecUpdate", 1},   {"FlagsRead", 2},   {"Graph", 1},       {"GraphLaunch", 8},
+    {"Hang", 1},         {"HostThread", 1},  {"Kernel", 1},      {"Node", 3},
+    {"NodeParams", 1},   {"Order", 1},       {"Process", 1},     {"ReplayDone", 7},
+    {"Site", 1},         {"SlotState", 2},   {"Snapshot", 7},    {"Stream", 1},
+    {"Text", 1},         {"Workspace", 1}};
+
+class GoldenTrace : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenTrace, HoldsTheRecordsItHeld) {
+  const TraceFile trace = ReadGolden(GetParam(), 0);
+  EXPECT_EQ("1." + std::to_string(trace.header.minor), GetParam());
+  EXPECT_TRUE(trace.losses.empty());
+  EXPECT_TRUE(trace.unknown_records.empty());
+  Counts expected = kRecordsOf10;
+  if (trace.header.minor >= 1)
+    expected.merge(Counts{{"InputMatch", 1}, {"PythonSite", 1}, {"Swap", 1}});
+  EXPECT_EQ(CountRecords(trace), expected);
+}
+
+TEST_P(GoldenTrace, GivesTheModelItGave) {
   std::vector<TraceFile> traces;
-  traces.push_back(ReadGolden("rank0.lamptrace"));
-  traces.push_back(ReadGolden("rank1.lamptrace"));
+  for (uint32_t rank = 0; rank < 2; ++rank) traces.push_back(ReadGolden(GetParam(), rank));
   const Model model = BuildModel(std::move(traces), {});
   EXPECT_TRUE(model.losses.empty());
   ASSERT_EQ(model.processes.size(), 2u);
@@ -66,11 +81,28 @@ TEST(GoldenTrace, V1_0GivesTheModelItGave) {
   EXPECT_EQ(hang.slots[1].alias, 0u);
 }
 
-// While 1.0 is the newest version, what writes test traces must still write just these bytes.
-TEST(GoldenTrace, V1_0IsWhatTheTraceBuilderWrites) {
-  if (trace::kMinor != 0) GTEST_SKIP() << "the format has gone on";
+INSTANTIATE_TEST_SUITE_P(Versions, GoldenTrace, ::testing::Values("1.0", "1.1"),
+                         [](const auto& version) {
+                           std::string name = "V" + version.param;
+                           std::replace(name.begin(), name.end(), '.', '_');
+                           return name;
+                         });
+
+TEST(GoldenTraceOf11, GivesWhatThatVersionAdded) {
+  std::vector<TraceFile> traces;
+  traces.push_back(ReadGolden("1.1", 0));
+  const Model model = BuildModel(std::move(traces), {});
+  ASSERT_EQ(model.sites[0].python.size(), 2u);
+  EXPECT_EQ(model.sites[0].python[0].line, 812u);
+  ASSERT_EQ(model.hangs[0].inputs.size(), 1u);
+  EXPECT_EQ(model.hangs[0].inputs[0].equal, 3u);
+}
+
+// What writes test traces must write just these bytes, as long as the version is the newest.
+TEST(GoldenTraceOf11, IsWhatTheTraceBuilderWrites) {
+  ASSERT_EQ(trace::kMinor, 1) << "make golden traces of the new version, and test those here";
   for (uint32_t rank = 0; rank < 2; ++rank) {
-    std::ifstream file(kFolder + "rank" + std::to_string(rank) + ".lamptrace", std::ios::binary);
+    std::ifstream file(PathOf("1.1", rank), std::ios::binary);
     const std::string golden((std::istreambuf_iterator<char>(file)), {});
     const testing::Bytes built = BuildScenario(testing::GoldenScenario(rank)).File();
     EXPECT_EQ(golden.size(), built.size());

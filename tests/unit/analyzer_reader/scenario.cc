@@ -132,6 +132,7 @@ class ScenarioBuilder {
     Draft<trace::Site> draft(site);
     draft.Frames(2).FrameSymbol(0, "_ZN6server7CaptureEi").FrameSymbol(1, "main");
     trace_.Define(draft);
+    if (scenario_.since_1_1) DefineSince11();
     trace::Graph graph = {};
     graph.graph_id = 1;
     graph.stream_id = 1;
@@ -164,6 +165,19 @@ class ScenarioBuilder {
     exec.snapshots = 1;
     exec.completion = 1;
     trace_.Define(exec);
+  }
+
+  void DefineSince11() {
+    trace::PythonSite python = {};
+    python.site_id = 1;
+    python.frames = 2;
+    trace_.Define(Draft<trace::PythonSite>(python)
+                      .PythonFrames(2)
+                      .PythonFrame(0, "/app/model_runner.py", "capture_model", 812)
+                      .PythonFrame(1, "/app/main.py", "<module>", 0));
+    trace::Swap swap = {};
+    swap.kernel_id = 1;
+    trace_.Define(Draft<trace::Swap>(swap).String(&trace::Swap::reason, "no kernel fits"));
   }
 
   void Capture() {
@@ -226,6 +240,16 @@ class ScenarioBuilder {
     trace_.Event(done);
   }
 
+  void Input() {
+    trace::InputMatch match = {};
+    match.hang_id = 1;
+    match.workspace_id = 1;
+    match.node = 2;
+    match.rows = 4;
+    match.equal = 3;
+    trace_.Define(match);
+  }
+
   void Hang() {
     trace::Hang hang = {};
     hang.hang_id = 1;
@@ -243,6 +267,7 @@ class ScenarioBuilder {
     trace_.Define(hang);
     for (uint32_t pass = 0; pass < 2; ++pass) Flags(pass);
     for (uint32_t peer = 0; peer < scenario_.world; ++peer) Slot(peer);
+    if (scenario_.since_1_1) Input();
     trace::HostThread thread = {};
     thread.hang_id = 1;
     thread.tid = 100;

@@ -23,6 +23,7 @@ struct Scenario {
   uint64_t start_ns = 1'000'000'000;
   int32_t env_rank = -1;
   int32_t env_world = -1;
+  bool since_1_1 = false;  // with the records that 1.1 has added
 };
 
 inline constexpr uint32_t kScenarioTokens = 8;
