@@ -80,6 +80,10 @@ void AddRun(CLI::App* app, RunOptions* options) {
                   "tells the node of a hang exactly")
       ->type_name("MODE")
       ->check(OneOf({"default", "strict", "journal"}));
+  run->add_flag(
+      "--swap", options->swap,
+      "Launch Lamplight's fixed kernels where CMD launches the Lamport all-reduce kernels "
+      "of FlashInfer; what cannot be proved to be the same stays as it is");
   run->add_option("--shim", options->shim,
                   "Path of liblamplight.so, where it is not beside this program")
       ->type_name("FILE");

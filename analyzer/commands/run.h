@@ -11,6 +11,7 @@ struct RunOptions {
   std::string out;  // trace folder; empty: LAMPLIGHT_DIR, else a new one in the current folder
   std::optional<double> timeout_s;
   std::string mode;  // empty: as the environment says
+  bool swap = false;
   std::string shim;  // liblamplight.so; empty: searched beside the executable
   std::vector<std::string> command;
 };

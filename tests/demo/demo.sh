@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The incident, played from start to end: a server hangs in a piecewise graph replay, Lamplight says
-# why, the repaired kernel is clean, and the two kinds of stale-index replay are told apart.
+# why, the repaired kernel is clean, so is the broken one with ours swapped in, and the two kinds of
+# stale-index replay are told apart.
 # Usage: demo.sh BUILD_DIR. Exit status: 0 every verdict came as expected, 1 one did not, 2 usage.
 set -euo pipefail
 
@@ -12,6 +13,7 @@ BUILD=$(cd "$1" && pwd)
 SOURCES=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 TRACES=$(mktemp -d "${TMPDIR:-/tmp}/lamplight-demo-XXXXXX")
 WATCHDOG=2  # seconds without completion until the watchdog speaks
+RUN_OPTIONS=()
 GIVE_UP=8   # seconds until the server's parent ends the hung ranks
 
 if [ -t 1 ]; then BOLD=$'\e[1m' PLAIN=$'\e[0m'; else BOLD='' PLAIN=''; fi
@@ -47,7 +49,7 @@ choose_device() {
 serve() {
   local expected=$1 trace=$2 status=0
   shift 2
-  local command=(lamplight run --out "$trace" --timeout "$WATCHDOG" --
+  local command=(lamplight run --out "$trace" --timeout "$WATCHDOG" "${RUN_OPTIONS[@]}" --
     piecewise_server --world 2 --hang-limit "$GIVE_UP" "${SIZE[@]}" "$@")
   printf '$ %s\n' "${command[*]}"
   PATH=$BUILD/bin:$PATH timeout -s KILL 90 "${command[@]}" 2>&1 | sed 's/^/  /' || status=$?
@@ -96,15 +98,21 @@ headline "2. The same requests and the same payload with the repaired kernel"
 serve 0 "$TRACES/good" --requests 60 --kernel good --payload subnormal
 report clean "$TRACES/good"
 
-headline "3. Stale index: the host passes the generation, and the capture froze it"
+headline "3. The hanging kernel again, but Lamplight launches its own in its place"
+RUN_OPTIONS=(--swap)
+serve 0 "$TRACES/swapped" --requests 60 --kernel legacy --payload subnormal
+report clean "$TRACES/swapped"
+RUN_OPTIONS=()
+
+headline "4. Stale index: the host passes the generation, and the capture froze it"
 export LAMPLIGHT_ABI=$SOURCES/tests/servers/baked_index.abi.json
 serve 0 "$TRACES/baked-index" --requests 60 --kernel baked-index
 report C3 "$TRACES/baked-index"
 unset LAMPLIGHT_ABI
 
-headline "4. Stale index: now and then a kernel does not move its index on"
+headline "5. Stale index: now and then a kernel does not move its index on"
 serve 0 "$TRACES/lost-update" --requests 60 --kernel lost-update
 report C3b "$TRACES/lost-update"
 
 rm -rf "$TRACES"
-headline "All four verdicts came as expected"
+headline "All five verdicts came as expected"
