@@ -65,7 +65,9 @@ Status GetDriver(const DriverApi** api) {
   static const DriverApi found = FindAll();
   if (found.device_get == nullptr || found.device_get_attribute == nullptr ||
       found.get_error_name == nullptr) {
-    return Error(LAMPLIGHT_ERROR_UNSUPPORTED, "the CUDA driver has no entry points to ask for");
+    return Error(LAMPLIGHT_ERROR_UNSUPPORTED,
+                 "options->memory is FABRIC and the CUDA driver has no entry points for it: use "
+                 "LAMPLIGHT_MEMORY_IPC");
   }
   *api = &found;
   return {};

@@ -135,7 +135,7 @@ Status CheckHidden(uint32_t hidden, DataType data_type, const char* name) {
 }
 
 Status CheckAligned(const void* address, size_t alignment, const char* name) {
-  if (reinterpret_cast<uintptr_t>(address) % alignment == 0) return {};
+  if ((reinterpret_cast<uintptr_t>(address) & (alignment - 1)) == 0) return {};
   return Error(LAMPLIGHT_ERROR_MISALIGNED, "%s is %p: it must be a multiple of %zu bytes", name,
                address, alignment);
 }

@@ -23,6 +23,7 @@ Status CheckWorld(uint32_t world, uint32_t rank, const char* name);
 Status ReadDataType(uint32_t dtype, const char* name, DataType* data_type);
 // A row of `hidden` elements: its length and its alignment.
 Status CheckHidden(uint32_t hidden, DataType data_type, const char* name);
+// `alignment` is a power of two.
 Status CheckAligned(const void* address, size_t alignment, const char* name);
 
 struct AllGather {
