@@ -1,14 +1,16 @@
 /* The calls that every rank makes, in order, and what may be told about them by their number.
  *
- * A call is one-shot or two-shot and has one or two tokens. A token's share of one rank is one packet, so
- * sizes count packets. Tokens never outnumber the ranks: the owner of token t is rank t.
+ * A call is one-shot or two-shot and has one or two tokens. A token's share of one rank is one
+ * packet, so sizes count packets. Tokens never outnumber the ranks: the owner of token t is rank
+ * t.
  *
- * CALLS holds two bits for each call, CALLS_LENGTH calls, repeated for ever. Without CALLS each call
- * is chosen freely, by the first rank that comes to it.
+ * CALLS holds two bits for each call, CALLS_LENGTH calls, repeated for ever. Without CALLS each
+ * call is chosen freely, by the first rank that comes to it.
  *
- * OPS calls are made; OPS = 0 means that there is no end. Call numbers then count modulo PERIOD, and the
- * search is exhaustive for any number of calls: PERIOD is a multiple of every cycle in the model, and
- * a packet survives less than PERIOD calls or is read by a call that it does not belong to.
+ * OPS calls are made. OPS = 0, for free calls only, means that there is no end: call numbers then
+ * count modulo PERIOD, and the search is exhaustive for any number of calls. PERIOD is a multiple
+ * of every cycle in the model, and a packet that is left behind is met, in one of the runs, by a
+ * call that it does not belong to before the numbers repeat.
  */
 #ifndef OPS
 #define OPS 0
@@ -28,6 +30,9 @@
 #define Stages(shape) (1 + TwoShot(shape))
 
 #ifdef CALLS
+#if OPS == 0
+#error "without an end the calls must be free: give OPS, or any calls"
+#endif
 #define Shape(op) ((CALLS >> (2 * ((op) % CALLS_LENGTH))) & 3)
 #define ChooseShape(op) skip
 #else

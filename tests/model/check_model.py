@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Checks one configuration of a protocol model with spin and prints states, time and verdict.
 
-Succeeds when the verdict is the expected one: `clean` after an exhaustive search, or the property that
-a mutation breaks, whose shortest or first trace is then printed. One process, no state kept.
+Succeeds when the verdict is the expected one: `clean` after an exhaustive search, or the property
+that a mutation breaks, whose shortest or first trace is then printed. One process, no state kept.
 """
 
 import argparse
 import dataclasses
 import pathlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,7 @@ class Search:
     transitions: int
     depth: int
     memory_mib: float
-    seconds: float
+    seconds: float = 0.0
 
 
 class ModelError(Exception):
@@ -92,8 +93,7 @@ def read_search(output: str) -> Search:
     return Search(verdict_of(output), int(number_after(r"(\d+) states, stored", output)),
                   int(number_after(r"(\d+) transitions", output)),
                   int(number_after(r"depth reached (\d+)", output)),
-                  number_after(r"([\d.]+)\s+total actual memory", output),
-                  number_after(r"elapsed time ([\d.]+)", output))
+                  number_after(r"([\d.]+)\s+total actual memory", output))
 
 
 def end_states(output: str) -> list:
@@ -119,24 +119,33 @@ def print_trace(options, defines: list, folder: pathlib.Path) -> None:
         print(f"  {end}")
 
 
+def cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def search(options, defines: list, folder: pathlib.Path) -> Search:
     for source in FOLDER.glob("*.pml"):
         shutil.copy(source, folder)
     run(["spin", "-a", *defines, f"{options.model}.pml"], folder, 60)
-    # A mutation's search is over so soon that optimising costs more than it saves.
-    flags = ["-O2"] if options.expect == "clean" else ["-O0"]
-    flags += ["-DBFS"] if options.shortest else []
+    # A small search is over so soon that optimising costs more than it saves.
+    flags = ["-O2"] if options.hash_bits > 20 else ["-O0"]
+    breadth_first = options.expect != "clean" and not options.depth_first
+    flags += ["-DBFS"] if breadth_first else []
     run(["gcc", *flags, "-w", "-DSAFETY", "-DNOFAIR", "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MIB}", "-o",
          "pan", "pan.c"], folder, 120)
-    return read_search(run(["./pan", f"-m{options.depth}", f"-w{options.hash_bits}"], folder,
-                           options.seconds))
+    before = cpu_seconds()
+    found = read_search(run(["./pan", f"-m{options.depth}", f"-w{options.hash_bits}"], folder,
+                            options.seconds))
+    found.seconds = cpu_seconds() - before
+    return found
 
 
 def check(options) -> bool:
     missing = [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
     if missing:
-        raise ModelError(f"{' and '.join(missing)} not found: install it (Debian and Ubuntu: apt-get "
-                         f"install {' '.join(missing)}); ./dev test does so by itself")
+        raise ModelError(f"{' and '.join(missing)} not found: install it (Debian and Ubuntu: "
+                         f"apt-get install {' '.join(missing)}); ./dev test does so by itself")
     defines = call_defines(options.calls) + [f"-D{define}" for define in options.defines]
     print(f"{options.model}.pml, calls {options.calls}, {' '.join(options.defines)}")
     with tempfile.TemporaryDirectory(prefix="lamplight-model-") as name:
@@ -144,9 +153,9 @@ def check(options) -> bool:
         found = search(options, defines, folder)
         extent = "all interleavings" if found.verdict == "clean" else "up to the first error"
         print(f"{found.states} states, {found.transitions} transitions, depth {found.depth} "
-              f"({extent}); {found.memory_mib:.0f} MiB, {found.seconds:.1f} s")
-        print(f"verdict: {found.verdict} ({PROPERTIES.get(found.verdict, 'no property is broken')}); "
-              f"expected: {options.expect}")
+              f"({extent}); {found.memory_mib:.0f} MiB, {found.seconds:.1f} s of CPU")
+        broken = PROPERTIES.get(found.verdict, "no property is broken")
+        print(f"verdict: {found.verdict} ({broken}); expected: {options.expect}")
         if found.verdict != "clean":
             print_trace(options, defines, folder)
     return found.verdict == options.expect
@@ -158,7 +167,8 @@ def main() -> int:
     parser.add_argument("defines", nargs="*", metavar="NAME[=VALUE]", help="switches of the model")
     parser.add_argument("--expect", default="clean", choices=["clean", *PROPERTIES])
     parser.add_argument("--calls", default="any", help="o1,t2,…: the sequence, repeated; or any")
-    parser.add_argument("--shortest", action="store_true", help="breadth first: a shortest trace")
+    parser.add_argument("--depth-first", action="store_true",
+                        help="look for a mutation's error depth first: sooner found, longer trace")
     parser.add_argument("--depth", type=int, default=100_000, help="longest path of the search")
     parser.add_argument("--hash-bits", type=int, default=20, help="log2 of the hash table's size")
     parser.add_argument("--seconds", type=int, default=280, help="limit of the search")

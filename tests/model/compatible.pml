@@ -1,11 +1,13 @@
-/* The Lamport protocol of kernels that share workspaces and flag words with FlashInfer's eras C to G:
- * three generations, sentinel words, clears, flag words [cur, dirty, ., stages, clear0, clear1, arrivals].
+/* The Lamport protocol of kernels that share workspaces and flag words with FlashInfer's eras C to
+ * G: three generations, sentinel words, clears, flag words [cur, dirty, ., stages, clear0, clear1,
+ * arrivals].
  *
  * README.md says what is modelled, what is not, and what the configurations show. Switches here:
  *   W, B          ranks, blocks of a call on each rank
  *   CHAIN         launch.pml
  *   FIELD_ORDER   era G: send, arrive, clear, poll, trigger, update.
  *                 Default: send, clear, poll, arrive, update, trigger.
+ *   TRIGGER_LAST  the field's order, but the trigger follows the update
  * and the mutations, each in the `#ifdef` of its name.
  */
 #ifndef W
@@ -15,7 +17,8 @@
 #define B 2
 #endif
 #if defined(CHAIN) && \
-  (defined(FIELD_ORDER) || defined(EARLY_TRIGGER) || defined(RELAXED_ARRIVAL) || defined(LATE_CLEAR))
+  (defined(FIELD_ORDER) || defined(EARLY_TRIGGER) || defined(RELAXED_ARRIVAL) || \
+   defined(LATE_CLEAR))
 #define LANES 2
 #else
 #define LANES 1
@@ -105,8 +108,8 @@ inline Clear() {
 #ifndef NO_CLEAR
   if
   :: old_stages > 0 ->
-    printf("rank %d block %d call %d: clears generation %d: %d + %d packets\n", r, b, op, old, size0,
-           size1);
+    printf("rank %d block %d call %d: clears generation %d: %d + %d packets\n", r, b, op, old,
+           size0, size1);
     ClearStage(0, size0);
     ClearStage(1, size1)
   :: else
@@ -119,7 +122,6 @@ inline Clear() {
 }
 
 inline Arrive() {
-  generation = 0;
   arrivals[r]++;
   printf("rank %d block %d call %d: arrives, %d have\n", r, b, op, arrivals[r])
 }
@@ -132,7 +134,7 @@ inline Arrive() {
 #define Updates(r, op) true
 #endif
 
-/* Block 0 only. Three stores, so that a reader that is too early can see one and miss the others. */
+/* Block 0 only. Three stores: a reader that is too early can see one and miss the others. */
 inline UpdateFlags() {
   d_step {
     arrivals[r] >= B ->
@@ -154,11 +156,16 @@ inline UpdateFlags() {
 
 #ifdef FIELD_ORDER
 inline Finish() {
+#ifndef TRIGGER_LAST
   Trigger();
+#endif
   if
   :: b == 0 -> UpdateFlags()
   :: else
   fi
+#ifdef TRIGGER_LAST
+  ; Trigger()
+#endif
 }
 #else
 /* An arrival is a release: the block's clears have landed. */

@@ -1,10 +1,12 @@
-/* The epoch protocol for workspaces that the library creates: each packet carries the number of its call
- * in the same atomic unit as the payload. No sentinel, no clears, two generations (number mod 2).
+/* The epoch protocol for workspaces that the library creates: each packet carries the number of
+ * its call in the same atomic unit as the payload. No sentinel, no clears, two generations (number
+ * mod 2).
  *
- * A packet has two words here, the tag and the payload, which land together; with SPLIT they do not. A
- * payload is the number of the call that it was sent for, a ghost.
+ * A packet has two words here, the tag and the payload, which land together; with SPLIT they do
+ * not. A payload is the number of the call that it was sent for, a ghost.
  *
- * Switches: W, B, CHAIN as in compatible.pml; TAG_BITS: the tag is cut to so many bits; and the mutations.
+ * Switches: W, B, CHAIN as in compatible.pml; TAG_BITS: the tag is cut to so many bits; and the
+ * mutations.
  */
 #ifndef W
 #define W 2
@@ -60,10 +62,10 @@ inline Prepare(rank) { skip }
 
 #include "launch.pml"
 
-/* Without an end, call numbers repeat here, and 64-bit tags do not. So when the first rank begins a call,
- * the tags of the call before the last are forgotten. No later call waits for them, so this hides no
- * error; if a rank still did, it would now wait for ever, and if one were still on its way, `overtaken`
- * would say so.
+/* Without an end, call numbers repeat here, and 64-bit tags do not. So when the first rank begins
+ * a call, the tags of the call before the last are forgotten. No later call waits for them, so
+ * this hides no error; if a rank still did, it would now wait for ever, and if one were still on
+ * its way, `overtaken` would say so.
  */
 #define LastButOne(op) (((op) + PERIOD - 2) % PERIOD)
 
@@ -114,7 +116,6 @@ inline ReadEpoch() {
 /* The last arrival of a call moves the epoch on. */
 inline Arrive() {
   d_step {
-    generation = 0;
     number = 0;
     arrivals[r]++;
     n = arrivals[r];

@@ -1,9 +1,9 @@
-/* What a block sends and what it waits for, whatever the protocol. Expanded inside proctype Block, whose
- * variables it uses: r, b, op, generation, n, t, i.
+/* What a block sends and what it waits for, whatever the protocol. Expanded inside proctype Block,
+ * whose variables it uses: r, b, op, generation, n, t, i.
  *
- * The including model has defined Arrived (a rank's packet at a place is what the compare takes for
- * present), Right (it is what was sent for this call), SentShard and SentSum (that, for the trace),
- * ShardWord and SumWord (what goes into memory), ChooseKind.
+ * The including model has defined Arrived (a rank's packet at a place is what the compare takes
+ * for present), Right (it is what was sent for this call), SentShard and SentSum (that, for the
+ * trace), ShardWord and SumWord (what goes into memory), ChooseKind.
  */
 #define Place(generation, slot) ((generation)*SLOTS + (slot))
 
@@ -47,8 +47,8 @@ inline SendShard() {
 }
 
 inline Take(place, expected) {
-  printf("rank %d block %d call %d: takes generation %d slot %d: %d %d, sent for it: %d\n", r, b, op,
-         (place) / SLOTS, (place) % SLOTS, WordAt(r, place, 0), WordAt(r, place, WORDS - 1),
+  printf("rank %d block %d call %d: takes generation %d slot %d: %d %d, sent for it: %d\n", r, b,
+         op, (place) / SLOTS, (place) % SLOTS, WordAt(r, place, 0), WordAt(r, place, WORDS - 1),
          expected);
   stale_read = !Right(place, expected);
   assert(!stale_read)
@@ -90,6 +90,6 @@ inline PollResults() {
     Take(BroadcastPlace(n), SentSum(TokenOfBroadcastPoll(r, b, n), op));
     n++
   }
-  :: atomic { n == ResultPolls(r, b, Shape(op)) -> n = 0; break }
+  :: atomic { n == ResultPolls(r, b, Shape(op)) -> n = 0; generation = 0; break }
   od
 }

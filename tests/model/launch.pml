@@ -1,13 +1,13 @@
 /* The stream of a rank: when a call's blocks may pass their grid dependency.
  *
- * With CHAIN the next call waits for a kernel between the two that starts when all blocks of this call
- * have triggered, never waits itself, and may end at once: so the trigger is all that orders the
- * calls. Every behaviour of calls that wait for each other directly is among these, but for what
- * the end of a kernel makes visible.
- * Without CHAIN the next call waits for the end of all blocks.
+ * With CHAIN the next call waits for a kernel between the two that starts when all blocks of this
+ * call have triggered, never waits itself, and may end at once: so the trigger is all that orders
+ * the calls. Every behaviour of calls that wait for each other directly is among these, but for
+ * what the end of a kernel makes visible. Without CHAIN the next call waits for the end of all
+ * blocks.
  *
- * LANES is how many calls of a rank may run at a time; 1 will do where nothing that others see follows
- * the trigger.
+ * LANES is how many calls of a rank may run at a time; 1 will do where nothing that others see
+ * follows the trigger.
  */
 byte turn[W];     /* the call that may pass its grid dependency */
 byte released[W]; /* blocks of that call which have triggered, or ended */

@@ -1,18 +1,20 @@
-/* Memory of the ranks as a relaxed memory: a store is on its way until it lands, at any later time, in any
- * order with stores to other places. Stores of one writer to one place keep their order: a second
- * one is not sent while the first is on its way, and that this holds is checked (overtaken).
+/* Memory of the ranks as a relaxed memory: a store is on its way until it lands, at any later
+ * time, in any order with stores to other places. Stores of one writer to one place keep their
+ * order: a second one is not sent while the first is on its way, and that this holds is checked
+ * (overtaken).
  *
- * A rank's workspace has GENERATIONS x SLOTS packets of WORDS words. With SPLIT the words of a packet land
- * one by one, else together.
+ * A rank's workspace has GENERATIONS x SLOTS packets of WORDS words. With SPLIT the words of a
+ * packet land one by one, else together.
  *
- * A word is 0, the sentinel, or 1 + 2 * call + (1 if its bits are a negative subnormal): the number
- * of the call that sent it is a ghost, no rule of the protocol looks at it.
+ * A word is 0, the sentinel, or 1 + 2 * call + (1 if its bits are a negative subnormal): the
+ * number of the call that sent it is a ghost, no rule of the protocol looks at it.
  *
- * REDUCED, a partial-order reduction by hand for more ranks: a store or clear commutes with every step that
- * does not touch its place, so it is put off until one may. A store lands only in the generation that
- * its rank works on, or where a clear is on its way too; a clear lands only where a store is on its way
- * or in that generation, and the rest of a block's clears at its arrival. Holds only where a rank
- * touches no generation but its current one and clears end by the arrival: fixed order, no SPLIT.
+ * REDUCED, a partial-order reduction by hand for more ranks: a store or clear commutes with every
+ * step that does not touch its place, so it is put off until one may. A store lands only in the
+ * generation that its rank works on, or where a clear is on its way too; a clear lands only where
+ * a store is on its way or in that generation, and the rest of a block's clears at its arrival.
+ * Holds only where a rank touches no generation but its current one and clears end by the arrival:
+ * fixed order, no SPLIT.
  *
  * The including model has defined W, B, LANES, GENERATIONS, SLOTS, WORDS.
  */

@@ -1,8 +1,9 @@
-/* Payload values. Three kinds: any value; a negative subnormal, which compares equal to the sentinel
- * under flush-to-zero (the alias); and -0, whose bits are the sentinel, which a sender turns into +0.
+/* Payload values. Three kinds: any value; a negative subnormal, which compares equal to the
+ * sentinel under flush-to-zero (the alias); and -0, whose bits are the sentinel, which a sender
+ * turns into +0.
  *
- * A shard or sum of `who` (a rank, or W for the sum of token t's owner). SentX is what a reader must get,
- * XWord is what goes into memory.
+ * A shard or sum of `who` (a rank, or W for the sum of token t's owner). SentX is what a reader
+ * must get, XWord is what goes into memory.
  */
 #ifdef FLUSH_TO_ZERO_COMPARE
 #define Present(w) ((w) & 1)
