@@ -82,14 +82,15 @@ class Epilogue {
     for (uint32_t k = 0; k < call_.fragments; ++k) {
       const uint32_t unit = UnitAt(k);
       if (unit == Position::kNoUnit) continue;
-      if (call_.output != nullptr) StoreTo(call_.output, unit, nan);
-      if (Norms() && call_.residual_out != nullptr) StoreTo(call_.residual_out, unit, nan);
+      PoisonUnit(call_.output, unit);
+      if (Norms()) PoisonUnit(call_.residual_out, unit);
       Keep(k, nan);
     }
     if (call_.quantisation == Quantisation::kFp8) WriteFp8(1.0f);
     if (call_.quantisation == Quantisation::kFp8PerToken && place_.FirstOfToken()) {
       static_cast<float*>(call_.scale_output)[place_.token] = nan_();
     }
+    if (call_.quantisation == Quantisation::kNvfp4) PoisonScales();
   }
 
  private:
@@ -125,6 +126,21 @@ class Epilogue {
   }
   LAMPLIGHT_DEVICE void StoreTo(void* tensor, uint32_t unit, const Piece& piece) const {
     machine::Store(place_.template InTensor<Words>(tensor, unit), piece.words);
+  }
+  // By elements: a misaligned tensor may be the very trouble.
+  LAMPLIGHT_DEVICE void PoisonUnit(void* tensor, uint32_t unit) const {
+    using Bits = typename Piece::Bits;
+    if (tensor == nullptr || reinterpret_cast<uint64_t>(tensor) % sizeof(Bits) != 0) return;
+    Bits* element = place_.template InTensor<Bits>(tensor, unit);
+    for (uint32_t i = 0; i < Piece::kElements; ++i) element[i] = Element<Exchange::kType>::kNan;
+  }
+  // e2m1 has no NaN, but its scales have.
+  LAMPLIGHT_DEVICE void PoisonScales() const {
+    for (uint32_t g = place_.thread; g < call_.hidden / kNvfp4Group; g += place_.threads) {
+      static_cast<uint8_t*>(
+          call_.scale_output)[ScaleOffset(call_.scale_layout, place_.token, g, call_.hidden)] =
+          kE4m3Nan;
+    }
   }
   LAMPLIGHT_DEVICE Piece Gamma(uint32_t unit) const {
     Piece piece;
@@ -243,7 +259,7 @@ class Epilogue {
     for (uint32_t g = machine::Thread(); g < groups; g += machine::BlockThreads()) {
       const float* value = stage + g * kNvfp4Group;
       float largest = 0;
-      for (uint32_t i = 0; i < kNvfp4Group; ++i) largest = fmaxf(largest, fabsf(value[i]));
+      for (uint32_t i = 0; i < kNvfp4Group; ++i) largest = LargerOrNan(largest, fabsf(value[i]));
       float factor;
       const uint8_t scale = Nvfp4Scale(largest, *call_.output_scale, &factor);
       const uint32_t group = first_group + g;

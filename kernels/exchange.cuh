@@ -133,10 +133,11 @@ class Exchange {
 
   LAMPLIGHT_DEVICE Missing MissingOf(uint32_t peer, uint32_t stage, uint32_t slot,
                                      const char* row) const {
-    const uint32_t unit = place_.UnitOf(slot);
-    const uint32_t word = unit == Position::kNoUnit ? 0 : unit * Piece::kWords;
-    const auto* packet = reinterpret_cast<const uint32_t*>(row + self().SlotOffset(slot));
-    return {peer, place_.token, stage, word, packet, Piece::kWords};
+    // A line comes as a whole: its first word is missing, and its flag is what was looked at.
+    const uint32_t unit = Position::kLines ? slot / kLineSlots * kLineUnits : slot;
+    const uint32_t looked_at = Position::kLines ? slot | kLineUnits : slot;
+    const auto* packet = reinterpret_cast<const uint32_t*>(row + self().SlotOffset(looked_at));
+    return {peer, place_.token, stage, unit * Piece::kWords, packet, Piece::kWords};
   }
 };
 

@@ -58,11 +58,13 @@ bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisati
   plan->grid_x = tokens;
   plan->grid_y = plan->cluster;
   const uint32_t per_block = (slots + plan->cluster - 1) / plan->cluster;
-  // Whole pairs of warps, so that a quantisation group never spans two blocks.
-  plan->block = std::min(RoundUp(per_block, 64), kMaxBlockThreads);
+  const uint32_t elements = layout.unit_bytes / BytesOf(id.data_type);
+  // Whole pairs of warps, so that a quantisation group never spans two blocks: 15 units of each of
+  // four lines are whole groups of 16 elements if a unit has four elements, but not if it has two.
+  const uint32_t step = layout.lines && elements == 2 ? 128 : 64;
+  plan->block = std::min(RoundUp(per_block, step), kMaxBlockThreads);
   const uint32_t threads = plan->block * plan->cluster;
   plan->fragments = (slots + threads - 1) / threads;
-  const uint32_t elements = layout.unit_bytes / BytesOf(id.data_type);
   plan->shared_bytes = (plan->fragments - 1) * plan->block * layout.unit_bytes;
   if (quantisation == Quantisation::kNvfp4) plan->shared_bytes += plan->block * elements * 4;
   return plan->shared_bytes <= kMaxSharedBytes;

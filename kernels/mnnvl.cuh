@@ -45,11 +45,13 @@ class Mnnvl
 
   // Nothing may be stored before this has said yes.
   LAMPLIGHT_DEVICE Trouble Admit() const {
-    if (index_ >= protocol::kGenerations || dirty_ >= protocol::kGenerations ||
+    // The generation to clear is always that of the call before: any other may hold data by now.
+    if (index_ >= protocol::kGenerations || dirty_ != protocol::NextIndex(index_ + 1) ||
         dirty_stages_ > protocol::kMaxStages) {
       return Trouble::kCorruptState;
     }
-    if (bytes_ / stages_ % 16 != 0) return Trouble::kMisaligned;
+    if (bytes_ % (16 * stages_) != 0) return Trouble::kMisaligned;
+    if (dirty_stages_ != 0 && bytes_ % (16 * dirty_stages_) != 0) return Trouble::kCorruptState;
     return LargestStage() <= bytes_ / stages_ ? Trouble::kNothing : Trouble::kCapacity;
   }
 

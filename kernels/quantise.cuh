@@ -18,6 +18,7 @@ namespace lamplight::kernels {
 
 inline constexpr float kLargestE4m3 = 448.0f;
 inline constexpr float kLargestE2m1 = 6.0f;
+inline constexpr uint8_t kE4m3Nan = 0x7f;
 // The smallest positive e4m3 over the largest: rows of zeros still get a scale.
 inline constexpr float kSmallestTokenScale = (1.0f / 512.0f) / kLargestE4m3;
 inline constexpr uint32_t kNvfp4Group = 16;
@@ -44,6 +45,11 @@ LAMPLIGHT_DEVICE uint64_t ScaleOffset(ScaleLayout layout, uint32_t row, uint32_t
   const uint32_t group_tiles = (groups + 3) / 4;
   return (static_cast<uint64_t>(row / 128) * group_tiles + group / 4) * 512 + row % 32 * 16 +
          row % 128 / 32 * 4 + group % 4;
+}
+
+// e2m1 has no NaN: one in a group must reach the group's scale.
+LAMPLIGHT_DEVICE float LargerOrNan(float largest, float value) {
+  return value > largest || value != value ? value : largest;
 }
 
 // The scale of a group whose largest magnitude is `largest`, and what its elements are multiplied

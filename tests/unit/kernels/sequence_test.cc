@@ -154,6 +154,9 @@ TEST_P(Sequence, RanksMayRunApart) {
     if (HasFatalFailure()) return;
   }
   ExpectQuiet(group, kCalls, works.back());
+  for (uint32_t rank = 0; rank < GetParam().world; ++rank) {
+    EXPECT_EQ(group.diagnostic(rank).trouble, 0u);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Workspaces, Sequence, testing::ValuesIn(kWorkspaces),

@@ -1,0 +1,137 @@
+// How calls are laid out: every slot of every row has a thread, within what devices can do.
+#include "kernels/launch_plan.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/packet_layout.h"
+
+namespace lamplight::kernels {
+namespace {
+
+constexpr Protocol kProtocols[] = {Protocol::kMnnvl, Protocol::kUnicast, Protocol::kEpoch};
+constexpr DataType kTypes[] = {DataType::kBf16, DataType::kFp16, DataType::kFp32};
+constexpr DeviceLimits kDevices[] = {{132, 9}, {148, 10}, {108, 8}, {1, 9}, {1, 8}};
+
+// Calls `check(id, tokens, hidden, limits)` for all sorts of calls whose rows fit one block.
+template <class Check>
+void ForEachCall(Check check) {
+  for (const Protocol protocol : kProtocols) {
+    for (const DataType type : kTypes) {
+      const KernelId id = IdFor(Kernel::kOneShot, protocol, type, 2);
+      for (uint32_t row = 16; row <= 93 * 1024; row += row < 4096 ? 16 : 1008) {
+        for (const DeviceLimits& limits : kDevices) {
+          for (const uint32_t tokens : {1u, 2u, 16u, 17u, 66u, 1024u}) {
+            check(id, tokens, row / BytesOf(type), limits);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(LaunchPlan, GivesEverySlotAThread) {
+  ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
+    LaunchPlan plan;
+    ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, limits, &plan)) << hidden;
+    const uint32_t slots = LayoutOf(id.protocol).Slots(hidden * BytesOf(id.data_type));
+    ASSERT_EQ(plan.grid_x, tokens);
+    ASSERT_GE(plan.grid_y * plan.block * plan.fragments, slots);
+    // No round of the row loop is idle.
+    ASSERT_LT(plan.grid_y * plan.block * (plan.fragments - 1), slots);
+  });
+}
+
+TEST(LaunchPlan, StaysWithinTheDevice) {
+  ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
+    LaunchPlan plan;
+    ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, limits, &plan));
+    ASSERT_LE(plan.block, kMaxBlockThreads);
+    ASSERT_GE(plan.block, 64u);
+    ASSERT_EQ(plan.block % 64, 0u);
+    ASSERT_EQ(plan.grid_y, plan.cluster);
+    ASSERT_LE(plan.cluster, 8u);
+    ASSERT_EQ(plan.cluster & (plan.cluster - 1), 0u);
+    ASSERT_TRUE(limits.compute_major >= 9 || plan.cluster == 1);
+    // What a thread keeps in shared memory: all of its units but the first.
+    const uint32_t unit = LayoutOf(id.protocol).unit_bytes;
+    ASSERT_GE(plan.shared_bytes, (plan.fragments - 1) * plan.block * unit);
+    ASSERT_LE(plan.shared_bytes, 96u * 1024);
+  });
+}
+
+// NVFP4 scales cover 16 elements: what a block holds in one round is a whole number of groups.
+TEST(LaunchPlan, KeepsQuantisationGroupsInOneBlock) {
+  ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
+    LaunchPlan plan;
+    if (!PlanLaunch(id, tokens, hidden, Quantisation::kNvfp4, limits, &plan)) return;
+    const PacketLayout layout = LayoutOf(id.protocol);
+    const uint32_t units = layout.lines ? plan.block / kLineSlots * kLineUnits : plan.block;
+    const uint32_t elements = layout.unit_bytes / BytesOf(id.data_type);
+    const bool one_block = plan.grid_y == 1 && plan.fragments == 1;
+    ASSERT_TRUE(one_block || units * elements % 16 == 0)
+        << SymbolOf(id) << " hidden " << hidden << " block " << plan.block;
+    const uint32_t kept = (plan.fragments - 1) * plan.block * layout.unit_bytes;
+    ASSERT_GE(plan.shared_bytes, kept + units * elements * sizeof(float));
+  });
+}
+
+TEST(LaunchPlan, SpreadsARowOnlyWhereTheDeviceHasRoom) {
+  const KernelId id = IdFor(Kernel::kOneShot, Protocol::kMnnvl, DataType::kBf16, 2);
+  LaunchPlan plan;
+  ASSERT_TRUE(PlanLaunch(id, 16, 8192, Quantisation::kNone, {132, 9}, &plan));
+  EXPECT_EQ(plan.cluster, 8u);
+  ASSERT_TRUE(PlanLaunch(id, 17, 8192, Quantisation::kNone, {132, 9}, &plan));
+  EXPECT_EQ(plan.cluster, 4u);
+  ASSERT_TRUE(PlanLaunch(id, 133, 4096, Quantisation::kNone, {132, 9}, &plan));
+  EXPECT_EQ(plan.cluster, 1u);
+  ASSERT_TRUE(PlanLaunch(id, 1, 8, Quantisation::kNone, {132, 9}, &plan));
+  EXPECT_EQ(plan.cluster, 1u);
+  EXPECT_EQ(plan.block, 64u);
+}
+
+TEST(LaunchPlan, RefusesARowBeyondSharedMemory) {
+  const KernelId id = IdFor(Kernel::kOneShot, Protocol::kMnnvl, DataType::kFp32, 2);
+  LaunchPlan plan;
+  // One block of 512 threads: a unit in registers and twelve in shared memory, for each thread.
+  const uint32_t largest = 13 * 512 * 4;
+  EXPECT_TRUE(PlanLaunch(id, 1, largest, Quantisation::kNone, {108, 8}, &plan));
+  EXPECT_EQ(plan.shared_bytes, 96u * 1024);
+  EXPECT_FALSE(PlanLaunch(id, 1, largest + 4, Quantisation::kNone, {108, 8}, &plan));
+  EXPECT_TRUE(PlanLaunch(id, 1, largest + 4, Quantisation::kNone, {132, 9}, &plan));
+}
+
+TEST(LaunchPlan, NamesKernelsByKindProtocolTypeAndWorld) {
+  EXPECT_EQ(SymbolOf(IdFor(Kernel::kOneShot, Protocol::kMnnvl, DataType::kBf16, 2)),
+            "lamplight_oneshot_mnnvl_bf16_w2");
+  EXPECT_EQ(SymbolOf(IdFor(Kernel::kTwoShot, Protocol::kEpoch, DataType::kFp32, 64)),
+            "lamplight_twoshot_epoch_fp32_w0");
+  // The norm reads sums; it is compiled once.
+  EXPECT_EQ(IdFor(Kernel::kTwoShotNorm, Protocol::kMnnvl, DataType::kFp16, 8).world, 0);
+}
+
+TEST(GenerationBytes, GrowsWithTokensHiddenAndWorld) {
+  for (const Protocol protocol : kProtocols) {
+    for (const Kernel kernel : {Kernel::kOneShot, Kernel::kTwoShot}) {
+      const auto bytes = [&](uint32_t world, uint64_t tokens, uint64_t hidden) {
+        return GenerationBytes(protocol, kernel, DataType::kBf16, world, tokens, hidden);
+      };
+      for (const uint32_t world : {2u, 4u, 8u, 16u, 32u, 64u}) {
+        for (uint64_t tokens = 1; tokens < 200; ++tokens) {
+          ASSERT_LE(bytes(world, tokens, 64), bytes(world, tokens + 1, 64));
+          ASSERT_LE(bytes(world, tokens, 64), bytes(world, tokens, 72));
+          ASSERT_EQ(bytes(world, tokens, 64) % 32, 0u);
+          ASSERT_LE(bytes(world, tokens, 64), bytes(2 * world, tokens, 64));
+        }
+      }
+    }
+  }
+}
+
+TEST(GenerationBytes, DoesNotOverflowThirtyTwoBits) {
+  const uint64_t bytes = GenerationBytes(Protocol::kMnnvl, Kernel::kOneShot, DataType::kFp32, 64,
+                                         uint64_t{1} << 20, 8192);
+  EXPECT_EQ(bytes, (uint64_t{1} << 20) * 64 * 8192 * 4);
+}
+
+}  // namespace
+}  // namespace lamplight::kernels

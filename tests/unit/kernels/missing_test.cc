@@ -1,0 +1,143 @@
+// A peer played by hand, from the layouts in the protocols' descriptions: it sends everything but
+// one word, and the call says which; then it sends that too.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/unit/kernels/exact.h"
+#include "tests/unit/kernels/reference.h"
+#include "tests/unit/kernels/routes.h"
+#include "tests/unit/kernels/troubles.h"
+
+namespace lamplight::kernels {
+namespace {
+
+constexpr uint32_t kTokens = 4;
+constexpr uint32_t kHidden = 128;
+constexpr uint32_t kRowWords = kHidden / 2;  // bf16
+constexpr uint32_t kLineWords = 32;
+constexpr uint32_t kRowLines = 3;  // 32 units of 8 bytes, 15 in a line
+
+// Rank 1 holds one word back, in the row of a token that rank 0 awaits from it.
+struct Hole {
+  const char* name;
+  Route route;
+  uint32_t stage;
+  uint32_t token;
+  uint32_t word;           // of the row
+  uint32_t reported_word;  // the first of its packet or line
+};
+
+constexpr Hole kHoles[] = {
+    {"oneshot_mnnvl", kRoutes[0], 0, 2, 13, 12},
+    {"oneshot_mnnvl_last_word", kRoutes[0], 0, 3, 63, 60},
+    {"twoshot_mnnvl_scatter", kRoutes[1], 0, 2, 5, 4},
+    {"twoshot_mnnvl_broadcast", kRoutes[1], 1, 3, 62, 60},
+    {"sends_mnnvl_broadcast", kRoutes[2], 1, 1, 0, 0},
+    {"oneshot_unicast", kRoutes[3], 0, 1, 34, 32},
+    {"oneshot_epoch", kRoutes[4], 0, 2, 40, 30},
+    {"twoshot_epoch_scatter", kRoutes[5], 0, 0, 0, 0},
+    {"twoshot_epoch_broadcast", kRoutes[5], 1, 3, 63, 60},
+};
+
+// Rank 1, in the first call of a group of two.
+class PeerByHand {
+ public:
+  PeerByHand(RankGroup* group, const std::vector<Tensors>& tensors, const Work& work)
+      : group_(group), tensors_(tensors), work_(work) {}
+
+  // All that rank 0 awaits of `token` in `stage`, but for one word or the tag of its line.
+  void Send(uint32_t stage, uint32_t token, uint32_t but = ~0u) {
+    for (uint32_t word = 0; word < kRowWords; ++word) {
+      if (word != but || lines()) Store(At(stage, token, word), Value(stage, token, word));
+    }
+    for (uint32_t line = 0; line < kRowLines && lines(); ++line) {
+      if (but / 30 != line) Fill(stage, token, line * 30);
+    }
+  }
+  // What was left out.
+  void Fill(uint32_t stage, uint32_t token, uint32_t word) {
+    if (!lines()) return Store(At(stage, token, word), Value(stage, token, word));
+    uint32_t* line = Row(stage, token) + word / 30 * kLineWords;
+    std::atomic_ref(*reinterpret_cast<uint64_t*>(line + 30)).store(1);  // the first call's tag
+  }
+
+ private:
+  bool lines() const { return work_protocol() == Protocol::kEpoch; }
+  Protocol work_protocol() const { return group_->shape().protocol; }
+
+  uint32_t* Row(uint32_t stage, uint32_t token) const {
+    const uint32_t row = lines() ? kRowLines * kLineWords : kRowWords;
+    uint32_t* base = group_->buffer(0).As<uint32_t>();
+    const bool one_shot = work_.kernel == Kernel::kOneShot;
+    if (work_protocol() == Protocol::kUnicast) return base + (kTokens + token) * row;
+    if (one_shot) return base + (token * 2 + 1) * row;
+    if (stage == 0) return base + (token / 2 * 2 + 1) * row;
+    return base + group_->shape().generation_bytes / 8 + token * row;
+  }
+  uint32_t* At(uint32_t stage, uint32_t token, uint32_t word) const {
+    return Row(stage, token) + (lines() ? word / 30 * kLineWords + word % 30 : word);
+  }
+  // Inputs go out as they are here, sums as rank 1 adds them up.
+  uint32_t Value(uint32_t stage, uint32_t token, uint32_t word) const {
+    const uint64_t i = token * kHidden + 2 * word;
+    if (stage == 0) return tensors_[1].input.As<uint32_t>()[i / 2];
+    return ExactSum(tensors_, work_.data_type, i) | ExactSum(tensors_, work_.data_type, i + 1)
+                                                        << 16;
+  }
+  static void Store(uint32_t* word, uint32_t value) { std::atomic_ref(*word).store(value); }
+
+  RankGroup* group_;
+  const std::vector<Tensors>& tensors_;
+  const Work& work_;
+};
+
+class Missing : public testing::TestWithParam<Hole> {};
+
+TEST_P(Missing, WordIsNamedAndAwaited) {
+  const Hole& hole = GetParam();
+  const Work work{.kernel = hole.route.kernel, .tokens = kTokens, .hidden = kHidden, .norm = false};
+  RankGroup group(ShapeFor(hole.route, 2, work));
+  group.timeout_ns = 2'000'000;
+  std::vector<Tensors> tensors = RandomTensors(2, work, 3);
+  PeerByHand peer(&group, tensors, work);
+  const bool one_shot = work.kernel == Kernel::kOneShot;
+  for (uint32_t token = 0; token < kTokens; ++token) {
+    const uint32_t stage = one_shot || token % 2 == 0 ? 0 : 1;
+    peer.Send(stage, token, token == hole.token ? hole.word : ~0u);
+  }
+  std::thread rank0([&] { group.Do(0, work, tensors[0]); });
+  const bool reported = Reported(group.diagnostic(0));
+  const Diagnostic diagnostic = group.diagnostic(0);
+  peer.Fill(hole.stage, hole.token, hole.word);
+  rank0.join();
+  ASSERT_TRUE(reported);
+  EXPECT_EQ(diagnostic.trouble, CodeOf(Trouble::kTimeout));
+  EXPECT_EQ(diagnostic.peer, 1u);
+  EXPECT_EQ(diagnostic.stage, hole.stage);
+  EXPECT_EQ(diagnostic.token, hole.token);
+  EXPECT_EQ(diagnostic.word, hole.reported_word);
+  // Other tokens have arrived; the packet holds what came of it.
+  EXPECT_LE(diagnostic.arrivals, kTokens - 1);
+  if (hole.route.protocol == Protocol::kMnnvl) {
+    EXPECT_EQ(diagnostic.bits[hole.word % 4], 0x80000000u);
+    EXPECT_NE(diagnostic.bits[(hole.word + 1) % 4], 0x80000000u);
+  }
+  if (hole.route.protocol == Protocol::kEpoch) {
+    // The tag, of no call yet.
+    EXPECT_EQ(diagnostic.bits[0], 0u);
+    EXPECT_EQ(diagnostic.bits[1], 0u);
+  }
+  if (hole.route.protocol == Protocol::kUnicast) {
+    EXPECT_EQ(diagnostic.bits[hole.word % 4], 0x80008000u);
+  }
+  tensors[1].output = tensors[0].output;
+  ExpectExact(tensors, work);
+}
+
+INSTANTIATE_TEST_SUITE_P(Holes, Missing, testing::ValuesIn(kHoles),
+                         [](const auto& param) { return std::string(param.param.name); });
+
+}  // namespace
+}  // namespace lamplight::kernels
