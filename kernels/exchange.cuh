@@ -25,8 +25,13 @@ class Exchange {
   LAMPLIGHT_DEVICE Exchange(const CollectiveCall& call, const Position& place)
       : call_(call),
         place_(place),
-        local_(static_cast<char*>(call.local != nullptr ? call.local
-                                                        : call.peer_table[call.rank])) {}
+        local_(
+            static_cast<char*>(call.local != nullptr ? call.local : call.peer_table[call.rank])) {
+    // Early, so that they do not come behind the state words when the first unit is sent.
+    if (kWorld == 0 || call.multicast != nullptr) return;
+    LAMPLIGHT_UNROLL
+    for (uint32_t peer = 0; peer < kWorld; ++peer) peers_[peer] = Buffer(peer);
+  }
 
   LAMPLIGHT_DEVICE uint32_t World() const { return kWorld == 0 ? call_.world : kWorld; }
 
@@ -42,7 +47,9 @@ class Exchange {
     }
     if constexpr (kWorld != 0) {
       LAMPLIGHT_UNROLL
-      for (uint32_t peer = 0; peer < kWorld; ++peer) SendTo(peer, offset, slot, piece);
+      for (uint32_t peer = 0; peer < kWorld; ++peer) {
+        self().Send(peers_[peer] + offset, slot, piece);
+      }
     } else {
       for (uint32_t peer = 0; peer < call_.world; ++peer) SendTo(peer, offset, slot, piece);
     }
@@ -100,6 +107,7 @@ class Exchange {
   const CollectiveCall& call_;
   const Position& place_;
   char* local_;
+  char* peers_[kStep];  // of all ranks where their number is known: for unrolled loops only
 
  private:
   LAMPLIGHT_DEVICE Derived& self() { return static_cast<Derived&>(*this); }

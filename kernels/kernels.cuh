@@ -5,7 +5,7 @@
 #include "kernels/kernel_list.h"
 
 #define LAMPLIGHT_DEFINE(symbol, kernel, protocol, Type, world, Body, Exchange) \
-  extern "C" __global__ void __launch_bounds__(kMaxBlockThreads)                \
+  extern "C" __global__ void __launch_bounds__(kMaxBlockThreads, 1)             \
       symbol(const __grid_constant__ CollectiveCall call) {                     \
     Body<Exchange<DataType::Type, world>>(call);                                \
   }

@@ -21,6 +21,13 @@ LAMPLIGHT_DEVICE typename X::Piece InputUnit(const CollectiveCall& call,
   return piece;
 }
 
+// In flight together with the state words, which the exchange reads next.
+template <class X>
+LAMPLIGHT_DEVICE typename X::Piece FirstUnit(const CollectiveCall& call,
+                                             const typename X::Position& place) {
+  return place.thread < place.slots ? InputUnit<X>(call, place, place.thread) : typename X::Piece{};
+}
+
 // The sum in the data type, or NaN where it did not come.
 template <class X>
 LAMPLIGHT_DEVICE typename X::Piece Rounded(const typename X::Sums& sums, bool complete) {
@@ -44,15 +51,14 @@ LAMPLIGHT_DEVICE void OneShot(const CollectiveCall& call) {
   machine::AnnounceToCluster();
   const typename X::Position place(call);
   machine::AwaitEarlierGrids();
+  const typename X::Piece first = FirstUnit<X>(call, place);
   X exchange(call, place, Kernel::kOneShot);
   Epilogue<X> epilogue(call, place);
   if (!Admitted(call, exchange, place.FirstOfGrid())) return epilogue.Poison();
 
-  typename X::Piece first{};
   for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads) {
-    const typename X::Piece piece = InputUnit<X>(call, place, slot);
-    exchange.SendToAll(exchange.OneShotRow(call.rank), slot, piece);
-    if (slot == place.thread) first = piece;
+    exchange.SendToAll(exchange.OneShotRow(call.rank), slot,
+                       slot == place.thread ? first : InputUnit<X>(call, place, slot));
   }
   if (place.FirstOfGrid()) exchange.SendHeaders();
   exchange.Clear();

@@ -10,11 +10,13 @@ namespace lamplight::kernels {
 
 enum TwoShotStage : uint32_t { kScatter = 0, kBroadcast = 1 };
 
+// `first` is the unit of this thread's first slot.
 template <class X>
 LAMPLIGHT_DEVICE void Scatter(const CollectiveCall& call, const typename X::Position& place,
-                              X& exchange, uint32_t owner) {
+                              X& exchange, uint32_t owner, const typename X::Piece& first) {
   for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads) {
-    exchange.SendTo(owner, exchange.ScatterRow(call.rank), slot, InputUnit<X>(call, place, slot));
+    exchange.SendTo(owner, exchange.ScatterRow(call.rank), slot,
+                    slot == place.thread ? first : InputUnit<X>(call, place, slot));
   }
 }
 
@@ -43,12 +45,13 @@ LAMPLIGHT_DEVICE void TwoShot(const CollectiveCall& call) {
   machine::AnnounceToCluster();
   const typename X::Position place(call);
   machine::AwaitEarlierGrids();
+  const typename X::Piece first = FirstUnit<X>(call, place);
   X exchange(call, place, Kernel::kTwoShot);
   Epilogue<X> epilogue(call, place);
   if (!Admitted(call, exchange, place.FirstOfGrid())) return epilogue.Poison();
 
   const uint32_t owner = place.token % exchange.World();
-  Scatter(call, place, exchange, owner);
+  Scatter(call, place, exchange, owner, first);
   if (place.FirstOfGrid()) exchange.SendHeaders();
   exchange.Clear();
   epilogue.Prefetch();
@@ -67,13 +70,14 @@ LAMPLIGHT_DEVICE void TwoShotSends(const CollectiveCall& call) {
   machine::AnnounceToCluster();
   const typename X::Position place(call);
   machine::AwaitEarlierGrids();
+  const typename X::Piece first = FirstUnit<X>(call, place);
   X exchange(call, place, Kernel::kTwoShotSends);
   Epilogue<X> epilogue(call, place);
   if (!Admitted(call, exchange, place.FirstOfGrid())) return epilogue.Poison();
 
   const bool awaits = (call.options & kAwaitSums) != 0;
   const uint32_t owner = place.token % exchange.World();
-  Scatter(call, place, exchange, owner);
+  Scatter(call, place, exchange, owner, first);
   // The norm behind this kernel reads the flags, which only it moves on.
   if (!awaits && machine::Thread() == 0) machine::LetLaterGridsStart();
   exchange.Clear();
