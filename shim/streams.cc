@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include <new>
+
 #include "shim/trace_format.h"
 
 namespace lamplight::shim {
@@ -29,7 +31,9 @@ void Streams::Created(CUstream stream, unsigned flags) noexcept {
 }
 
 Streams::Entry* Streams::Define(CUstream stream, uint32_t flags) noexcept {
-  auto* entry = new Entry{next_id_.fetch_add(1, std::memory_order_relaxed), stream};
+  static Entry none{0, nullptr};
+  auto* entry = new (std::nothrow) Entry{next_id_.fetch_add(1, std::memory_order_relaxed), stream};
+  if (entry == nullptr) return &none;
   trace::Stream record{};
   record.stream_id = entry->id;
   record.flags = flags;

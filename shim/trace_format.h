@@ -194,8 +194,8 @@ struct Kernel {
 inline constexpr uint32_t kKernelLamport = 1;  // the name belongs to a Lamport family
 inline constexpr uint32_t kKernelDecoded = 2;  // its parameters were checked against the driver
 
-// A kernel of the host's was launched as another of ours (LAMPLIGHT_SWAP), from here on; or was not,
-// and why.
+// A kernel of the host's was launched as another of ours (LAMPLIGHT_SWAP), from here on; or was
+// not, and why.
 struct Swap {
   RecordHeader header;
   uint32_t kernel_id;     // what the host launches
