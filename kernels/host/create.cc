@@ -47,7 +47,7 @@ class Creation {
   const Settings& settings_;
   Workspace& workspace_;
   BufferLayout layout_;
-  Exchange exchange_;
+  RankExchange exchange_;
   Copies copies_;
   std::vector<Offer> offers_;
 };

@@ -36,12 +36,12 @@ bool CallBounded(const AllGather& all_gather, const std::shared_ptr<Round>& roun
 
 }  // namespace
 
-Status Exchange::Agree(const Status& mine) {
+Status RankExchange::Agree(const Status& mine) {
   std::vector<Barrier> all;
   return Gather(mine, Barrier{}, &all);
 }
 
-RecordHead Exchange::HeadOf(const Status& mine) {
+RecordHead RankExchange::HeadOf(const Status& mine) {
   RecordHead head{};
   head.magic = kExchangeMagic;
   head.version = kExchangeVersion;
@@ -52,7 +52,7 @@ RecordHead Exchange::HeadOf(const Status& mine) {
   return head;
 }
 
-Status Exchange::Call(const void* send, size_t bytes, std::vector<unsigned char>* received) {
+Status RankExchange::Call(const void* send, size_t bytes, std::vector<unsigned char>* received) {
   auto round = std::make_shared<Round>();
   const auto* first = static_cast<const unsigned char*>(send);
   round->send.assign(first, first + bytes);
@@ -79,7 +79,7 @@ Status Exchange::Call(const void* send, size_t bytes, std::vector<unsigned char>
   return {};
 }
 
-Status Exchange::CheckHeads(const std::vector<RecordHead>& heads) {
+Status RankExchange::CheckHeads(const std::vector<RecordHead>& heads) {
   for (uint32_t rank = 0; rank < world_; ++rank) {
     const RecordHead& head = heads[rank];
     broken_ = true;
@@ -113,7 +113,7 @@ Status Exchange::CheckHeads(const std::vector<RecordHead>& heads) {
   return {};
 }
 
-Status Exchange::Judge(const Status& mine, const std::vector<RecordHead>& heads) const {
+Status RankExchange::Judge(const Status& mine, const std::vector<RecordHead>& heads) const {
   if (!mine.ok()) return mine;
   for (const RecordHead& head : heads) {
     if (head.status == LAMPLIGHT_OK) continue;

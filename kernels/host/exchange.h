@@ -28,9 +28,9 @@ static_assert(sizeof(RecordHead) == 256);
 inline constexpr uint64_t kExchangeMagic = 0x31474843584d414cu;
 inline constexpr uint32_t kExchangeVersion = 1;
 
-class Exchange {
+class RankExchange {
  public:
-  Exchange(const AllGather& all_gather, uint32_t world, uint32_t rank)
+  RankExchange(const AllGather& all_gather, uint32_t world, uint32_t rank)
       : all_gather_(all_gather), world_(world), rank_(rank) {}
 
   // `mine` says how this rank fares; `record` begins with a RecordHead, which this fills. Good

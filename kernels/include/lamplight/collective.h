@@ -132,8 +132,8 @@ typedef enum lamplight_on_trouble {
 
 /* Gathers `bytes` bytes at `send` from every rank into `receive`, rank r's at receive + r * bytes.
  * Blocks until all ranks have called it. Returns 0, or anything else for failure. `send` and
- * `receive` are host memory, valid until it returns. MPI_Allgather, or torch.distributed on a CPU
- * group, will do. */
+ * `receive` are host memory, valid until it returns. The workspace's device is current meanwhile.
+ * MPI_Allgather, or torch.distributed on a CPU group, will do. */
 typedef int (*lamplight_all_gather)(void* context, const void* send, size_t bytes, void* receive);
 
 /* All zero but for struct_size is a valid start; so is LAMPLIGHT_WORKSPACE_OPTIONS_INIT. */

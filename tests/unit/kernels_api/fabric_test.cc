@@ -117,6 +117,19 @@ TEST(Fabric, DevicesWithoutMulticastAreNamed) {
   ExpectNothingLeft();
 }
 
+TEST(Fabric, StoresThatDoNotArriveAreNoticedByAllRanks) {
+  const FakeFabric fake(Missing::kStores);
+  {
+    const Ranks ranks(2, Fabric);
+    for (uint32_t rank = 0; rank < 2; ++rank) {
+      EXPECT_EQ(LAMPLIGHT_ERROR_PROBE, ranks[rank].status) << ranks[rank].error;
+      const std::string expected = "a store of rank " + std::to_string(1 - rank);
+      EXPECT_EQ(0u, ranks[rank].error.find(expected)) << ranks[rank].error;
+    }
+  }
+  ExpectNothingLeft();
+}
+
 // Without the fake: what the simulated device says, and any other without it.
 TEST(Fabric, TheSimulatedDeviceSaysNo) {
   const Ranks ranks(2, Fabric);

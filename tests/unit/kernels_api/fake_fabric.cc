@@ -147,12 +147,16 @@ CUresult Export(void* out, CUmemGenericAllocationHandle handle, CUmemAllocationH
 
 CUresult Import(CUmemGenericAllocationHandle* handle, void* in, CUmemAllocationHandleType) {
   State& state = TheState();
-  const std::lock_guard lock(state.mutex);
+  std::unique_lock lock(state.mutex);
   std::memcpy(handle, in, sizeof *handle);
   const auto found = state.physical.find(*handle);
   if (found == state.physical.end()) return CUDA_ERROR_INVALID_HANDLE;
-  ++found->second.references;
-  return CUDA_SUCCESS;
+  if (state.missing != Missing::kStores) {
+    ++found->second.references;
+    return CUDA_SUCCESS;
+  }
+  lock.unlock();
+  return Create(handle, 32 * kGranularity, 0);
 }
 
 CUresult MulticastCreate(CUmemGenericAllocationHandle* handle,

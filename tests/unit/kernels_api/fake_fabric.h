@@ -16,7 +16,8 @@ struct FakeFabricCounts {
   int early_bindings;  // bound before all devices had joined
 };
 
-enum class Missing { kNothing, kFabricHandles, kMulticast };
+// What the device does not have. kStores: what is mapped from elsewhere leads nowhere.
+enum class Missing { kNothing, kFabricHandles, kMulticast, kStores };
 
 // In the place of the driver for the life of the object; counts start at 0.
 class FakeFabric {

@@ -78,10 +78,11 @@ TEST(Launch, TellsTheKernelWhatTheCallSays) {
   EXPECT_EQ(0u, got.journal.ring);
 }
 
-TEST(Launch, TimeoutIsTheWorkspacesUnlessTheCallHasOne) {
+TEST(Launch, TimeoutAndOptionsAreTheWorkspacesUnlessTheCallHasThem) {
   const Ranks ranks(2);
   lamplight_call call = Sum(1, 256, LAMPLIGHT_FP32);
   EXPECT_EQ(10'000'000'000u, LaunchOn(ranks.workspace(0), call).call.timeout_ns);
+  EXPECT_EQ(0u, LaunchOn(ranks.workspace(0), call).call.options);
   call.timeout_ms = 7;
   EXPECT_EQ(7'000'000u, LaunchOn(ranks.workspace(0), call).call.timeout_ns);
   call.timeout_ms = LAMPLIGHT_NO_TIMEOUT;
