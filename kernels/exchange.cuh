@@ -28,9 +28,11 @@ class Exchange {
         local_(
             static_cast<char*>(call.local != nullptr ? call.local : call.peer_table[call.rank])) {
     // Early, so that they do not come behind the state words when the first unit is sent.
-    if (kWorld == 0 || call.multicast != nullptr) return;
-    LAMPLIGHT_UNROLL
-    for (uint32_t peer = 0; peer < kWorld; ++peer) peers_[peer] = Buffer(peer);
+    if constexpr (kWorld != 0) {
+      if (call.multicast != nullptr) return;
+      LAMPLIGHT_UNROLL
+      for (uint32_t peer = 0; peer < kWorld; ++peer) peers_[peer] = Buffer(peer);
+    }
   }
 
   LAMPLIGHT_DEVICE uint32_t World() const { return kWorld == 0 ? call_.world : kWorld; }

@@ -2,10 +2,6 @@
 
 #include <cstddef>
 #include <cstring>
-#include <optional>
-#include <string_view>
-
-#include "shim/lamport/mangled_name.h"
 
 namespace lamplight::shim {
 namespace {
@@ -86,76 +82,46 @@ T Argument(void* const* parameters, int index) {
   return value;
 }
 
-std::optional<DataType> TypeOf(trace::DataType type) {
-  if (type == trace::DataType::kF16) return DataType::kFp16;
-  if (type == trace::DataType::kBf16) return DataType::kBf16;
-  if (type == trace::DataType::kF32) return DataType::kFp32;
-  return std::nullopt;
-}
-
-// The template arguments of the kernel's name.
-std::vector<std::string_view> Arguments(const std::string& symbol) {
-  const size_t start = symbol.find("KernelI");
-  const size_t lamport = symbol.find("LamportI");
-  const size_t at = start != std::string::npos ? start + 6 : lamport + 7;
-  if (start == std::string::npos && lamport == std::string::npos) return {};
-  const auto parsed = lamport::ParseTemplateArguments(std::string_view(symbol).substr(at));
-  return parsed.has_value() ? parsed->arguments : std::vector<std::string_view>{};
-}
-
-// "LNS0_9QuantTypeE2E": the enumerator's number.
-std::optional<Quantisation> QuantisationOf(std::string_view argument) {
-  constexpr std::string_view kName = "QuantTypeE";
-  const size_t at = argument.find(kName);
-  if (at == std::string_view::npos || at + kName.size() + 2 != argument.size()) return std::nullopt;
-  switch (argument[at + kName.size()]) {
-    case '0':
-      return Quantisation::kNone;
-    case '1':
-      return Quantisation::kFp8;
-    case '2':
-      return Quantisation::kNvfp4;
-    case '3':
-      return Quantisation::kFp8PerToken;
-    default:
-      return std::nullopt;
-  }
-}
-
 class Reader {
  public:
-  Reader(const lamport::Recognition& recognition, const std::string& symbol,
-         void* const* parameters, FieldCall* out)
-      : recognition_(recognition), symbol_(symbol), parameters_(parameters), out_(*out) {}
+  Reader(const FieldKernel& kernel, void* const* parameters, FieldCall* out)
+      : kernel_(kernel), parameters_(parameters), out_(*out) {}
 
   // Null when the call was read and can be done; else why not.
   const char* Read() {
-    const std::optional<DataType> type = TypeOf(recognition_.data_type);
-    if (!type.has_value()) return "its data type is not known";
     out_ = {};
-    call().data_type = *type;
-    call().world = recognition_.world;
-    const std::string_view name = recognition_.descriptor->name;
-    const char* refusal = ReadBy(name);
+    call().data_type = kernel_.data_type;
+    call().world = kernel_.world;
+    call().quantisation = kernel_.quantisation;
+    const char* refusal = ReadLayout();
     return refusal != nullptr ? refusal : Check();
   }
 
  private:
   CollectiveCall& call() { return out_.call; }
 
-  const char* ReadBy(std::string_view name) {
-    if (name == "flashinfer-mnnvl-oneshot-C") return OneShotInWords(false);
-    if (name == "flashinfer-mnnvl-oneshot-D") return OneShotInWords(true);
-    if (name == "flashinfer-mnnvl-oneshot-EG") return OneShotByValue();
-    if (name == "flashinfer-mnnvl-twoshot-CD") return TwoShotInWords();
-    if (name == "flashinfer-mnnvl-twoshot-EG") return TwoShotByValue();
-    if (name == "flashinfer-mnnvl-rmsnorm-C") return NormInWords(false);
-    if (name == "flashinfer-mnnvl-rmsnorm-D") return NormInWords(true);
-    if (name == "flashinfer-mnnvl-rmsnorm-EG") return NormByValue();
-    if (name == "flashinfer-unicast-oneshot-128" || name == "flashinfer-unicast-oneshot-136") {
-      return UnicastOneShot();
+  const char* ReadLayout() {
+    switch (kernel_.layout) {
+      case FieldLayout::kOneShotC:
+        return OneShotInWords(false);
+      case FieldLayout::kOneShotD:
+        return OneShotInWords(true);
+      case FieldLayout::kOneShotByValue:
+        return OneShotByValue();
+      case FieldLayout::kTwoShotCD:
+        return TwoShotInWords();
+      case FieldLayout::kTwoShotByValue:
+        return TwoShotByValue();
+      case FieldLayout::kNormC:
+        return NormInWords(false);
+      case FieldLayout::kNormD:
+        return NormInWords(true);
+      case FieldLayout::kNormByValue:
+        return NormByValue();
+      case FieldLayout::kUnicast:
+        return UnicastOneShot();
     }
-    return "no kernel of ours stands for it";
+    return "its layout is not known";
   }
 
   template <class T>
@@ -165,9 +131,7 @@ class Reader {
 
   const char* OneShotInWords(bool with_bias) {
     Mnnvl(Kernel::kOneShot);
-    const auto arguments = Arguments(symbol_);
-    if (arguments.size() < 3) return "its template arguments are not known";
-    if (lamport::LiteralValue(arguments[2]) == 1u) call().options = kernels::kNorm;
+    if (kernel_.norms) call().options = kernels::kNorm;
     call().output = At<void*>(0);
     call().residual_out = At<void*>(1);
     call().input = At<const void*>(2);
@@ -239,41 +203,28 @@ class Reader {
     call().state = p.flags;
   }
 
-  const char* Quantised(std::string_view argument) {
-    const std::optional<Quantisation> quantisation = QuantisationOf(argument);
-    if (!quantisation.has_value()) return "its quantisation is not known";
-    call().quantisation = *quantisation;
-    return nullptr;
-  }
-
   const char* OneShotByValue() {
     Mnnvl(Kernel::kOneShot);
-    const auto arguments = Arguments(symbol_);
-    if (arguments.size() < 4) return "its template arguments are not known";
     Take(At<MnnvlParameters>(0));
     // What the kernel polls is its own entry of the peers; `local` need not be set.
     call().local = nullptr;
-    if (lamport::LiteralValue(arguments[2]) == 1u) call().options = kernels::kNorm;
-    return Quantised(arguments[3]);
+    if (kernel_.norms) call().options = kernels::kNorm;
+    return nullptr;
   }
 
   const char* TwoShotByValue() {
     Mnnvl(Kernel::kTwoShotSends);
-    const auto arguments = Arguments(symbol_);
-    if (arguments.size() < 3) return "its template arguments are not known";
     Take(At<MnnvlParameters>(0));
     call().local = nullptr;
-    if (lamport::LiteralValue(arguments[2]) == 1u) call().options = kernels::kAwaitSums;
+    if (kernel_.waits) call().options = kernels::kAwaitSums;
     return nullptr;
   }
 
   const char* NormByValue() {
     Mnnvl(Kernel::kTwoShotNorm);
-    const auto arguments = Arguments(symbol_);
-    if (arguments.size() < 2) return "its template arguments are not known";
     Take(At<MnnvlParameters>(0));
     call().options = kernels::kNorm;
-    return Quantised(arguments[1]);
+    return nullptr;
   }
 
   const char* UnicastOneShot() {
@@ -363,19 +314,16 @@ class Reader {
     return known_layout ? nullptr : "its layout of scales is not known";
   }
 
-  const lamport::Recognition& recognition_;
-  const std::string& symbol_;
+  const FieldKernel& kernel_;
   void* const* parameters_;
   FieldCall& out_;
 };
 
 }  // namespace
 
-bool ReadFieldCall(const lamport::Recognition& recognition, const std::string& symbol,
-                   void* const* parameters, FieldCall* out, const char** why_not) noexcept {
-  *why_not = recognition.decoded ? Reader(recognition, symbol, parameters, out).Read()
-                                 : "its parameters are not known";
-  return *why_not == nullptr;
+const char* ReadFieldCall(const FieldKernel& kernel, void* const* parameters,
+                          FieldCall* out) noexcept {
+  return Reader(kernel, parameters, out).Read();
 }
 
 }  // namespace lamplight::shim

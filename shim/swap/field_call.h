@@ -6,10 +6,8 @@
 // the kernel was recognised (shim/lamport).
 #pragma once
 
-#include <string>
-
 #include "kernels/launch_plan.h"
-#include "shim/lamport/recognition.h"
+#include "shim/swap/field_kernel.h"
 
 namespace lamplight::shim {
 
@@ -20,9 +18,9 @@ struct FieldCall {
   bool rank_unknown = false;  // the launch does not say it: the kernel in front of it did
 };
 
-// False with the reason where it cannot be proved that a kernel of ours does the same. `symbol` is
-// the kernel's mangled name, `parameters` one pointer for each parameter.
-bool ReadFieldCall(const lamport::Recognition& recognition, const std::string& symbol,
-                   void* const* parameters, FieldCall* out, const char** why_not) noexcept;
+// Null with `out` filled; else why it cannot be proved that a kernel of ours does the same.
+// `parameters` holds one pointer for each parameter. No heap.
+const char* ReadFieldCall(const FieldKernel& kernel, void* const* parameters,
+                          FieldCall* out) noexcept;
 
 }  // namespace lamplight::shim

@@ -53,13 +53,23 @@ bool Swap::Replace(const Function& field, void* const* arguments, SwappedCall* o
   if (arguments == nullptr || field.symbol.starts_with("lamplight_")) return false;
   Context* context = Current();
   if (context == nullptr) return false;
+  const Known* known = known_.Find(&field);
+  if (known == nullptr) [[unlikely]]
+    known = Learn(field);
   FieldCall call;
-  const char* why_not = nullptr;
-  if (ReadFieldCall(field.recognition, field.symbol, arguments, &call, &why_not)) {
-    why_not = Choose(*context, call, out);
-  }
+  const char* why_not = known->why_not;
+  if (why_not == nullptr) why_not = ReadFieldCall(known->kernel, arguments, &call);
+  if (why_not == nullptr) why_not = Choose(*context, call, out);
   Note(field, why_not == nullptr ? out->kernel : nullptr, why_not);
   return why_not == nullptr;
+}
+
+// Two threads may both learn it; either entry will do.
+const Swap::Known* Swap::Learn(const Function& field) {
+  auto known = std::make_unique<Known>();
+  known->why_not = DescribeFieldKernel(field.recognition, field.symbol, &known->kernel);
+  known_.Insert(&field, known.get());
+  return known.release();
 }
 
 const char* Swap::Choose(Context& context, const FieldCall& field, SwappedCall* out) noexcept {

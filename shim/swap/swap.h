@@ -61,6 +61,12 @@ class Swap {
         timeout_ns_(timeout_ns) {}
 
   Context* Current() noexcept;
+  // What is known of a kernel of the field, from its first launch on.
+  struct Known {
+    FieldKernel kernel;
+    const char* why_not = nullptr;
+  };
+  const Known* Learn(const Function& field);
   const char* Choose(Context& context, const FieldCall& field, SwappedCall* out) noexcept;
   void Note(const Function& field, const SwapKernel* by, const char* why_not) noexcept;
 
@@ -71,6 +77,7 @@ class Swap {
   uint64_t timeout_ns_;
   SwapDriver swap_driver_;
   HandleMap<Context> contexts_;
+  HandleMap<const Known> known_;    // of each field kernel; entries live for ever
   HandleMap<const void> outcomes_;  // of each field kernel: by what it was swapped last, or why not
 };
 

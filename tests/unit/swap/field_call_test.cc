@@ -21,21 +21,22 @@ uint64_t Address(T* pointer) {
   return reinterpret_cast<uint64_t>(pointer);
 }
 
-FieldCall MustRead(const FieldLaunch& launch) {
-  FieldCall call;
-  const char* why_not = nullptr;
-  EXPECT_TRUE(
-      ReadFieldCall(launch.recognition(), launch.symbol(), launch.parameters(), &call, &why_not))
-      << launch.symbol() << ": " << why_not;
-  return call;
+std::string Refusal(const FieldLaunch& launch, FieldCall* call) {
+  FieldKernel kernel;
+  const char* why_not = DescribeFieldKernel(launch.recognition(), launch.symbol(), &kernel);
+  if (why_not == nullptr) why_not = ReadFieldCall(kernel, launch.parameters(), call);
+  return why_not == nullptr ? "" : why_not;
 }
 
 std::string Refusal(const FieldLaunch& launch) {
   FieldCall call;
-  const char* why_not = nullptr;
-  const bool read =
-      ReadFieldCall(launch.recognition(), launch.symbol(), launch.parameters(), &call, &why_not);
-  return read ? "" : why_not;
+  return Refusal(launch, &call);
+}
+
+FieldCall MustRead(const FieldLaunch& launch) {
+  FieldCall call;
+  EXPECT_EQ(Refusal(launch, &call), "") << launch.symbol();
+  return call;
 }
 
 FieldLaunch OneShotWords(std::string_view release, bool bias) {

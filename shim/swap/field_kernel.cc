@@ -1,0 +1,123 @@
+#include "shim/swap/field_kernel.h"
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "shim/lamport/mangled_name.h"
+
+namespace lamplight::shim {
+namespace {
+
+using kernels::DataType;
+using kernels::Quantisation;
+
+constexpr struct {
+  std::string_view descriptor;
+  FieldLayout layout;
+} kLayouts[] = {
+    {"flashinfer-mnnvl-oneshot-C", FieldLayout::kOneShotC},
+    {"flashinfer-mnnvl-oneshot-D", FieldLayout::kOneShotD},
+    {"flashinfer-mnnvl-oneshot-EG", FieldLayout::kOneShotByValue},
+    {"flashinfer-mnnvl-twoshot-CD", FieldLayout::kTwoShotCD},
+    {"flashinfer-mnnvl-twoshot-EG", FieldLayout::kTwoShotByValue},
+    {"flashinfer-mnnvl-rmsnorm-C", FieldLayout::kNormC},
+    {"flashinfer-mnnvl-rmsnorm-D", FieldLayout::kNormD},
+    {"flashinfer-mnnvl-rmsnorm-EG", FieldLayout::kNormByValue},
+    {"flashinfer-unicast-oneshot-128", FieldLayout::kUnicast},
+    {"flashinfer-unicast-oneshot-136", FieldLayout::kUnicast},
+};
+
+std::optional<FieldLayout> LayoutNamed(std::string_view descriptor) {
+  for (const auto& entry : kLayouts) {
+    if (entry.descriptor == descriptor) return entry.layout;
+  }
+  return std::nullopt;
+}
+
+std::optional<DataType> TypeOf(trace::DataType type) {
+  if (type == trace::DataType::kF16) return DataType::kFp16;
+  if (type == trace::DataType::kBf16) return DataType::kBf16;
+  if (type == trace::DataType::kF32) return DataType::kFp32;
+  return std::nullopt;
+}
+
+// The template arguments of the kernel's name.
+std::vector<std::string_view> Arguments(const std::string& symbol) {
+  const size_t start = symbol.find("KernelI");
+  const size_t lamport = symbol.find("LamportI");
+  const size_t at = start != std::string::npos ? start + 6 : lamport + 7;
+  if (start == std::string::npos && lamport == std::string::npos) return {};
+  const auto parsed = lamport::ParseTemplateArguments(std::string_view(symbol).substr(at));
+  return parsed.has_value() ? parsed->arguments : std::vector<std::string_view>{};
+}
+
+// "LNS0_9QuantTypeE2E": the enumerator's number.
+std::optional<Quantisation> QuantisationOf(std::string_view argument) {
+  constexpr std::string_view kName = "QuantTypeE";
+  const size_t at = argument.find(kName);
+  if (at == std::string_view::npos || at + kName.size() + 2 != argument.size()) return std::nullopt;
+  switch (argument[at + kName.size()]) {
+    case '0':
+      return Quantisation::kNone;
+    case '1':
+      return Quantisation::kFp8;
+    case '2':
+      return Quantisation::kNvfp4;
+    case '3':
+      return Quantisation::kFp8PerToken;
+    default:
+      return std::nullopt;
+  }
+}
+
+// What the template arguments say: (world, type, norms or waits, quantisation, …), or for the norm
+// (type, quantisation, …).
+const char* ReadArguments(const std::vector<std::string_view>& arguments, FieldKernel* out) {
+  const auto quantised = [&](size_t index) -> const char* {
+    if (arguments.size() <= index) return "its template arguments are not known";
+    const std::optional<Quantisation> quantisation = QuantisationOf(arguments[index]);
+    if (!quantisation.has_value()) return "its quantisation is not known";
+    out->quantisation = *quantisation;
+    return nullptr;
+  };
+  const bool third = arguments.size() > 2 && lamport::LiteralValue(arguments[2]) == 1u;
+  switch (out->layout) {
+    case FieldLayout::kOneShotC:
+    case FieldLayout::kOneShotD:
+      out->norms = third;
+      return arguments.size() > 2 ? nullptr : "its template arguments are not known";
+    case FieldLayout::kOneShotByValue:
+      out->norms = third;
+      return quantised(3);
+    case FieldLayout::kTwoShotByValue:
+      out->waits = third;
+      return arguments.size() > 2 ? nullptr : "its template arguments are not known";
+    case FieldLayout::kNormByValue:
+      return quantised(1);
+    case FieldLayout::kTwoShotCD:
+    case FieldLayout::kNormC:
+    case FieldLayout::kNormD:
+    case FieldLayout::kUnicast:
+      break;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const char* DescribeFieldKernel(const lamport::Recognition& recognition, const std::string& symbol,
+                                FieldKernel* out) {
+  if (!recognition.decoded) return "its parameters are not known";
+  const std::optional<FieldLayout> layout = LayoutNamed(recognition.descriptor->name);
+  if (!layout.has_value()) return "no kernel of ours stands for it";
+  const std::optional<DataType> type = TypeOf(recognition.data_type);
+  if (!type.has_value()) return "its data type is not known";
+  *out = {};
+  out->layout = *layout;
+  out->data_type = *type;
+  out->world = recognition.world;
+  return ReadArguments(Arguments(symbol), out);
+}
+
+}  // namespace lamplight::shim

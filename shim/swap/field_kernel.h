@@ -1,0 +1,38 @@
+// What the name and the layout of one of the field's kernels say about all of its launches. Pure;
+// thread-safe.
+#pragma once
+
+#include <string>
+
+#include "kernels/collective_call.h"
+#include "shim/lamport/recognition.h"
+
+namespace lamplight::shim {
+
+// How a launch's parameters are laid out; the eras of docs/hazards.md.
+enum class FieldLayout : uint8_t {
+  kOneShotC,
+  kOneShotD,
+  kOneShotByValue,  // E, G
+  kTwoShotCD,
+  kTwoShotByValue,
+  kNormC,
+  kNormD,
+  kNormByValue,
+  kUnicast,  // non-MNNVL one-shot, 0.2.9 and later
+};
+
+struct FieldKernel {
+  FieldLayout layout{};
+  kernels::DataType data_type{};
+  uint32_t world = 0;
+  bool norms = false;  // one-shot: with residual and norm
+  bool waits = false;  // two-shot: awaits the sums itself
+  kernels::Quantisation quantisation{};
+};
+
+// Null with `out` filled; else why no kernel of ours can stand for it. Allocates.
+const char* DescribeFieldKernel(const lamport::Recognition& recognition, const std::string& symbol,
+                                FieldKernel* out);
+
+}  // namespace lamplight::shim
