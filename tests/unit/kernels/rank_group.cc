@@ -10,6 +10,7 @@
 
 #include "kernels/protocol.cuh"
 #include "tests/device_sim/sim_kernel.h"
+#include "tests/unit/kernels/rank_threads.h"
 
 namespace lamplight::kernels {
 namespace {
@@ -35,12 +36,12 @@ class Context final : public device_sim::KernelContext {
     if (++relaxed_ % kYields != 0) {
       sched_yield();
     } else {
-      std::this_thread::sleep_for(std::chrono::microseconds(20));
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
   }
 
  private:
-  static constexpr uint32_t kYields = 16;
+  static constexpr uint32_t kYields = 3;
 
   uint32_t relaxed_ = 0;
   LaunchPlan plan_;
@@ -188,18 +189,14 @@ void RankGroup::Do(uint32_t rank, const Work& work, Tensors& tensors) {
 void RankGroup::Together(const std::function<void(uint32_t)>& rank_does) {
   std::mutex mutex;
   std::exception_ptr failure;
-  std::vector<std::thread> threads;
-  for (uint32_t rank = 0; rank < shape_.world; ++rank) {
-    threads.emplace_back([&, rank] {
-      try {
-        rank_does(rank);
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (failure == nullptr) failure = std::current_exception();
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+  RunOnRankThreads(shape_.world, [&](uint32_t rank) {
+    try {
+      rank_does(rank);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (failure == nullptr) failure = std::current_exception();
+    }
+  });
   if (failure != nullptr) std::rethrow_exception(failure);
 }
 

@@ -133,7 +133,7 @@ class Apart {
 
 TEST_P(Sequence, RanksMayRunApart) {
   RankGroup group(Shape());
-  constexpr uint32_t kCalls = 150;
+  constexpr uint32_t kCalls = 100;
   std::vector<Work> works;
   std::vector<std::vector<Tensors>> tensors;
   for (uint32_t call = 0; call < kCalls; ++call) {
