@@ -205,7 +205,8 @@ TEST_F(Stacks, SpinningThreadAnswersFromItsLoop) {
   const ThreadStack* stack = Find(stacks, tid);
   ASSERT_NE(stack, nullptr);
   EXPECT_TRUE(stack->answered);
-  EXPECT_LE(IndexOf(Names(stack->pcs), "LamplightTestSpin"), 1);
+  // Unoptimised, reading the flag is a call within a call.
+  EXPECT_LE(IndexOf(Names(stack->pcs), "LamplightTestSpin"), 2);
   EXPECT_GE(IndexOf(Names(stack->pcs), "LamplightTestSpin"), 0);
   end = true;
   thread.join();
