@@ -171,7 +171,7 @@ def main() -> int:
                         help="look for a mutation's error depth first: sooner found, longer trace")
     parser.add_argument("--depth", type=int, default=100_000, help="longest path of the search")
     parser.add_argument("--hash-bits", type=int, default=20, help="log2 of the hash table's size")
-    parser.add_argument("--seconds", type=int, default=280, help="limit of the search")
+    parser.add_argument("--seconds", type=int, default=580, help="limit of the search")
     try:
         return 0 if check(parser.parse_intermixed_args()) else 1
     except ModelError as error:

@@ -7,6 +7,7 @@
  *   CHAIN         launch.pml
  *   FIELD_ORDER   era G: send, arrive, clear, poll, trigger, update.
  *                 Default: send, clear, poll, arrive, update, trigger.
+ *   MIXED_GROUP   rank 0 in the field's order, the others in ours; not with CHAIN
  *   TRIGGER_LAST  the field's order, but the trigger follows the update
  * and the mutations, each in the `#ifdef` of its name.
  */
@@ -154,20 +155,39 @@ inline UpdateFlags() {
   arrivals[r] = 0
 }
 
-#ifdef FIELD_ORDER
-inline Finish() {
-#ifndef TRIGGER_LAST
-  Trigger();
-#endif
+inline UpdateByFirstBlock() {
   if
   :: b == 0 -> UpdateFlags()
   :: else
   fi
+}
+
+inline BeginInFieldOrder() {
+  STEP { ReadFlags(); SendShard() }
+  STEP { Arrive(); Clear() }
+}
+
+inline FinishInFieldOrder() {
 #ifdef TRIGGER_LAST
-  ; Trigger()
+  UpdateByFirstBlock();
+  Trigger()
+#else
+  Trigger();
+  UpdateByFirstBlock()
 #endif
 }
+
+inline Begin() {
+#if defined(CLEAR_BEFORE_SEND)
+  STEP { ReadFlags(); Clear() }
+  STEP { FinishClears(r, Lane(r, b, lane)); SendShard() }
+#elif defined(LATE_CLEAR)
+  STEP { ReadFlags(); SendShard() }
 #else
+  STEP { ReadFlags(); SendShard(); Clear() }
+#endif
+}
+
 /* An arrival is a release: the block's clears have landed. */
 inline Finish() {
   atomic {
@@ -179,10 +199,7 @@ inline Finish() {
 #ifdef EARLY_TRIGGER
   Trigger();
 #endif
-  if
-  :: b == 0 -> UpdateFlags()
-  :: else
-  fi
+  UpdateByFirstBlock()
 #ifndef EARLY_TRIGGER
   ; Trigger()
 #endif
@@ -190,7 +207,6 @@ inline Finish() {
   ; d_step { Clear() }
 #endif
 }
-#endif
 
 proctype Block(byte r; byte b; byte lane) {
   byte op = lane, generation, old, old_stages, size0, size1;
@@ -203,20 +219,28 @@ proctype Block(byte r; byte b; byte lane) {
   :: true ->
 #endif
     atomic { turn[r] == op -> ChooseShape(op) }
-#if defined(CLEAR_BEFORE_SEND)
-    STEP { ReadFlags(); Clear() }
-    STEP { FinishClears(r, Lane(r, b, lane)); SendShard() }
+#if defined(MIXED_GROUP)
+    if
+    :: r == 0 -> BeginInFieldOrder()
+    :: else -> Begin()
+    fi;
 #elif defined(FIELD_ORDER)
-    STEP { ReadFlags(); SendShard() }
-    STEP { Arrive(); Clear() }
-#elif defined(LATE_CLEAR)
-    STEP { ReadFlags(); SendShard() }
+    BeginInFieldOrder();
 #else
-    STEP { ReadFlags(); SendShard(); Clear() }
+    Begin();
 #endif
     PollScatterAndBroadcast();
     PollResults();
-#if defined(REDUCED) && B == 1
+#if defined(MIXED_GROUP)
+    if
+    :: r == 0 -> FinishInFieldOrder()
+    :: else -> Finish()
+    fi;
+    End()
+#elif defined(FIELD_ORDER)
+    FinishInFieldOrder();
+    End()
+#elif defined(REDUCED) && B == 1
     atomic { Finish(); End() } /* of one block nobody else sees these steps */
 #else
     Finish();

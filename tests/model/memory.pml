@@ -60,7 +60,7 @@ inline SetUnit(rank, place, unit, value) {
 }
 
 #ifdef REDUCED
-#if defined(SPLIT) || defined(FIELD_ORDER) || LANES > 1
+#if defined(SPLIT) || defined(FIELD_ORDER) || defined(MIXED_GROUP) || LANES > 1
 #error "REDUCED holds for the fixed order only"
 #endif
 #define Working(place) ((place) / SLOTS == WorkingGeneration(rank))
