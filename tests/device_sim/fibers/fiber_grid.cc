@@ -22,7 +22,6 @@ struct FiberLane : Lane {
   boost::context::fiber caller;  // of the scheduler, while the lane runs
   const Barrier* awaits = nullptr;
   uint64_t round = 0;
-  bool polls = false;
   std::exception_ptr failure;
 
   bool blocked() const { return awaits != nullptr && awaits->round == round; }
@@ -52,7 +51,6 @@ class Grid final : public Scheduler {
   void Poll() override {
     current_lane->polls = true;
     current_lane->GiveWay();
-    current_lane->polls = false;
   }
 
   void Run() {
@@ -118,7 +116,8 @@ class Grid final : public Scheduler {
         });
   }
 
-  // Every lane that can go on does so once. False: nobody got anywhere.
+  // Every lane that can go on does so once. False: nobody got anywhere, the lanes of a line that
+  // agree on having seen nothing included.
   bool Round() {
     bool moved = false;
     for (Resident& resident : resident_) {

@@ -45,6 +45,8 @@ struct Lane {
   uint32_t thread = 0;
   uint32_t collectives = 0;  // of its warp, so far
   uint32_t line_collectives = 0;
+  // Has looked for a packet in vain, and has done nothing but look since.
+  bool polls = false;
 
   Warp& warp() const { return block->warps[thread / 32]; }
 };

@@ -16,9 +16,13 @@ using device_sim::fibers::Warp;
 
 void Meet(device_sim::fibers::Barrier& barrier) { CurrentScheduler().Await(barrier); }
 
+// The running lane gets on: it does not only look for a packet.
+void GetsOn() { CurrentLane().polls = false; }
+
 // As the shuffles of a GPU combine: the same pairs, in the same order.
 template <class Combine>
 float WarpCombine(float value, Combine combine) {
+  GetsOn();
   Lane& lane = CurrentLane();
   Warp& warp = lane.warp();
   auto& values = warp.value[lane.collectives++ % 2];
@@ -50,6 +54,7 @@ bool LineVote(bool mine) {
 // Words of one access are stored last to first: a reader must check each of them.
 template <class Words>
 void StoreWords(Words* address, const Words& value) {
+  GetsOn();
   constexpr int kCount = sizeof(Words) / sizeof(uint32_t);
   for (int i = kCount - 1; i >= 0; --i) {
     __atomic_store_n(&address->word[i], value.word[i], __ATOMIC_RELEASE);
@@ -69,8 +74,14 @@ uint32_t BlocksOfToken() { return CurrentScheduler().context().grid().y; }
 void AwaitEarlierGrids() {}
 void LetLaterGridsStart() {}
 
-void SyncBlock() { Meet(CurrentLane().block->barrier); }
-void SyncCluster() { Meet(CurrentLane().block->cluster->barrier); }
+void SyncBlock() {
+  GetsOn();
+  Meet(CurrentLane().block->barrier);
+}
+void SyncCluster() {
+  GetsOn();
+  Meet(CurrentLane().block->cluster->barrier);
+}
 // The blocks of a cluster begin together here.
 void AnnounceToCluster() {}
 void AwaitClusterBegun() {}
@@ -109,6 +120,7 @@ void Send(uint64_t* address, uint64_t value) { __atomic_store_n(address, value, 
 
 // A line is stored and seen whole: its tag goes last and is looked at first.
 void SendLine(uint64_t* line, uint32_t slot, uint64_t value) {
+  GetsOn();
   const bool tag = slot == 15;
   if (!tag) __atomic_store_n(line + slot, value, __ATOMIC_RELAXED);
   LineVote(false);
