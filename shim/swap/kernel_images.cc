@@ -1,5 +1,7 @@
 #include "shim/swap/kernel_images.h"
 
+#ifdef LAMPLIGHT_BF16_FATBIN
+
 // Embedded by the assembler (LAMPLIGHT_*_FATBIN: set by CMake).
 #define LAMPLIGHT_EMBED(name, file) \
   asm(".section .rodata\n"          \
@@ -31,3 +33,13 @@ const void* KernelImage(kernels::DataType type) {
 }
 
 }  // namespace lamplight::shim
+
+#else  // built with a toolkit that is too old for the kernels
+
+namespace lamplight::shim {
+
+const void* KernelImage(kernels::DataType) { return nullptr; }
+
+}  // namespace lamplight::shim
+
+#endif

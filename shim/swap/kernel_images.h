@@ -5,6 +5,7 @@
 
 namespace lamplight::shim {
 
+// Null where the shim was built without them.
 const void* KernelImage(kernels::DataType type);
 
 }  // namespace lamplight::shim

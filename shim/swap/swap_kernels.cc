@@ -54,6 +54,10 @@ std::unique_ptr<SwapKernels> SwapKernels::Load(const DriverApi& driver,
   loaded->limits_ = {static_cast<uint32_t>(processors), static_cast<uint32_t>(major)};
   for (const DataType type : kTypes) {
     CUmodule module = nullptr;
+    if (KernelImage(type) == nullptr) {
+      *error = "this shim was built with a CUDA Toolkit older than 12.8";
+      return nullptr;
+    }
     if (driver.ModuleLoadData(&module, KernelImage(type)) != CUDA_SUCCESS) {
       *error = "the device does not load the kernels";
       return nullptr;
