@@ -76,13 +76,15 @@ class Epoch
 
   LAMPLIGHT_DEVICE void Clear() const {}
 
-  LAMPLIGHT_DEVICE void Finish() const {
-    const uint32_t before = machine::CountIn(&state_->arrivals);
-    if (before + 1 == machine::Tokens()) {
-      MoveOn();
-    } else if (before >= machine::Tokens()) {
-      Report(&this->call_, standing_, Trouble::kArrivalResidue, {}, 0, {});
-    }
+  // By the last cluster of the grid: the next call may begin. All of it is visible to grids that a
+  // trigger behind this lets start.
+  LAMPLIGHT_DEVICE void MoveOn() const {
+    *const_cast<volatile uint64_t*>(&state_->epoch) = tag_;
+    *const_cast<volatile uint32_t*>(&state_->arrivals) = 0;
+    machine::FenceDevice();
+    // Behind the fence, which would wait for stores over the bus.
+    WriteJournal(this->call_.journal, reinterpret_cast<const uint32_t*>(state_),
+                 sizeof(EpochState) / sizeof(uint32_t));
   }
 
  private:
@@ -94,14 +96,6 @@ class Epoch
     uint64_t value;
     memcpy(&value, &piece.words, sizeof value);
     return value;
-  }
-
-  LAMPLIGHT_DEVICE void MoveOn() const {
-    *const_cast<volatile uint64_t*>(&state_->epoch) = tag_;
-    *const_cast<volatile uint32_t*>(&state_->arrivals) = 0;
-    WriteJournal(this->call_.journal, reinterpret_cast<const uint32_t*>(state_),
-                 sizeof(EpochState) / sizeof(uint32_t));
-    machine::FenceDevice();
   }
 
   EpochState* state_;

@@ -99,6 +99,18 @@ class Exchange {
     }
   }
 
+  // One thread of each cluster, when all of the cluster has read what it awaited and cleared its
+  // share. The last one to come moves the state on.
+  LAMPLIGHT_DEVICE void Finish() const {
+    const Standing standing = self().standing();
+    const uint32_t before = machine::CountIn(standing.arrivals);
+    if (before + 1 == machine::Tokens()) {
+      self().MoveOn();
+    } else if (before >= machine::Tokens()) {
+      Report(&call_, standing, Trouble::kArrivalResidue, {}, 0, {});
+    }
+  }
+
  protected:
   LAMPLIGHT_DEVICE char* Local() const { return local_; }
   LAMPLIGHT_DEVICE char* Buffer(uint32_t peer) const {

@@ -52,7 +52,8 @@ class Mnnvl
     }
     if (bytes_ % (16 * stages_) != 0) return Trouble::kMisaligned;
     if (dirty_stages_ != 0 && bytes_ % (16 * dirty_stages_) != 0) return Trouble::kCorruptState;
-    return LargestStage() <= bytes_ / stages_ ? Trouble::kNothing : Trouble::kCapacity;
+    // The first stage is never the smaller one.
+    return StageBytes(0) <= bytes_ / stages_ ? Trouble::kNothing : Trouble::kCapacity;
   }
 
   LAMPLIGHT_DEVICE uint64_t OneShotRow(uint32_t rank) const {
@@ -89,15 +90,19 @@ class Mnnvl
     }
   }
 
-  // One thread of each cluster, when all of the cluster has read what it awaited and cleared its
-  // share. The last one to come moves the flags on.
-  LAMPLIGHT_DEVICE void Finish() const {
-    const uint32_t before = machine::CountIn(flags_ + protocol::kArrivals);
-    if (before + 1 == machine::Tokens()) {
-      MoveOn();
-    } else if (before >= machine::Tokens()) {
-      Report(&this->call_, standing_, Trouble::kArrivalResidue, {}, 0, {});
-    }
+  // By the last cluster of the grid: the next call may begin. All of it is visible to grids that a
+  // trigger behind this lets start.
+  LAMPLIGHT_DEVICE void MoveOn() const {
+    const machine::Words4 head = {{protocol::NextIndex(index_), index_, bytes_, stages_}};
+    const machine::Words4 sizes = {{static_cast<uint32_t>(StageBytes(0)),
+                                    stages_ == 1 ? 0 : static_cast<uint32_t>(StageBytes(1)), 0, 0}};
+    machine::Store(reinterpret_cast<machine::Words4*>(flags_), head);
+    machine::Store(reinterpret_cast<machine::Words4*>(flags_) + 1, sizes);
+    if (this->call_.header_offset != 0) *Calls() = standing_.epoch + 1;
+    *const_cast<volatile uint32_t*>(flags_ + protocol::kArrivals) = 0;
+    machine::FenceDevice();
+    // Behind the fence, which would wait for stores over the bus.
+    WriteJournal(this->call_.journal, flags_, protocol::kFlagWords);
   }
 
  private:
@@ -113,6 +118,7 @@ class Mnnvl
     if (stages_ == 1) return tokens * world * Row();
     return stage == 0 ? (tokens + world - 1) / world * world * Row() : tokens * Row();
   }
+
   LAMPLIGHT_DEVICE void ClearStage(uint32_t stage, uint32_t bytes,
                                    const machine::Words4& empty) const {
     const uint32_t stage_bytes = bytes_ / dirty_stages_;
@@ -122,21 +128,6 @@ class Mnnvl
     for (uint32_t i = this->place_.GridThread(); i < packets; i += this->place_.GridThreads()) {
       machine::Store(target + i, empty);
     }
-  }
-
-  LAMPLIGHT_DEVICE uint64_t LargestStage() const { return StageBytes(0); }
-
-  LAMPLIGHT_DEVICE void MoveOn() const {
-    const machine::Words4 head = {{protocol::NextIndex(index_), index_, bytes_, stages_}};
-    const machine::Words4 sizes = {{static_cast<uint32_t>(StageBytes(0)),
-                                    stages_ == 1 ? 0 : static_cast<uint32_t>(StageBytes(1)), 0, 0}};
-    machine::Store(reinterpret_cast<machine::Words4*>(flags_), head);
-    machine::Store(reinterpret_cast<machine::Words4*>(flags_) + 1, sizes);
-    if (this->call_.header_offset != 0) *Calls() = standing_.epoch + 1;
-    *const_cast<volatile uint32_t*>(flags_ + protocol::kArrivals) = 0;
-    WriteJournal(this->call_.journal, flags_, protocol::kFlagWords);
-    // A grid that starts at the trigger behind this may read the flags without waiting for us.
-    machine::FenceDevice();
   }
 
   uint32_t stages_;

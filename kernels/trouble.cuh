@@ -22,7 +22,7 @@ struct Standing {
   uint32_t index;  // generation in use
   Kernel kernel;
   Protocol protocol;
-  const uint32_t* arrivals;
+  uint32_t* arrivals;  // clusters of this call that are done
 };
 
 // A packet that has not come: who owes it, and where it should be.

@@ -76,13 +76,17 @@ class Unicast
     }
   }
 
-  LAMPLIGHT_DEVICE void Finish() const {
-    const uint32_t before = machine::CountIn(words_ + protocol::kUnicastArrivals);
-    if (before + 1 == machine::Tokens()) {
-      MoveOn();
-    } else if (before >= machine::Tokens()) {
-      Report(&this->call_, standing_, Trouble::kArrivalResidue, {}, 0, {});
-    }
+  // By the last cluster of the grid: the next call may begin. All of it is visible to grids that a
+  // trigger behind this lets start.
+  LAMPLIGHT_DEVICE void MoveOn() const {
+    volatile uint32_t* words = words_;
+    words[protocol::kUnicastIndex] = protocol::NextIndex(index_);
+    words[protocol::kUnicastClearElements] =
+        static_cast<uint32_t>(TensorBytes() / sizeof(Bits) * this->World());
+    words[protocol::kUnicastArrivals] = 0;
+    machine::FenceDevice();
+    // Behind the fence, which would wait for stores over the bus.
+    WriteJournal(this->call_.journal, words_, protocol::kUnicastWords);
   }
 
  private:
@@ -94,16 +98,6 @@ class Unicast
   }
   LAMPLIGHT_DEVICE uint64_t Generation(uint32_t index) const {
     return static_cast<uint64_t>(index) * generation_bytes_;
-  }
-
-  LAMPLIGHT_DEVICE void MoveOn() const {
-    volatile uint32_t* words = words_;
-    words[protocol::kUnicastIndex] = protocol::NextIndex(index_);
-    words[protocol::kUnicastClearElements] =
-        static_cast<uint32_t>(TensorBytes() / sizeof(Bits) * this->World());
-    words[protocol::kUnicastArrivals] = 0;
-    WriteJournal(this->call_.journal, words_, protocol::kUnicastWords);
-    machine::FenceDevice();
   }
 
   uint32_t* words_;

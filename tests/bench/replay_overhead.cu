@@ -1,8 +1,10 @@
-// What a graph replay costs: host time of the launch call and device throughput, for graphs of N nodes.
+// What a graph replay costs: host time of the launch call and device throughput, for graphs of N
+// nodes.
 //
-// Knows nothing of the shim: run it with and without LD_PRELOAD (replay_overhead.py does, in turn) and
-// compare. Two nodes of every graph are stand-ins that carry a Lamport kernel's name and parameters and
-// only move its flag words on, so that the shim takes the graph for what it would be in a server.
+// Knows nothing of the shim: run it with and without LD_PRELOAD (replay_overhead.py does, in turn)
+// and compare. Two nodes of every graph are stand-ins that carry a Lamport kernel's name and
+// parameters and only move its flag words on, so that the shim takes the graph for what it would be
+// in a server.
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -16,11 +18,11 @@ struct __align__(2) __nv_bfloat16;
 
 namespace flashinfer::trtllm_mnnvl_allreduce {
 
-// Same name and parameters as FlashInfer 0.6.0–0.6.11, comm/trtllm_mnnvl_allreduce.cuh; waits for no
-// one.
+// Same name and parameters as FlashInfer 0.6.0–0.6.11, comm/trtllm_mnnvl_allreduce.cuh; waits for
+// no one.
 template <uint8_t WorldSize, typename T, bool RMSNormFusion, typename PackedType>
-__global__ void oneshotAllreduceFusionKernel(T*, T*, T const*, T const*, T const*, T**, T*, int, int,
-                                             float, int, uint32_t* flags) {
+__global__ void oneshotAllreduceFusionKernel(T*, T*, T const*, T const*, T const*, T**, T*, int,
+                                             int, float, int, uint32_t* flags) {
   const uint32_t index = flags[0];
   flags[1] = index;
   flags[0] = (index + 1) % 3;
