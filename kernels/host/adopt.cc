@@ -118,7 +118,7 @@ Status Adopt(const lamplight_adopt_options& options, Workspace* workspace) {
 }  // namespace
 
 Status AdoptWorkspace(const lamplight_adopt_options* from, std::unique_ptr<Workspace>* workspace) {
-  lamplight_adopt_options options;
+  lamplight_adopt_options options{};
   constexpr size_t kLeast = LAMPLIGHT_BYTES_THROUGH(lamplight_adopt_options, multicast);
   LAMPLIGHT_TRY(ReadVersioned(from, kLeast, "options", &options));
   LAMPLIGHT_TRY(CheckWorld(options.world, options.rank, "options"));

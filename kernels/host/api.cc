@@ -93,7 +93,7 @@ lamplight_status lamplight_workspace_bytes(const lamplight_workspace_options* op
                                            uint64_t* bytes) {
   return Run([&]() -> Status {
     LAMPLIGHT_TRY(CheckNotNull(bytes, "bytes"));
-    lamplight_workspace_options read;
+    lamplight_workspace_options read{};
     LAMPLIGHT_TRY(lamplight::kernels::ReadOptions(options, &read));
     lamplight::kernels::Settings settings;
     LAMPLIGHT_TRY(lamplight::kernels::ReadSettings(read, &settings));

@@ -230,7 +230,7 @@ Status ReadQuantisation(uint32_t value, uint32_t layout, uint32_t hidden,
 }
 
 Status PlanCall(const Workspace& workspace, const lamplight_call* caller, PlannedCall* planned) {
-  lamplight_call from;
+  lamplight_call from{};
   constexpr size_t kLeast = LAMPLIGHT_BYTES_THROUGH(lamplight_call, algorithm);
   LAMPLIGHT_TRY(ReadVersioned(caller, kLeast, "call", &from));
   Request request{from};

@@ -53,7 +53,7 @@ class Creation {
 };
 
 Status Creation::Run(const Status& so_far) {
-  const Status status = Rounds(so_far);
+  Status status = Rounds(so_far);
   // A peer that heard of the buffer may map it after this rank has given up.
   if (exchange_.broken() && workspace_.transport != nullptr) workspace_.transport->Abandon();
   return status;
@@ -178,7 +178,7 @@ Status CheckAllGather(const lamplight_workspace_options& options) {
 
 Status CreateWorkspace(const lamplight_workspace_options* from,
                        std::unique_ptr<Workspace>* workspace) {
-  lamplight_workspace_options options;
+  lamplight_workspace_options options{};
   LAMPLIGHT_TRY(ReadOptions(from, &options));
   LAMPLIGHT_TRY(CheckAllGather(options));
   LAMPLIGHT_TRY(CheckWorld(options.world, options.rank, "options"));

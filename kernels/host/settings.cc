@@ -47,7 +47,7 @@ Status ReadGeneration(const lamplight_workspace_options& options, Capacity* capa
   const uint64_t most = epoch ? kLargestGeneration : kLargestMnnvlGeneration;
   uint64_t bytes = options.generation_bytes;
   if (bytes == 0) {
-    Shape largest;
+    Shape largest{};
     LAMPLIGHT_TRY(ReadShape(options, &largest));
     bytes = GenerationFor(capacity->protocol, capacity->world, largest,
                           static_cast<lamplight_algorithm>(options.algorithm));

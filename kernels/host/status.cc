@@ -50,6 +50,7 @@ Status Error(lamplight_status code, const char* format, ...) {
   char text[kLongestText];
   va_list arguments;
   va_start(arguments, format);
+  // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is initialised by the line above
   std::vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   return {code, text};

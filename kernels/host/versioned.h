@@ -11,8 +11,7 @@
 namespace lamplight::kernels {
 
 // Bytes of T up to and including a member.
-#define LAMPLIGHT_BYTES_THROUGH(type, member) \
-  (offsetof(type, member) + sizeof(static_cast<type*>(nullptr)->member))
+#define LAMPLIGHT_BYTES_THROUGH(type, member) (offsetof(type, member) + sizeof(type::member))
 
 // Copies what the caller has; what an older caller lacks is zero. A newer caller's further fields
 // must be zero, as they ask for what this library cannot do otherwise. `least`: bytes that every

@@ -34,6 +34,8 @@
 extern "C" {
 #endif
 
+/* NOLINTBEGIN(readability-identifier-naming): names as C libraries have them */
+
 struct CUstream_st;                           /* cudaStream_t is a pointer to it */
 typedef struct CUstream_st* lamplight_stream; /* the same type as cudaStream_t */
 typedef struct lamplight_workspace lamplight_workspace;
@@ -338,6 +340,8 @@ LAMPLIGHT_API size_t lamplight_last_error(char* buffer, size_t bytes);
 
 /* LAMPLIGHT_VERSION of the library that runs. */
 LAMPLIGHT_API uint32_t lamplight_version(void);
+
+/* NOLINTEND(readability-identifier-naming) */
 
 #ifdef __cplusplus
 }
