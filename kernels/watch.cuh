@@ -6,37 +6,56 @@
 
 namespace lamplight::kernels {
 
-// What a check leaves for the next one, in one word: the time of the first check, and two marks in
-// its low bits, far below the clock's resolution.
+// What a check leaves for the next one, in one word: the time of the first check, and marks in its
+// low bits, below the clock's resolution.
 inline constexpr uint64_t kReported = 1;
 inline constexpr uint64_t kGivenUp = 2;
+inline constexpr uint64_t kGoneOn = 28;  // 1 + peer % 7, of a peer that was seen in a later call
+inline constexpr uint64_t kMarks = kReported | kGivenUp | kGoneOn;
 
-// The peer's header for this very call, if it has come and names another shape; else zeros.
-LAMPLIGHT_DEVICE Header DivergingHeader(const CollectiveCall& call, const Standing& standing,
-                                        uint32_t peer) {
+// The last header of a peer; zeros where there is none that can be believed.
+LAMPLIGHT_DEVICE Header HeaderOf(const CollectiveCall& call, uint32_t peer) {
   if (call.header_offset == 0 || peer == call.rank) return {};
   const machine::Words4 words = machine::Poll(reinterpret_cast<const machine::Words4*>(
       static_cast<const char*>(call.local) + call.header_offset + peer * sizeof(Header)));
   const Header header = {words.word[0], words.word[1], words.word[2], words.word[3]};
   const uint32_t kind = header.kind_and_check >> 16;
   const uint32_t check = CheckOf(header.sequence, header.tokens, header.hidden, kind);
-  const bool of_this_call = (header.kind_and_check & 0xffffu) == check &&
-                            header.sequence == static_cast<uint32_t>(standing.epoch);
-  const bool same = header.tokens == call.tokens && header.hidden == call.hidden &&
-                    kind == KindOf(call, standing.kernel, standing.protocol);
-  return of_this_call && !same ? header : Header{};
+  return (header.kind_and_check & 0xffffu) == check ? header : Header{};
+}
+
+LAMPLIGHT_DEVICE bool SameShape(const Header& header, const CollectiveCall& call,
+                                const Standing& standing) {
+  return header.tokens == call.tokens && header.hidden == call.hidden &&
+         header.kind_and_check >> 16 == KindOf(call, standing.kernel, standing.protocol);
+}
+
+// Takes what an earlier check left and what the peer's header says now; kGivenUp is in the result
+// when the peer's packet will not come.
+LAMPLIGHT_DEVICE uint64_t JudgeHeader(const Header& header, const CollectiveCall& call,
+                                      const Standing& standing, uint32_t peer, uint64_t state) {
+  const uint32_t ahead = header.sequence - static_cast<uint32_t>(standing.epoch);
+  const uint64_t earlier = state & kGoneOn;
+  state &= ~kGoneOn;
+  if (header.kind_and_check == 0 || ahead >= 1u << 31) return state;
+  if (ahead == 0) return SameShape(header, call, standing) ? state : state | kGivenUp;
+  // The peer has ended this call. All that it sent has come when one looks again: the check after
+  // this one is the first that follows such a look.
+  const uint64_t mark = uint64_t{1 + peer % 7} << 2;
+  return state | mark | (mark == earlier ? kGivenUp : 0);
 }
 
 LAMPLIGHT_COLD uint64_t CheckWait(const CollectiveCall* call, Standing standing, Missing missing,
                                   uint64_t state) {
   const uint64_t now = machine::TimeNs();
-  if (state == 0) state = now & ~(kReported | kGivenUp);
-  const uint64_t waited = now - (state & ~kReported);
-  const Header header = DivergingHeader(*call, standing, missing.peer);
-  if (header.kind_and_check != 0) {
+  if (state == 0) state = now & ~kMarks;
+  const uint64_t waited = now - (state & ~kMarks);
+  const Header header = HeaderOf(*call, missing.peer);
+  state = JudgeHeader(header, *call, standing, missing.peer, state);
+  if ((state & kGivenUp) != 0) {
     Report(call, standing, Trouble::kDivergence, missing, waited, header);
     if ((call->options & kTrapOnDivergence) != 0) machine::Trap();
-    return state | kGivenUp;
+    return state;
   }
   if ((state & kReported) != 0 || call->timeout_ns == 0 || waited < call->timeout_ns) return state;
   Report(call, standing, Trouble::kTimeout, missing, waited, {});

@@ -127,6 +127,28 @@ TEST_P(Divergence, OfAlgorithmIsReported) {
   ExpectReported();
 }
 
+// The rank with fewer tokens is through, and its next header takes the place of the one that told.
+TEST_P(Divergence, IsSeenWhenThePeerHasGoneOn) {
+  for (const bool same_shape : {false, true}) {
+    Work fewer = Usual();
+    fewer.tokens = 2;
+    const Work next = same_shape ? Usual() : fewer;
+    RankGroup group({.protocol = GetParam().protocol, .generation_bytes = 1 << 16});
+    group.deadline = std::chrono::seconds(20);
+    std::vector<Tensors> first = RandomTensors(2, Usual(), 1);
+    std::vector<Tensors> second = RandomTensors(2, next, 2);
+    group.Together([&](uint32_t rank) {
+      group.Do(rank, rank == 0 ? Usual() : fewer, first[rank]);
+      // Rank 0 waits for what does not come; rank 1 is in its next call by then.
+      group.Do(rank, next, second[rank]);
+    });
+    EXPECT_EQ(group.diagnostic(0).trouble, CodeOf(Trouble::kDivergence));
+    EXPECT_EQ(group.diagnostic(0).peer, 1u);
+    EXPECT_EQ(group.diagnostic(0).epoch, 0u);
+    EXPECT_TRUE(RowIsNan(first[0], Usual(), 3));
+  }
+}
+
 TEST_P(Divergence, TrapsIfAsked) {
   Work fewer = Usual();
   fewer.tokens = 2;

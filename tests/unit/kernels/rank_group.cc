@@ -41,7 +41,7 @@ class Context final : public device_sim::KernelContext {
   }
 
  private:
-  static constexpr uint32_t kYields = 3;
+  static constexpr uint32_t kYields = 64;
 
   uint32_t relaxed_ = 0;
   LaunchPlan plan_;
