@@ -54,13 +54,16 @@ void Watchdog::Start() {
     pthread_setname_np(pthread_self(), "lamplight-watch");
     MarkShimThread();
     Loop();
+    const std::lock_guard lock(mutex_);
     ended_ = true;
+    changed_.notify_all();
   }).detach();
   pthread_sigmask(SIG_SETMASK, &saved, nullptr);
 }
 
 void Watchdog::LookOnceMore() noexcept {
   constexpr milliseconds kLimit{300};
+  if (session_.graphs().ExecsInFlight().empty()) return;
   std::unique_lock lock(mutex_);
   if (ended_ || stop_) return;
   look_ = true;
@@ -69,14 +72,11 @@ void Watchdog::LookOnceMore() noexcept {
 }
 
 void Watchdog::Stop() noexcept {
-  {
-    std::lock_guard lock(mutex_);
-    stop_ = true;
-    changed_.notify_all();
-  }
-  for (int waited = 0; waited < 200 && !ended_; ++waited) {
-    std::this_thread::sleep_for(milliseconds(1));
-  }
+  constexpr milliseconds kLimit{200};
+  std::unique_lock lock(mutex_);
+  stop_ = true;
+  changed_.notify_all();
+  changed_.wait_for(lock, kLimit, [this] { return ended_.load(); });
 }
 
 void Watchdog::Loop() {

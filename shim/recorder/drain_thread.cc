@@ -28,6 +28,11 @@ bool DrainThread::Start(Round round, void* context, std::chrono::microseconds pe
                         std::string* error) noexcept {
   round_ = round;
   context_ = context;
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&stopping_, &attributes);
+  pthread_condattr_destroy(&attributes);
   period_.tv_sec = period.count() / 1'000'000;
   period_.tv_nsec = period.count() % 1'000'000 * 1'000;
   sigset_t all;
@@ -56,6 +61,10 @@ bool DrainThread::Launch(std::string* error) noexcept {
 bool DrainThread::Stop(std::chrono::milliseconds bound) noexcept {
   stop_.store(true, std::memory_order_relaxed);
   if (!running_) return true;
+  // At once: a host that is about to exit may have threads that must not outlive it by much.
+  pthread_mutex_lock(&mutex_);
+  pthread_cond_signal(&stopping_);
+  pthread_mutex_unlock(&mutex_);
   if (pthread_equal(thread_, pthread_self()) != 0) return false;
   const timespec until = After(bound);
   running_ = pthread_timedjoin_np(thread_, nullptr, &until) != 0;
@@ -67,11 +76,23 @@ void DrainThread::Join() noexcept {
   running_ = false;
 }
 
+void DrainThread::Pause() noexcept {
+  timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += period_.tv_sec + (until.tv_nsec + period_.tv_nsec) / 1'000'000'000;
+  until.tv_nsec = (until.tv_nsec + period_.tv_nsec) % 1'000'000'000;
+  pthread_mutex_lock(&mutex_);
+  while (!stop_.load(std::memory_order_relaxed) &&
+         pthread_cond_timedwait(&stopping_, &mutex_, &until) == 0) {
+  }
+  pthread_mutex_unlock(&mutex_);
+}
+
 void* DrainThread::Run(void* self) noexcept {
   auto* thread = static_cast<DrainThread*>(self);
   MarkShimThread();
   while (!thread->stop_.load(std::memory_order_relaxed) && thread->round_(thread->context_)) {
-    nanosleep(&thread->period_, nullptr);
+    thread->Pause();
   }
   return nullptr;
 }

@@ -31,11 +31,15 @@ class DrainThread {
  private:
   static void* Run(void* self) noexcept;
   bool Launch(std::string* error) noexcept;
+  void Pause() noexcept;  // for a period, or until Stop
 
   Round round_ = nullptr;
   void* context_ = nullptr;
   timespec period_{};
   std::atomic<bool> stop_{false};
+  // Never destroyed: in a forked child a waiter would be counted that is not there.
+  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t stopping_;
   pthread_t thread_{};
   bool running_ = false;
 };

@@ -43,15 +43,25 @@ def capture_while_gil_is_kept(library, stream, memory):
         KEEPING.usleep(1500000)
 
     begin_capture(RELEASING, stream, memory)
-    threading.Thread(target=keep, daemon=True).start()
+    start(keep)
     late = ctypes.CDLL(library).lamplight_end_capture_late
     check(late(stream, ctypes.byref(graph), 400, ctypes.byref(took_ms)))
     print("took %d" % took_ms.value, file=sys.stderr, flush=True)
     return graph
 
 
+# CPython before 3.12 may crash where threads still run while the process ends.
+OTHERS = []
+END = threading.Event()
+
+
+def start(body):
+    OTHERS.append(threading.Thread(target=body))
+    OTHERS[-1].start()
+
+
 def spin():
-    while True:
+    while not END.is_set():
         sum(range(100))
 
 
@@ -59,7 +69,7 @@ class Runner:
     def warm_up(self, mode, stream, memory):
         if mode == "contended":
             for _ in range(3):
-                threading.Thread(target=spin, daemon=True).start()
+                start(spin)
         if mode == "stuck":
             return capture_while_gil_is_kept(sys.argv[2], stream, memory)
         return capture_model(KEEPING if mode == "held" else RELEASING, stream, memory)
@@ -74,6 +84,9 @@ def main():
     check(RELEASING.cudaGraphInstantiate(ctypes.byref(executable), graph, ctypes.c_ulonglong(0)))
     check(RELEASING.cudaGraphLaunch(executable, stream))
     check(RUNTIME.cudaDeviceSynchronize())
+    END.set()
+    for other in OTHERS:
+        other.join()
     print("done", flush=True)
 
 

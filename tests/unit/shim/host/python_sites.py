@@ -81,7 +81,11 @@ def main():
     failed = False
     for python, version in interpreters().items():
         for mode in ("released", "held", "contended", "stuck"):
-            problem = check(python, mode, *sys.argv[1:5])
+            # The GIL may come too late where others want it too: then a capture has no frames.
+            for _ in range(5 if mode == "contended" else 1):
+                problem = check(python, mode, *sys.argv[1:5])
+                if problem != "frames []":
+                    break
             print(version, mode, problem or "ok")
             failed |= problem is not None
     sys.exit(failed)
