@@ -43,12 +43,12 @@ run_tests() {
 }
 
 # Google Benchmark programs run anywhere, where there is no GPU on the simulated device; comparisons of
-# whole runs (tests/bench/*.py) would say nothing there.
+# whole runs (the Python programs) would say nothing there.
 run_benchmarks() {
   local build=$ROOT/build/release wanted=$1 program ran=0
   local -a simulated=(env "LD_LIBRARY_PATH=$build/tests/device_sim/lib")
   [ -z "$(gpu_architecture)" ] || simulated=()
-  for program in "$build"/bin/*_bench tests/bench/*.py; do
+  for program in "$build"/bin/*_bench tests/bench/*.py tests/bench/kernels/kernels.py; do
     [[ $(basename "$program") == *"$wanted"* ]] || continue
     ran=1
     if [[ $program != *.py ]]; then

@@ -1,0 +1,55 @@
+"""Captures operations into CUDA graphs and times the replays by CUDA events. Needs PyTorch."""
+
+import statistics
+
+import torch
+
+OPERATIONS = 64  # in a graph
+WARM_UP = 3
+
+
+def capture(step, stream=None) -> torch.cuda.CUDAGraph:
+    """A graph of OPERATIONS steps on `stream`, which has run none yet: see warm_up."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        for _ in range(OPERATIONS):
+            step()
+    return graph
+
+
+def warm_up(step) -> None:
+    """Everything is loaded and compiled before it is captured."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP):
+            step()
+    torch.cuda.synchronize()
+
+
+class Timing:
+    """Replays of one graph on one stream, back to back: the ranks keep step by themselves, and the
+    host's pace is not in the figures."""
+
+    def __init__(self, graph: torch.cuda.CUDAGraph, replays: int, stream=None):
+        self._graph, self._stream = graph, stream or torch.cuda.current_stream()
+        self._events = [torch.cuda.Event(enable_timing=True) for _ in range(replays + 1)]
+
+    def launch(self) -> None:
+        with torch.cuda.stream(self._stream):
+            for _ in range(2):  # ranks that began apart meet here
+                self._graph.replay()
+            self._events[0].record()
+            for event in self._events[1:]:
+                self._graph.replay()
+                event.record()
+
+    def microseconds(self) -> list:
+        """Of one operation, for each replay. Waits."""
+        self._stream.synchronize()
+        pairs = zip(self._events, self._events[1:])
+        return [begin.elapsed_time(end) * 1000 / OPERATIONS for begin, end in pairs]
+
+
+def median_of(rounds: list) -> float:
+    return statistics.median(time for times in rounds for time in times)
