@@ -290,6 +290,9 @@ class Reader {
     if (!norm_reads && (c.input == nullptr || c.peer_table == nullptr)) return "a pointer is null";
     if (norm_reads && c.local == nullptr) return "a pointer is null";
     if (c.state == nullptr && out_.protocol == Protocol::kMnnvl) return "a pointer is null";
+    // Read by 16 bytes before the kernel can judge anything.
+    if (reinterpret_cast<uint64_t>(c.state) % 16 != 0)
+      return "its flag words are not aligned to 16 bytes";
     if ((c.options & kernels::kNorm) != 0 && c.gamma == nullptr) return "its weights are null";
     if (c.quantisation != Quantisation::kNone && (c.options & kernels::kNorm) == 0) {
       return "it quantises without a norm";

@@ -185,6 +185,7 @@ TEST(FieldCall, RefusesWhatItCannotProve) {
   EXPECT_NE(Refusal(OneShotWords("0.6.4", false).Set(10, 8)), "");
   EXPECT_NE(Refusal(OneShotWords("0.6.4", false).Set(4, uint64_t{0})), "");
   EXPECT_NE(Refusal(OneShotWords("0.6.4", false).Set(5, uint64_t{0})), "");
+  EXPECT_NE(Refusal(OneShotWords("0.6.4", false).Set(11, kFlags + 8)), "");
   EXPECT_NE(Refusal(FieldLaunch("0.2.8", "24twoshot_allreduce_kernelILi8E13__nv_bfloat16")), "");
   EXPECT_NE(Refusal(FieldLaunch("0.7.2", "36allreduce_fusion_kernel_twoshot_sync")), "");
 }
