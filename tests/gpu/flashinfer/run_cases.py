@@ -2,7 +2,8 @@
 """Runs the program under test with and without Lamplight on a GPU and checks the reports.
 
 Each case: FlashInfer release, algorithm, payload, expected verdict. A case that must hang is killed
-with SIGKILL once it has hung (without the shim) or once the watchdog has spoken (with it). One
+with SIGKILL once it has hung (without the shim) or once the watchdog has spoken (with it). The swap
+cases run once, with our kernels in the place of FlashInfer's: what hangs alone must end there. One
 thread; prints one PASS or FAIL line per check, exit status 1 if any failed.
 """
 
@@ -33,6 +34,7 @@ class Case:
     release: str
     arguments: tuple
     hangs: bool
+    swap: bool = False  # LAMPLIGHT_SWAP=1
 
 
 def cases(old: str, new: str) -> list:
@@ -47,6 +49,10 @@ def cases(old: str, new: str) -> list:
         Case("old-oneshot-token5", old, one + poison + ("--poison-tokens", "5"), True),
         Case("new-oneshot-subnormal", new, one + poison, False),
         Case("new-twoshot-subnormal", new, two + poison, False),
+        Case("swap-old-oneshot", old, one + poison, False, swap=True),
+        Case("swap-old-twoshot", old, two + poison, False, swap=True),
+        Case("swap-new-oneshot", new, one + poison, False, swap=True),
+        Case("swap-new-twoshot", new, two + poison, False, swap=True),
     ]
 
 
@@ -88,8 +94,9 @@ class Runner:
         command = [sys.executable, str(HERE / "incident.py"), *case.arguments]
         command += ["--manifest", str(folder / "manifest.json")]
         if shim:
-            options = ["run", "--out", str(folder / "trace"), "--timeout", str(TIMEOUT_S), "--"]
-            command = [str(self.lamplight), *options, *command]
+            options = ["run", "--out", str(folder / "trace"), "--timeout", str(TIMEOUT_S)]
+            options += ["--swap"] if case.swap else []
+            command = [str(self.lamplight), *options, "--", *command]
         with open(folder / "stdout", "wb") as stdout, open(folder / "stderr", "wb") as stderr:
             process = subprocess.Popen(
                 command, stdout=stdout, stderr=stderr, env=self.environment(case),
@@ -154,8 +161,18 @@ def watchdog_problems(outcome: Outcome) -> list:
     return [f"spoke after {delay:.1f} s"] if delay > 2 * TIMEOUT_S else []
 
 
+def run_swapped(runner: Runner, case: Case) -> None:
+    folder = runner.out / case.name / "shim"
+    outcome = runner.run(case, folder, shim=True)
+    runner.check(case, "with our kernels all replays are right", ending_problems(case, outcome))
+    check_report(runner, case, folder)
+
+
 def run_case(runner: Runner, case: Case) -> None:
     folder = runner.out / case.name
+    if case.swap:
+        run_swapped(runner, case)
+        return
     plain = runner.run(case, folder / "plain", shim=False)
     runner.check(case, "alone " + ("hangs" if case.hangs else "ends"), ending_problems(case, plain))
     shim = runner.run(case, folder / "shim", shim=True)
@@ -170,10 +187,14 @@ def run_case(runner: Runner, case: Case) -> None:
 def check_report(runner: Runner, case: Case, folder: pathlib.Path) -> None:
     report = runner.report(folder)
     name = "C1 with the right positions" if case.hangs else "clean"
+    if case.swap:
+        name += " and which kernels were swapped"
     try:
         manifest = argparse.Namespace(**json.loads((folder / "manifest.json").read_text()))
         check = verdict.check_c1 if case.hangs else verdict.check_clean
         problems = check(report, manifest)
+        if case.swap:
+            problems += verdict.check_swaps(report, manifest)
     except (KeyError, TypeError, OSError) as error:
         problems = [f"report or manifest is not as documented: {error!r}"]
     status = 1 if case.hangs else 0

@@ -47,7 +47,7 @@ export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
   --old "${versions[0]}=$work/${versions[0]}" --new "${versions[1]}=$work/${versions[1]}" \
   "$@" 2>&1 | tee "$out/flashinfer-summary.txt"
 status=${PIPESTATUS[0]}
-for name in old-oneshot-subnormal old-twoshot-subnormal; do
+for name in old-oneshot-subnormal old-twoshot-subnormal swap-old-oneshot swap-old-twoshot; do
   report=$work/out/$name/shim/report.txt
   [[ ! -f $report ]] || cp "$report" "$out/flashinfer-$name.txt"
 done

@@ -10,6 +10,10 @@ import incident
 import payload
 
 GENERATIONS = 3
+# What must run for what, by the start of ours and a part of theirs.
+SWAPS = {"oneshot": {"oneshotAllreduceFusionKernel": "lamplight_oneshot_mnnvl_bf16"},
+         "twoshot": {"twoshotAllreduceKernel": "lamplight_sends_mnnvl_bf16",
+                     "rmsNormLamport": "lamplight_norm_mnnvl_bf16"}}
 
 
 def calls_before_poison(manifest: argparse.Namespace) -> int:
@@ -73,4 +77,14 @@ def check_clean(report: dict, manifest: argparse.Namespace) -> list:
     replays = sum(process["replays"] for process in report["processes"])
     if replays != manifest.replays:
         problems.append(f"{replays} replays were recorded, the program made {manifest.replays}")
+    return problems
+
+
+def check_swaps(report: dict, manifest: argparse.Namespace) -> list:
+    problems = [f"{swap['kernel']} was not swapped: {swap['reason']}"
+                for swap in report["swaps"] if not swap["by"]]
+    for theirs, ours in SWAPS[manifest.algorithm].items():
+        by = [swap["by"] or "" for swap in report["swaps"] if theirs in swap["kernel"]]
+        if not by or not all(name.startswith(ours) for name in by):
+            problems.append(f"{by or 'nothing'} ran in the place of {theirs}, expected {ours}…")
     return problems
