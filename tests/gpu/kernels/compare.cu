@@ -5,10 +5,15 @@
 extern "C" __global__ void lamplight_gpu_test_compare(uint32_t* found, const uint32_t* expected,
                                                       uint64_t words, unsigned long long* wrong) {
   const uint64_t step = uint64_t{gridDim.x} * blockDim.x;
+  const auto* quads = reinterpret_cast<const uint4*>(expected);
+  const uint32_t wiped = lamplight::kernels::gpu::kWiped;
   uint32_t different = 0;
-  for (uint64_t i = uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < words; i += step) {
-    different += found[i] != expected[i];
-    found[i] = lamplight::kernels::gpu::kWiped;
+  for (uint64_t i = uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < words / 4; i += step) {
+    uint4& quad = reinterpret_cast<uint4*>(found)[i];
+    const uint4 is = quad;
+    const uint4 should = quads[i];
+    different += (is.x != should.x) + (is.y != should.y) + (is.z != should.z) + (is.w != should.w);
+    quad = {wiped, wiped, wiped, wiped};
   }
   if (different > 0) atomicAdd(wrong, different);
 }
@@ -17,7 +22,7 @@ namespace lamplight::kernels::gpu {
 
 void CompareAndWipe(uint32_t* found, const uint32_t* expected, uint64_t words,
                     unsigned long long* wrong, cudaStream_t stream) {
-  constexpr uint32_t kThreads = 256;
+  constexpr uint32_t kThreads = 512;
   lamplight_gpu_test_compare<<<kCompareBlocks, kThreads, 0, stream>>>(found, expected, words,
                                                                       wrong);
   Check(cudaGetLastError(), "launch of the comparison");

@@ -9,10 +9,11 @@
 namespace lamplight::kernels::gpu {
 
 // Blocks of the kernel, which compete for room with collectives of ranks on the same device.
-inline constexpr uint32_t kCompareBlocks = 8;
+inline constexpr uint32_t kCompareBlocks = 16;
 inline constexpr uint32_t kWiped = 0xa5a5a5a5;
 
-// Adds the number of words that differ to *wrong; fills `found` with kWiped.
+// Adds the number of words that differ to *wrong; fills `found` with kWiped. Addresses and sizes
+// are multiples of 16 bytes.
 void CompareAndWipe(uint32_t* found, const uint32_t* expected, uint64_t words,
                     unsigned long long* wrong, cudaStream_t stream);
 

@@ -34,7 +34,7 @@ struct Shape {
 
 Shape ShapeFor(bool quick) {
   if (quick) return {3, 2048, kMebi / 4, 2 * kMebi, 16};
-  return {24, 64 * 1024, 8 * kMebi, 128 * kMebi, 8192};
+  return {24, 32 * 1024, 8 * kMebi, 128 * kMebi, 8192};
 }
 
 class Soak {
