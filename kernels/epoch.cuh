@@ -1,6 +1,6 @@
-// Our own protocol: every line of 128 bytes carries the number of the call it belongs to. No
-// payload can be mistaken for it, nothing is cleared, and a stale index cannot be: an old line has
-// an old number, which is 64 bits wide and never comes again.
+// Our own protocol: every line of 128 bytes carries the number and the shape of the call it belongs
+// to. No payload can be mistaken for it, nothing is cleared, and a stale index cannot be: an old
+// line has an old number.
 //
 // Device code. Two generations suffice: a rank that has finished call n has heard, through every
 // owner of a token, from every peer that it has begun n, hence has read all of n − 1; so writing
@@ -11,6 +11,14 @@
 #include "kernels/journal.cuh"
 
 namespace lamplight::kernels {
+
+// 48 bits of the call's number, which does not come again in a lifetime, and 16 of its shape: what
+// a rank sends in another call is never taken for data of this one.
+LAMPLIGHT_DEVICE uint64_t TagOf(const CollectiveCall& call, Kernel kernel, uint64_t number) {
+  const uint32_t kind = KindOf(call, kernel, Protocol::kEpoch);
+  const uint64_t shape = CheckOf(0, call.tokens, call.hidden, kind);
+  return (number & ((uint64_t{1} << 48) - 1)) | shape << 48;
+}
 
 template <DataType kType, uint32_t kWorld>
 class Epoch
@@ -25,7 +33,7 @@ class Epoch
         state_(static_cast<EpochState*>(call.state)),
         stages_(kernel == Kernel::kOneShot ? 1 : 2) {
     const uint64_t epoch = machine::Poll(&state_->epoch);
-    tag_ = epoch + 1;
+    tag_ = TagOf(call, kernel, epoch + 1);
     generation_ = (epoch & 1) * call.generation_bytes;
     standing_ = {epoch, static_cast<uint32_t>(epoch & 1), kernel, Protocol::kEpoch,
                  &state_->arrivals};
@@ -79,7 +87,7 @@ class Epoch
   // By the last cluster of the grid: the next call may begin. All of it is visible to grids that a
   // trigger behind this lets start.
   LAMPLIGHT_DEVICE void MoveOn() const {
-    *const_cast<volatile uint64_t*>(&state_->epoch) = tag_;
+    *const_cast<volatile uint64_t*>(&state_->epoch) = standing_.epoch + 1;
     *const_cast<volatile uint32_t*>(&state_->arrivals) = 0;
     machine::FenceDevice();
     // Behind the fence, which would wait for stores over the bus.

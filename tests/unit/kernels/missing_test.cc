@@ -60,7 +60,8 @@ class PeerByHand {
   void Fill(uint32_t stage, uint32_t token, uint32_t word) {
     if (!lines()) return Store(At(stage, token, word), Value(stage, token, word));
     uint32_t* line = Row(stage, token) + word / 30 * kLineWords;
-    std::atomic_ref(*reinterpret_cast<uint64_t*>(line + 30)).store(1);  // the first call's tag
+    std::atomic_ref(*reinterpret_cast<uint64_t*>(line + 30))
+        .store(EpochTag(group_->shape(), work_, 1));
   }
 
  private:

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "kernels/epoch.cuh"
 #include "kernels/protocol.cuh"
 #include "tests/device_sim/sim_kernel.h"
 #include "tests/unit/kernels/rank_threads.h"
@@ -79,6 +80,15 @@ bool Tensors::GuardsIntact() const {
     if (!memory->GuardsIntact()) return false;
   }
   return true;
+}
+
+uint64_t EpochTag(const GroupShape& shape, const Work& work, uint64_t number) {
+  CollectiveCall call{};
+  call.tokens = work.tokens;
+  call.hidden = work.hidden;
+  call.world = shape.world;
+  call.data_type = work.data_type;
+  return TagOf(call, work.kernel, number);
 }
 
 RankGroup::RankGroup(const GroupShape& shape) : shape_(shape), diagnostics_(shape.world) {

@@ -79,6 +79,9 @@ struct Tensors {
   float output_scale = 1;
 };
 
+// What a line of the epoch protocol carries in the group's `number`-th call.
+uint64_t EpochTag(const GroupShape& shape, const Work& work, uint64_t number);
+
 class RankGroup {
  public:
   explicit RankGroup(const GroupShape& shape);
