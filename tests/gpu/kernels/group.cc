@@ -57,11 +57,8 @@ Group::Group(const GroupOptions& options, Watchdog* watchdog)
 
 Group::~Group() {
   watchdog_->Watch({});
-  for (uint32_t rank = 0; rank < memory_.size(); ++rank) {
-    Enter(rank);
-    cudaFree(memory_[rank]);
-    cudaStreamDestroy(streams_[rank]);
-  }
+  for (char* memory : memory_) cudaFree(memory);
+  for (cudaStream_t stream : streams_) cudaStreamDestroy(stream);
 }
 
 void Group::Enter(uint32_t rank) const {

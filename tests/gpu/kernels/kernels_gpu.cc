@@ -119,4 +119,9 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace lamplight::kernels::gpu
 
-int main(int argc, char** argv) { return lamplight::kernels::gpu::Main(argc, argv); }
+int main(int argc, char** argv) try {
+  return lamplight::kernels::gpu::Main(argc, argv);
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "kernels_gpu: %s\n", error.what());
+  return 1;
+}
