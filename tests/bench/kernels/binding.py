@@ -80,9 +80,10 @@ class Library:
         return count.value
 
 
-def options_for(world: int, rank: int, device: int, protocol: str, generation_bytes: int) -> Options:
+def options_for(world: int, rank: int, device: int, protocol: str, room: int) -> Options:
+    """`room`: bytes of a generation."""
     return Options(struct_size=sizeof(Options), world=world, rank=rank, device=device,
-                   protocol=PROTOCOLS[protocol], generation_bytes=generation_bytes)
+                   protocol=PROTOCOLS[protocol], generation_bytes=room)
 
 
 def generation_bytes(world: int, tokens: int, hidden: int, element_bytes: int = 2) -> int:
@@ -103,7 +104,8 @@ class Workspace:
                                count * options.world)
                 return 0
             except Exception as error:  # pylint: disable=broad-except
-                print(f"all-gather: {error!r}", flush=True)  # the library's text says only that it failed
+                # The library's text says only that it failed.
+                print(f"all-gather: {error!r}", flush=True)
                 return 1
 
         self._library = library

@@ -6,7 +6,7 @@ median over all replays of the slowest rank. All contenders of a size run in tur
 them. On one GPU two ranks share it, and only variants of ours are compared: such figures say nothing
 about separate GPUs. What is not installed is named and left out.
 
-Exit status: 0 measured, 1 some contender gave wrong results, 2 usage, 77 no GPU here.
+Exit status: 0 measured, 1 some contender gave wrong results or hung, 2 usage, 77 no GPU here.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import figures
 HIDDEN = (2880, 4096, 8192)
 TOKENS = (1, 4, 16, 64, 128, 256, 1024)
 ROUNDS = 3
-HANG_S = 180
+HANG_S = 400  # a first call may compile FlashInfer's module
 EXIT_NO_GPU = 77
 # NVLink multicast is not used by anybody here.
 NO_MULTICAST = {"NCCL_NVLS_ENABLE": "0", "TORCH_SYMM_MEM_DISABLE_MULTICAST": "1",
@@ -39,8 +39,8 @@ def numbers(text: str) -> list:
 def parse_arguments(arguments=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("build", type=pathlib.Path, help="build folder; has lib/liblamplight_kernels.so")
-    parser.add_argument("--gpus", type=int, choices=(1, 2, 4, 8), help="default: as many as there are")
+    parser.add_argument("build", type=pathlib.Path, help="has lib/liblamplight_kernels.so")
+    parser.add_argument("--gpus", type=int, choices=(1, 2, 4, 8), help="default: all there are")
     parser.add_argument("--hidden", type=numbers, default=list(HIDDEN))
     parser.add_argument("--tokens", type=numbers, default=None)
     parser.add_argument("--replays", type=int, default=30, help="of each graph, in all (default 30)")
