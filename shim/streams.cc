@@ -18,9 +18,13 @@ uint32_t Streams::Id(CUstream stream) noexcept {
   if (const Entry* entry = entries_.Find(stream)) return entry->id;
   if (stream == CU_STREAM_LEGACY) return Define(stream, trace::kStreamLegacy)->id;
   if (stream == CU_STREAM_PER_THREAD) return Define(stream, trace::kStreamPerThread)->id;
-  // Created before the session began.
+  // Created before the session began. Asking a stream that is being captured for its flags breaks
+  // the capture (seen with driver 580).
+  CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_ACTIVE;
   unsigned flags = 0;
-  if (driver_.StreamGetFlags(stream, &flags) != CUDA_SUCCESS) {
+  if (driver_.StreamIsCapturing(stream, &capture) != CUDA_SUCCESS ||
+      capture != CU_STREAM_CAPTURE_STATUS_NONE ||
+      driver_.StreamGetFlags(stream, &flags) != CUDA_SUCCESS) {
     return Define(stream, trace::kStreamUnknownFlags)->id;
   }
   return Define(stream, (flags & CU_STREAM_NON_BLOCKING) != 0 ? trace::kStreamNonBlocking : 0)->id;

@@ -66,14 +66,16 @@ void NoteEnd(CUstream stream, cudaError_t status, CUgraph graph) {
   session->recorder().Emit(trace::RecordType::kCaptureEnd, record);
 }
 
-// The last moment at which the shim may load its kernel and allocate: before the capture.
-Streams* AnnounceCapture() noexcept {
+// The last moment at which the shim may load its kernel, allocate, and ask for the stream's flags:
+// before the capture.
+Streams* AnnounceCapture(CUstream stream) noexcept {
   Streams* streams = nullptr;
   Guarded([&] {
     Session* session = Session::Current();
     if (session == nullptr) return;
     session->CurrentDevice();
     streams = &session->streams();
+    streams->Id(stream);
     streams->CaptureBegins();
   });
   return streams;
@@ -96,7 +98,7 @@ void CaptureAnswered(Streams* announced, cudaError_t status, CUstream stream,
 
 cudaError_t BeginCapture(RealFunction<decltype(&cudaStreamBeginCapture)>& real, cudaStream_t stream,
                          cudaStreamCaptureMode mode, bool per_thread) noexcept {
-  Streams* announced = AnnounceCapture();
+  Streams* announced = AnnounceCapture(DriverStream(stream, per_thread));
   const cudaError_t status = CallReal(real, stream, mode);
   CaptureAnswered(announced, status, DriverStream(stream, per_thread), mode,
                   trace::GraphOrigin::kCapture);
@@ -108,7 +110,7 @@ cudaError_t BeginCaptureToGraph(RealFunction<decltype(&cudaStreamBeginCaptureToG
                                 const cudaGraphNode_t* dependencies, const cudaGraphEdgeData* edges,
                                 size_t count, cudaStreamCaptureMode mode,
                                 bool per_thread) noexcept {
-  Streams* announced = AnnounceCapture();
+  Streams* announced = AnnounceCapture(DriverStream(stream, per_thread));
   const cudaError_t status = CallReal(real, stream, graph, dependencies, edges, count, mode);
   CaptureAnswered(announced, status, DriverStream(stream, per_thread), mode,
                   trace::GraphOrigin::kCaptureToGraph);
