@@ -158,7 +158,10 @@ CUresult cuStreamSynchronize(CUstream stream) {
 }
 
 CUresult cuStreamGetFlags(CUstream stream, unsigned* flags) {
-  return DriverOn(stream, [&](Stream& on) { return Store(flags, on.flags()); });
+  // Seen with driver 580: it breaks a capture as a query does.
+  return DriverOn(stream, [&](Stream& on) {
+    return on.capturing ? CheckNotCapturing(on) : Store(flags, on.flags());
+  });
 }
 
 CUresult cuStreamGetPriority(CUstream stream, int* priority) {

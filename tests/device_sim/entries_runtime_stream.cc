@@ -157,7 +157,9 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamGetFlags(cudaStream_t stream, unsigned* flags) {
-  return RuntimeOn(stream, [&](Stream& on) { return Store(flags, on.flags()); });
+  return RuntimeOn(stream, [&](Stream& on) {
+    return on.capturing ? CheckNotCapturing(on) : Store(flags, on.flags());
+  });
 }
 
 cudaError_t cudaStreamGetPriority(cudaStream_t stream, int* priority) {

@@ -208,6 +208,14 @@ TEST_F(CaptureTest, ForbidsToSynchroniseItsStreamInEveryMode) {
   EXPECT_EQ(cudaErrorStreamCaptureInvalidated, cudaStreamEndCapture(stream_, &graph));
 }
 
+TEST_F(CaptureTest, ForbidsToAskItsStreamForItsFlags) {
+  cudaGraph_t graph = nullptr;
+  unsigned flags = 0;
+  cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed);
+  EXPECT_EQ(cudaErrorStreamCaptureUnsupported, cudaStreamGetFlags(stream_, &flags));
+  EXPECT_EQ(cudaErrorStreamCaptureInvalidated, cudaStreamEndCapture(stream_, &graph));
+}
+
 TEST_F(CaptureTest, ForbidsTheLegacyStreamWhileABlockingStreamCaptures) {
   cudaStream_t blocking;
   cudaStreamCreate(&blocking);
