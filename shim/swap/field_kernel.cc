@@ -49,7 +49,8 @@ std::vector<std::string_view> Arguments(const std::string& symbol) {
   const size_t at = start != std::string::npos ? start + 6 : lamport + 7;
   if (start == std::string::npos && lamport == std::string::npos) return {};
   const auto parsed = lamport::ParseTemplateArguments(std::string_view(symbol).substr(at));
-  return parsed.has_value() ? parsed->arguments : std::vector<std::string_view>{};
+  if (!parsed.has_value()) return {};
+  return parsed->arguments;
 }
 
 // "LNS0_9QuantTypeE2E": the enumerator's number.

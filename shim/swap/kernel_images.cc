@@ -2,6 +2,7 @@
 
 #ifdef LAMPLIGHT_BF16_FATBIN
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration
 // Embedded by the assembler (LAMPLIGHT_*_FATBIN: set by CMake).
 #define LAMPLIGHT_EMBED(name, file) \
   asm(".section .rodata\n"          \
@@ -17,6 +18,7 @@
 LAMPLIGHT_EMBED(lamplight_fp16_image, LAMPLIGHT_FP16_FATBIN);
 LAMPLIGHT_EMBED(lamplight_bf16_image, LAMPLIGHT_BF16_FATBIN);
 LAMPLIGHT_EMBED(lamplight_fp32_image, LAMPLIGHT_FP32_FATBIN);
+// NOLINTEND(bugprone-macro-parentheses)
 
 namespace lamplight::shim {
 

@@ -1,6 +1,7 @@
 #include "shim/swap/swap.h"
 
 #include <array>
+#include <new>
 
 #include "shim/log.h"
 #include "shim/recorder/record_builder.h"
@@ -19,7 +20,7 @@ lamport::LaunchShape SwappedCall::Shape(bool pdl) const {
 
 std::unique_ptr<Swap> Swap::Create(const DriverApi& driver, Functions& functions,
                                    const Workspaces& workspaces, Recorder& recorder,
-                                   uint64_t timeout_ns) noexcept {
+                                   uint64_t timeout_ns) {
   std::unique_ptr<Swap> swap(new Swap(driver, functions, workspaces, recorder, timeout_ns));
   if (SwapDriver::Load(&swap->swap_driver_)) return swap;
   Log().warn("LAMPLIGHT_SWAP: this libcuda lacks cuLaunchKernelEx or cuFuncLoad: nothing swapped");
@@ -27,19 +28,26 @@ std::unique_ptr<Swap> Swap::Create(const DriverApi& driver, Functions& functions
 }
 
 void Swap::Prepare(CUcontext context) noexcept {
-  if (contexts_.Find(context) != nullptr) return;
-  const RelaxedCapture relaxed(driver_);
-  auto prepared = std::make_unique<Context>();
-  std::string error = "no host-mapped memory";
-  if (prepared->diagnostics.Allocate(driver_)) {
-    prepared->kernels = SwapKernels::Load(driver_, swap_driver_, functions_, &error);
+  try {
+    if (contexts_.Find(context) == nullptr) contexts_.Insert(context, Load().release());
+  } catch (const std::bad_alloc&) {
+    Log().warn("LAMPLIGHT_SWAP: out of memory: nothing is swapped on this device");
   }
-  if (prepared->kernels == nullptr) {
+}
+
+std::unique_ptr<Swap::Context> Swap::Load() {
+  const RelaxedCapture relaxed(driver_);
+  auto loaded = std::make_unique<Context>();
+  std::string error = "no host-mapped memory";
+  if (loaded->diagnostics.Allocate(driver_)) {
+    loaded->kernels = SwapKernels::Load(driver_, swap_driver_, functions_, &error);
+  }
+  if (loaded->kernels == nullptr) {
     Log().warn("LAMPLIGHT_SWAP: {}: nothing is swapped on this device", error);
   } else {
-    recorder_.AddSource(&prepared->diagnostics);
+    recorder_.AddSource(&loaded->diagnostics);
   }
-  contexts_.Insert(context, prepared.release());
+  return loaded;
 }
 
 Swap::Context* Swap::Current() noexcept {

@@ -34,7 +34,7 @@ class Swap {
   // Null where the driver is too old for it.
   static std::unique_ptr<Swap> Create(const DriverApi& driver, Functions& functions,
                                       const Workspaces& workspaces, Recorder& recorder,
-                                      uint64_t timeout_ns) noexcept;
+                                      uint64_t timeout_ns);
 
   // Loads the kernels into the current context; what fails is logged, and nothing is swapped there.
   void Prepare(CUcontext context) noexcept;
@@ -61,6 +61,7 @@ class Swap {
         timeout_ns_(timeout_ns) {}
 
   Context* Current() noexcept;
+  std::unique_ptr<Context> Load();
   // What is known of a kernel of the field, from its first launch on.
   struct Known {
     FieldKernel kernel;

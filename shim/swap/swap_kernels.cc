@@ -43,7 +43,7 @@ std::vector<KernelId> IdsOf(DataType type) {
 
 std::unique_ptr<SwapKernels> SwapKernels::Load(const DriverApi& driver,
                                                const SwapDriver& swap_driver, Functions& functions,
-                                               std::string* error) noexcept {
+                                               std::string* error) {
   std::unique_ptr<SwapKernels> loaded(new SwapKernels());
   CUdevice device = 0;
   int processors = 0;

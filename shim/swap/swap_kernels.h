@@ -27,7 +27,7 @@ class SwapKernels {
  public:
   // Null with `error` set where the context cannot load them. Call it under RelaxedCapture.
   static std::unique_ptr<SwapKernels> Load(const DriverApi& driver, const SwapDriver& swap_driver,
-                                           Functions& functions, std::string* error) noexcept;
+                                           Functions& functions, std::string* error);
 
   const SwapKernel* Find(const kernels::KernelId& id) const noexcept;
   const kernels::DeviceLimits& limits() const { return limits_; }

@@ -135,6 +135,7 @@ class Grid final : public Scheduler {
     current_grid = this;
     lane.fiber = std::move(lane.fiber).resume();
     current_lane = nullptr;
+    current_grid = nullptr;
     if (lane.failure != nullptr) std::rethrow_exception(lane.failure);
     if (!lane.fiber) {
       --resident.cluster.running;
