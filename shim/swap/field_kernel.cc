@@ -43,12 +43,12 @@ std::optional<DataType> TypeOf(trace::DataType type) {
 }
 
 // The template arguments of the kernel's name.
-std::vector<std::string_view> Arguments(const std::string& symbol) {
+std::vector<std::string_view> Arguments(std::string_view symbol) {
   const size_t start = symbol.find("KernelI");
   const size_t lamport = symbol.find("LamportI");
   const size_t at = start != std::string::npos ? start + 6 : lamport + 7;
   if (start == std::string::npos && lamport == std::string::npos) return {};
-  const auto parsed = lamport::ParseTemplateArguments(std::string_view(symbol).substr(at));
+  const auto parsed = lamport::ParseTemplateArguments(symbol.substr(at));
   if (!parsed.has_value()) return {};
   return parsed->arguments;
 }
