@@ -1,9 +1,9 @@
-"""FlashInfer's MNNVL workspace on one GPU, and the second rank that answers it.
+"""FlashInfer's MNNVL workspaces made of ordinary device memory, and a second rank that answers one.
 
-LocalWorkspace stands where MNNVLAllReduceFusionWorkspace stands: plain device memory instead of a
-multicast mapping, the local pointer passed as the multicast address. PeerRank writes, by ordinary
-PyTorch operations in front of the all-reduce on the same stream, what rank 1 would have sent. Both
-are for one thread.
+PointerWorkspace stands where MNNVLAllReduceFusionWorkspace stands: plain memory instead of a
+multicast mapping, any address passed as the multicast address. LocalWorkspace is one that talks to
+itself. PeerRank writes, by ordinary PyTorch operations in front of the all-reduce on the same stream,
+what rank 1 would have sent to it. All are for one thread.
 """
 
 import torch
@@ -14,32 +14,41 @@ SENTINEL = -(2**31)  # 0x80000000 as int32
 CURRENT_INDEX = 0  # word of the flags
 
 
-class LocalWorkspace(MNNVLAllReduceFusionWorkspace):
-    """Rank 0 of `world` ranks. Invariant: `words` and `flags` outlive every graph that uses them."""
+def generation_bytes(world: int, tokens: int, dim: int) -> int:
+    """Room for either algorithm with 16-bit elements."""
+    rows = (tokens + world - 1) // world * world
+    one_shot = tokens * world * dim * 2
+    two_shot = 2 * rows * dim * 2
+    return (max(one_shot, two_shot) + 31) // 32 * 32
 
-    def __init__(self, world: int, tokens: int, dim: int):
+
+def empty_words(generation: int) -> torch.Tensor:
+    """A rank's buffer as it is before the first call."""
+    words = GENERATIONS * generation // 4
+    return torch.full((words,), SENTINEL, dtype=torch.int32, device="cuda")
+
+
+class PointerWorkspace(MNNVLAllReduceFusionWorkspace):
+    """Of one rank. Invariant: `words`, the rank's own buffer, and `flags` outlive every graph that
+    uses them; so must the peers' memory."""
+
+    def __init__(self, rank: int, words: torch.Tensor, pointers: list, generation: int,
+                 multicast: int):
         # The base class's constructor is left out on purpose: it rendezvous with the other ranks and
         # maps NVLink multicast memory. Everything that the all-reduce functions read is set here.
-        super(MNNVLAllReduceFusionWorkspace, self).__init__(world, 0)
-        self.rank = 0
-        self.tp_size = world
-        rows = (tokens + world - 1) // world * world
-        one_shot = tokens * world * dim * 2
-        two_shot = 2 * rows * dim * 2
-        self.buffer_size_bytes = (max(one_shot, two_shot) + 31) // 32 * 32
-        self.workspace_size_bytes = self.buffer_size_bytes * GENERATIONS
-        words = self.workspace_size_bytes // 4
-        self.words = torch.full((words,), SENTINEL, dtype=torch.int32, device="cuda")
-        self.peer_words = torch.full((words,), SENTINEL, dtype=torch.int32, device="cuda")
-        flags = [0, 2, self.buffer_size_bytes, 0, 0, 0, 0, 0, 0]
+        super(MNNVLAllReduceFusionWorkspace, self).__init__(len(pointers), rank)
+        self.rank = rank
+        self.tp_size = len(pointers)
+        self.buffer_size_bytes = generation
+        self.workspace_size_bytes = generation * GENERATIONS
+        self.words = words
+        flags = [0, 2, generation, 0, 0, 0, 0, 0, 0]
         self.flags = torch.tensor(flags, dtype=torch.int32, device="cuda")
         self.buffer_flags = self.flags.view(torch.uint32)
-        self.pointers = torch.tensor(
-            [self.words.data_ptr(), self.peer_words.data_ptr()], dtype=torch.int64, device="cuda"
-        )
+        self.pointers = torch.tensor(pointers, dtype=torch.int64, device="cuda")
         self.uc_ptrs_dev = self.pointers.data_ptr()
-        self.uc_ptr_local = self.words.data_ptr()
-        self.mc_ptr = self.words.data_ptr()
+        self.uc_ptr_local = words.data_ptr()
+        self.mc_ptr = multicast
 
     def _require_handles_attached(self) -> None:
         """Releases from 0.7 ask; there are no handles here that could be detached."""
@@ -47,6 +56,17 @@ class LocalWorkspace(MNNVLAllReduceFusionWorkspace):
     def destroy(self) -> None:
         """Nothing to give back: the tensors are PyTorch's."""
         self._destroyed = True
+
+
+class LocalWorkspace(PointerWorkspace):
+    """Rank 0, whose multicast address is its own buffer; what it sends to peers is read by nobody."""
+
+    def __init__(self, world: int, tokens: int, dim: int):
+        generation = generation_bytes(world, tokens, dim)
+        words = empty_words(generation)
+        self.peer_words = empty_words(generation)
+        pointers = [words.data_ptr()] + [self.peer_words.data_ptr()] * (world - 1)
+        super().__init__(0, words, pointers, generation, multicast=words.data_ptr())
 
 
 class PeerRank:

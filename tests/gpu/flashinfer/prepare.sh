@@ -1,8 +1,9 @@
 #!/bin/bash
 # Gets FlashInfer releases ready for a GPU machine without a network: downloads the wheels from the
-# Python package index, builds the MNNVL all-reduce module with FlashInfer's own build code and flags
-# for sm_90a (no GPU needed), and packs both, small, into OUTDIR/carry. The Python code and the CUDA
-# sources stay as released; the built module lies where FlashInfer looks for prebuilt ones.
+# Python package index, builds the two all-reduce modules (MNNVL and "trtllm") with FlashInfer's own
+# build code and flags for sm_90a (no GPU needed), and packs all of it, small, into OUTDIR/carry. The
+# Python code and the CUDA sources stay as released; the built modules lie where FlashInfer looks for
+# prebuilt ones.
 set -euo pipefail
 
 usage() {
@@ -29,6 +30,7 @@ versions=("$@")
 readonly tvm_ffi=apache-tvm-ffi==0.1.15.post2
 readonly cuda_bindings=(cuda-bindings==13.0.3 cuda-pathfinder==1.9.0)
 readonly torch=torch==2.11.0
+readonly modules=(trtllm_mnnvl_comm trtllm_comm)
 readonly build_needs=(filelock numpy ninja einops nvidia-ml-py tabulate click tqdm requests packaging)
 device_python=${DEVICE_PYTHON:-3.12}
 python=${PYTHON:-python3}
@@ -53,28 +55,40 @@ wheel_of() {
   ls "$out/whl/flashinfer_python-$version"-*.whl
 }
 
-build_module() {
+build_modules() {
   local version=$1 source=$2
   FLASHINFER_CUDA_ARCH_LIST=9.0a FLASHINFER_WORKSPACE_BASE=$out/jit MAX_JOBS=1 \
     PYTHONPATH=$source "$python" - <<'PYTHON'
+from flashinfer.comm.trtllm_ar import gen_trtllm_comm_module
 from flashinfer.comm.trtllm_mnnvl_ar import gen_trtllm_mnnvl_comm_module
 
-spec = gen_trtllm_mnnvl_comm_module()
-spec.build(verbose=False)
+for generate in (gen_trtllm_mnnvl_comm_module, gen_trtllm_comm_module):
+    generate().build(verbose=False)
 PYTHON
-  find "$out/jit/.cache/flashinfer/$version" -name trtllm_mnnvl_comm.so
 }
 
-# The Python files, the sources of this module and the module; not the other 100 MB of kernels.
+built_module() {
+  find "$out/jit/.cache/flashinfer/$1" -name "$2.so" | grep . || {
+    say "FlashInfer $1: $2.so was not built" >&2
+    return 1
+  }
+}
+
+# The Python files, the sources of these modules and the modules; not the other 100 MB of kernels.
 pack_release() {
-  local version=$1 wheel=$2 source=$3 module=$4
-  local aot=$source/flashinfer/data/aot/trtllm_mnnvl_comm
-  mkdir -p "$aot"
-  cp "$module" "$aot/"
-  sha256sum "$wheel" "$module" | sed "s# .*/# #" >"$source/SHA256SUMS"
+  local version=$1 wheel=$2 source=$3 name module
+  local packed=("$wheel")
+  for name in "${modules[@]}"; do
+    module=$(built_module "$version" "$name")
+    mkdir -p "$source/flashinfer/data/aot/$name"
+    cp "$module" "$source/flashinfer/data/aot/$name/"
+    packed+=("$module")
+  done
+  sha256sum "${packed[@]}" | sed "s# .*/# #" >"$source/SHA256SUMS"
   (cd "$source" && {
     find flashinfer -name '*.py' -not -path 'flashinfer/data/*'
-    find flashinfer/data -name 'trtllm_mnnvl_allreduce.cu*'
+    find flashinfer/data \( -name 'trtllm_mnnvl_allreduce.cu*' -o -name 'trtllm_allreduce.cu*' \
+      -o -name 'trtllm_allreduce_fusion.cu*' -o -name 'trtllm_moe_allreduce_fusion.cu*' \)
     find flashinfer/data/aot -type f
     find flashinfer_python-*.dist-info -name METADATA
     echo SHA256SUMS
@@ -82,14 +96,14 @@ pack_release() {
 }
 
 prepare_release() {
-  local version=$1 wheel source module
+  local version=$1 wheel source
   wheel=$(wheel_of "$version")
   source=$out/src/$version
   rm -rf "$source" && mkdir -p "$source"
   unzip -q "$wheel" -d "$source"
-  say "builds FlashInfer $version's module (about a minute)"
-  module=$(build_module "$version" "$source")
-  pack_release "$version" "$wheel" "$source" "$module"
+  say "builds FlashInfer $version's modules (several minutes)"
+  build_modules "$version" "$source"
+  pack_release "$version" "$wheel" "$source"
 }
 
 # Wheels for the GPU machine's Python that FlashInfer imports and PyTorch images may lack.
