@@ -42,84 +42,69 @@ LAMPLIGHT_DEVICE typename X::Piece SumOf(const CollectiveCall& call,
 
 template <class X>
 LAMPLIGHT_DEVICE void TwoShot(const CollectiveCall& call) {
-  machine::AnnounceToCluster();
-  const typename X::Position place(call);
-  machine::AwaitEarlierGrids();
-  const typename X::Piece first = FirstUnit<X>(call, place);
-  X exchange(call, place, Kernel::kTwoShot);
-  Epilogue<X> epilogue(call, place);
-  if (!Admitted(call, exchange, place.FirstOfGrid())) return epilogue.Poison();
-
-  const uint32_t owner = place.token % exchange.World();
-  Scatter(call, place, exchange, owner, first);
-  if (place.FirstOfGrid()) exchange.SendHeaders();
-  exchange.Clear();
-  epilogue.Prefetch();
-  uint32_t k = 0;
-  for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
-    epilogue.Take(k, SumOf(call, place, exchange, owner, slot));
-  }
-  epilogue.Meet();
-  FinishCall(exchange, place);
-  epilogue.Write();
+  const auto body = [&](const auto& place, X& exchange, auto& epilogue, const auto& first) {
+    const uint32_t owner = place.token % exchange.World();
+    Scatter(call, place, exchange, owner, first);
+    if (place.FirstOfGrid()) exchange.SendHeaders();
+    exchange.Clear();
+    epilogue.Prefetch();
+    uint32_t k = 0;
+    for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
+      epilogue.Take(k, SumOf(call, place, exchange, owner, slot));
+    }
+    epilogue.Meet();
+    FinishCall(exchange, place);
+    epilogue.Write();
+  };
+  Open<X>(call, Kernel::kTwoShot, body);
 }
 
 // The first kernel of the field's pair: sends and owns, and by itself awaits the sums only if told.
 template <class X>
 LAMPLIGHT_DEVICE void TwoShotSends(const CollectiveCall& call) {
-  machine::AnnounceToCluster();
-  const typename X::Position place(call);
-  machine::AwaitEarlierGrids();
-  const typename X::Piece first = FirstUnit<X>(call, place);
-  X exchange(call, place, Kernel::kTwoShotSends);
-  Epilogue<X> epilogue(call, place);
-  if (!Admitted(call, exchange, place.FirstOfGrid())) return epilogue.Poison();
-
-  const bool awaits = (call.options & kAwaitSums) != 0;
-  const uint32_t owner = place.token % exchange.World();
-  Scatter(call, place, exchange, owner, first);
-  // The norm behind this kernel reads the flags, which only it moves on.
-  if (!awaits && machine::Thread() == 0) machine::LetLaterGridsStart();
-  exchange.Clear();
-  uint32_t k = 0;
-  for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
-    if (awaits || owner == call.rank) {
-      epilogue.Take(k, SumOf(call, place, exchange, owner, slot));
+  const auto body = [&](const auto& place, X& exchange, auto& epilogue, const auto& first) {
+    const bool awaits = (call.options & kAwaitSums) != 0;
+    const uint32_t owner = place.token % exchange.World();
+    Scatter(call, place, exchange, owner, first);
+    // The norm behind this kernel reads the flags, which only it moves on.
+    if (!awaits && machine::Thread() == 0) machine::LetLaterGridsStart();
+    exchange.Clear();
+    uint32_t k = 0;
+    for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
+      if (awaits || owner == call.rank) {
+        epilogue.Take(k, SumOf(call, place, exchange, owner, slot));
+      }
     }
-  }
-  epilogue.Meet();
-  if (!awaits) return;
-  FinishCall(exchange, place);
-  epilogue.Write();
+    epilogue.Meet();
+    if (!awaits) return;
+    FinishCall(exchange, place);
+    epilogue.Write();
+  };
+  Open<X>(call, Kernel::kTwoShotSends, body);
 }
 
 // The second kernel of the pair. It may start while the first still runs.
 template <class X>
 LAMPLIGHT_DEVICE void TwoShotNorm(const CollectiveCall& call) {
-  machine::AnnounceToCluster();
-  const typename X::Position place(call);
-  X exchange(call, place, Kernel::kTwoShotNorm);
-  Epilogue<X> epilogue(call, place);
-  if (!Admitted(call, exchange, place.FirstOfGrid())) {
-    machine::AwaitEarlierGrids();
-    return epilogue.Poison();
-  }
-  const uint32_t owner = place.token % exchange.World();
-  uint32_t k = 0;
-  for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
-    typename X::Piece sum;
-    if (!exchange.Await(exchange.BroadcastRow(), kBroadcast, slot, owner, &sum)) sum.Poison();
-    // The residual, the outputs and the flags belong to the grids in front until they have ended.
-    if (k == 0) {
-      machine::AwaitEarlierGrids();
-      epilogue.Prefetch();
+  const auto body = [&](const auto& place, X& exchange, auto& epilogue, const auto& /*first*/) {
+    const uint32_t owner = place.token % exchange.World();
+    uint32_t k = 0;
+    for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
+      typename X::Piece sum;
+      if (!exchange.Await(exchange.BroadcastRow(), kBroadcast, slot, owner, &sum)) sum.Poison();
+      // The residual, the outputs and the flags belong to the grids in front until they have ended.
+      if (k == 0) {
+        machine::AwaitEarlierGrids();
+        epilogue.Prefetch();
+      }
+      epilogue.Take(k, sum);
     }
-    epilogue.Take(k, sum);
-  }
-  if (k == 0) machine::AwaitEarlierGrids();
-  epilogue.Meet();
-  FinishCall(exchange, place);
-  epilogue.Write();
+    if (k == 0) machine::AwaitEarlierGrids();
+    epilogue.Meet();
+    FinishCall(exchange, place);
+    epilogue.Write();
+  };
+  Open<X, Entry::kBesideEarlierGrids>(call, Kernel::kTwoShotNorm, body);
 }
 
 }  // namespace lamplight::kernels
