@@ -92,7 +92,8 @@ pack_release() {
     find flashinfer/data/aot -type f
     find flashinfer_python-*.dist-info -name METADATA
     echo SHA256SUMS
-  } | tar -czf "$out/carry/flashinfer-$version.tar.gz" -T -)
+  } | tar -czf "$out/packed.tar.gz" -T -)
+  mv "$out/packed.tar.gz" "$out/carry/flashinfer-$version.tar.gz"
 }
 
 prepare_release() {
@@ -116,13 +117,18 @@ pack_dependencies() {
   "$python" -m pip download -q --no-deps --only-binary=:all: --python-version "$device_python" \
     --implementation cp "${platform[@]}" -d "$out/whl-device" "$tvm_ffi" "${cuda_bindings[@]}"
   for name in "$out"/whl-device/*.whl; do unzip -q -o "$name" -d "$out/deps"; done
-  tar -czf "$out/carry/deps.tar.gz" -C "$out/deps" .
+  tar -czf "$out/packed.tar.gz" -C "$out/deps" .
+  mv "$out/packed.tar.gz" "$out/carry/deps.tar.gz"
 }
 
 mkdir -p "$out/carry"
-rm -f "$out"/carry/*.tar.gz
 choose_python
 for version in "${versions[@]}"; do prepare_release "$version"; done
 pack_dependencies
+# Archives of releases that were not asked for go; what was there stays usable until it is replaced.
+for archive in "$out"/carry/flashinfer-*.tar.gz; do
+  version=${archive##*/flashinfer-}
+  [[ " ${versions[*]} " == *" ${version%.tar.gz} "* ]] || rm "$archive"
+done
 printf '%s\n' "${versions[@]}" >"$out/carry/versions"
 say "done: $(du -sh "$out/carry" | cut -f1) in $out/carry"

@@ -25,7 +25,7 @@ GENERATIONS = 3
 NEGATIVE_ZERO = -(2**15)  # 0x8000 as int16
 FLAG_INTS = 256  # for each rank: kBarrierFlagCount
 # Of the kernels that are called here, FlashInfer 0.7.2.post1 for sm_90a: (world, algorithm).
-TRTLLM_REGISTERS = {(2, "oneshot"): 64, (4, "oneshot"): 64, (2, "twoshot"): 64, (4, "twoshot"): 64}
+TRTLLM_REGISTERS = {(2, "oneshot"): 56, (4, "oneshot"): 48, (2, "twoshot"): 56, (4, "twoshot"): 60}
 MNNVL_REGISTERS = 32
 
 
