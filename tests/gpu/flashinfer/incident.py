@@ -85,7 +85,7 @@ def poison_tokens(arguments: argparse.Namespace) -> list:
     return sorted({int(token) for token in arguments.poison_tokens.split(",")})
 
 
-def peer_patterns(arguments: argparse.Namespace, replay: int, layer: int):
+def peer_rows(arguments: argparse.Namespace, replay: int, layer: int):
     """What rank 1 sends in this call. Replay −1 stands for the eager calls."""
     call = (replay + 1) * arguments.layers + layer
     shape = (arguments.tokens, arguments.dim)
@@ -100,7 +100,7 @@ def peer_patterns(arguments: argparse.Namespace, replay: int, layer: int):
     return payload.healthy(arguments.seed, call, payload.PEER, *shape)
 
 
-def own_patterns(arguments: argparse.Namespace, replay: int, layer: int):
+def own_rows(arguments: argparse.Namespace, replay: int, layer: int):
     call = (replay + 1) * arguments.layers + layer
     return payload.healthy(arguments.seed, call, 0, arguments.tokens, arguments.dim)
 
@@ -128,14 +128,12 @@ class Model:
 
     def load(self, replay: int) -> None:
         for layer in range(self.arguments.layers):
-            self._copy(self.own[layer], own_patterns(self.arguments, replay, layer))
-            self._copy(self.peer[layer], peer_patterns(self.arguments, replay, layer))
+            self._copy(self.own[layer], own_rows(self.arguments, replay, layer))
+            self._copy(self.peer[layer], peer_rows(self.arguments, replay, layer))
 
-    def _copy(self, tensor, patterns) -> None:
-        import numpy as np
-
-        host = self.torch.from_numpy(patterns.view(np.int16)).view(self.torch.bfloat16)
-        tensor.copy_(host)
+    def _copy(self, tensor, rows: list) -> None:
+        host = self.torch.frombuffer(payload.bytes_of(rows), dtype=self.torch.bfloat16)
+        tensor.copy_(host.view(tensor.shape))
 
     def forward(self) -> None:
         residual = self.residual_in

@@ -1,12 +1,14 @@
-"""What each rank sends in each replay, and what a Lamport kernel must find in its slots.
+"""What each rank sends in each call, and what a Lamport kernel must find in its slots.
 
-Pure functions of (seed, replay, rank): the program under test and the checker of the report compute
-the same words independently of each other and of the GPU. bf16 values travel as uint16 bit patterns.
+Pure functions of (seed, call, rank): the program under test and the checker of the report compute the
+same words independently of each other and of the GPU. Needs no package. bf16 values travel as 16-bit
+patterns; a payload is a list of rows, one array of patterns for each token.
 """
 
+import array
 import dataclasses
-
-import numpy as np
+import random
+import sys
 
 SENTINEL = 0x80000000
 MINUS_ZERO = 0x8000
@@ -15,49 +17,66 @@ PEER = 1  # the rank whose data are injected; rank 0 is the process itself
 ALIAS_SHARE = 1 / 48  # of the odd elements of a poisoned token
 FIRST_POSITIONS = 4
 
+if sys.byteorder != "little" or array.array("I").itemsize != 4:
+    raise ImportError("the words of a row are read as little-endian 32-bit integers")
 
-def to_bf16(values: np.ndarray) -> np.ndarray:
+
+def to_bf16(values) -> array.array:
     """float32 → bf16 bit patterns, round to nearest even. NaN does not occur here."""
-    bits = values.astype(np.float32).view(np.uint32)
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+    words = array.array("I", array.array("f", values).tobytes())
+    return array.array("H", ((word + 0x7FFF + (word >> 16 & 1)) >> 16 for word in words))
 
 
-def to_float(patterns: np.ndarray) -> np.ndarray:
-    return (patterns.astype(np.uint32) << 16).view(np.float32)
+def to_float(row: array.array) -> array.array:
+    return array.array("f", array.array("I", (pattern << 16 for pattern in row)).tobytes())
 
 
-def sanitise(patterns: np.ndarray) -> np.ndarray:
+def words_of(row: array.array) -> array.array:
+    return array.array("I", row.tobytes())
+
+
+def bytes_of(rows: list) -> bytearray:
+    return bytearray(b"".join(row.tobytes() for row in rows))
+
+
+def sanitise(row: array.array) -> array.array:
     """What a sender stores: −0 becomes +0, everything else stays."""
-    return np.where(patterns == MINUS_ZERO, np.uint16(0), patterns)
+    return array.array("H", (0 if pattern == MINUS_ZERO else pattern for pattern in row))
 
 
-def healthy(seed: int, replay: int, rank: int, tokens: int, dim: int) -> np.ndarray:
-    generator = np.random.default_rng([seed, replay, rank])
-    return sanitise(to_bf16(generator.standard_normal((tokens, dim), dtype=np.float32)))
+def sums(one: array.array, other: array.array) -> array.array:
+    """What the owner of a token sends to all: the sum in fp32, rounded once."""
+    return sanitise(to_bf16(a + b for a, b in zip(to_float(one), to_float(other))))
 
 
-def subnormal(seed: int, replay: int, rank: int, tokens: int, dim: int, only) -> np.ndarray:
+def healthy(seed: int, call: int, rank: int, tokens: int, dim: int) -> list:
+    generator = random.Random(f"{seed} {call} {rank}")
+    return [sanitise(to_bf16(generator.gauss(0, 1) for _ in range(dim))) for _ in range(tokens)]
+
+
+def subnormal(seed: int, call: int, rank: int, tokens: int, dim: int, only) -> list:
     """Healthy words, but some odd elements of the tokens `only` are negative bf16 subnormals.
 
     An odd element is the high half of a 32-bit word, so each makes that word a negative fp32
     subnormal: data that a flush-to-zero compare cannot tell from the sentinel.
     """
-    patterns = healthy(seed, replay, rank, tokens, dim)
-    generator = np.random.default_rng([seed, replay, rank, 1])
+    rows = healthy(seed, call, rank, tokens, dim)
+    generator = random.Random(f"{seed} {call} {rank} subnormal")
     for token in only:
-        odd = 1 + 2 * np.flatnonzero(generator.random(dim // 2) < ALIAS_SHARE)
-        patterns[token, odd] = generator.integers(0x8001, 0x8080, odd.size, dtype=np.uint16)
-    return patterns
+        for position in range(1, dim, 2):
+            if generator.random() < ALIAS_SHARE:
+                rows[token][position] = generator.randrange(0x8001, 0x8080)
+    return rows
 
 
-def is_alias(words: np.ndarray) -> np.ndarray:
-    """Negative fp32 subnormals."""
-    return (words > SENTINEL) & (words < SENTINEL + 0x00800000)
+def is_alias(word: int) -> bool:
+    """A negative fp32 subnormal."""
+    return SENTINEL < word < SENTINEL + 0x00800000
 
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """The expected state of one (stage, peer, token) that rank 0 awaits from the peer."""
+    """The expected state of one (stage, peer, token) that a rank awaits."""
 
     stage: int
     peer: int
@@ -67,14 +86,14 @@ class Slot:
     first_alias: tuple  # word positions in the slot, at most FIRST_POSITIONS
 
 
-def awaited_from_peer(algorithm: str, patterns: np.ndarray) -> list:
-    """One-shot: every token of the peer. Two-shot: SCATTER of the tokens that rank 0 owns."""
-    words = np.ascontiguousarray(patterns).view(np.uint32)
+def awaited(algorithm: str, rows: list, receiver: int, peer: int) -> list:
+    """What `receiver` awaits of `peer`'s rows. One-shot: every token. Two-shot: SCATTER of the tokens
+    that the receiver owns."""
     slots = []
-    for token in range(len(words)):
-        if algorithm == "twoshot" and token % WORLD != 0:
+    for token, row in enumerate(rows):
+        if algorithm == "twoshot" and token % WORLD != receiver:
             continue
-        positions = np.flatnonzero(is_alias(words[token]))
-        first = tuple(int(p) for p in positions[:FIRST_POSITIONS])
-        slots.append(Slot(0, PEER, token, words.shape[1], positions.size, first))
+        positions = [at for at, word in enumerate(words_of(row)) if is_alias(word)]
+        first = tuple(positions[:FIRST_POSITIONS])
+        slots.append(Slot(0, peer, token, len(row) // 2, len(positions), first))
     return slots

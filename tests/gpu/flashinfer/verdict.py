@@ -22,8 +22,8 @@ def calls_before_poison(manifest: argparse.Namespace) -> int:
 
 
 def expected_slots(manifest: argparse.Namespace) -> list:
-    patterns = incident.peer_patterns(manifest, manifest.poison_replay, manifest.poison_layer)
-    slots = payload.awaited_from_peer(manifest.algorithm, patterns)
+    rows = incident.peer_rows(manifest, manifest.poison_replay, manifest.poison_layer)
+    slots = payload.awaited(manifest.algorithm, rows, receiver=0, peer=payload.PEER)
     return [slot for slot in slots if slot.alias > 0]
 
 
