@@ -20,10 +20,6 @@ EPSILON = 1e-5
 EXIT_WRONG = 1
 EXIT_NO_GPU = 77
 HANG_S = 60
-BYTES = 2  # of a bf16 element
-GENERATIONS = 3
-NEGATIVE_ZERO = -(2**15)  # 0x8000 as int16
-FLAG_INTS = 256  # for each rank: kBarrierFlagCount
 # Of the kernels that are called here, FlashInfer 0.7.2.post1 for sm_90a: (world, algorithm).
 TRTLLM_REGISTERS = {(2, "oneshot"): 56, (4, "oneshot"): 48, (2, "twoshot"): 56, (4, "twoshot"): 60}
 MNNVL_REGISTERS = 32
@@ -45,32 +41,22 @@ def check_call(rank: int, world: int, shape: tuple, most: tuple) -> None:
 
 
 class TrtllmRanks:
-    """The non-MNNVL kernels (`trtllm_allreduce_fusion`). Invariant: the workspace tensors outlive
-    every graph that was captured from a call."""
+    """The non-MNNVL kernels (`trtllm_allreduce_fusion`). Invariant: the workspaces outlive every
+    graph that was captured from a call."""
 
     ALGORITHMS = ("oneshot", "twoshot")
 
     def __init__(self, world: int, max_tokens: int, max_dim: int):
         import torch
-        from flashinfer.comm import trtllm_ar
+        import trtllm_memory
 
         check_world(world, (2, 4))
-        self._ar = trtllm_ar
         self.world, self.most = world, (max_tokens, max_dim)
-        generation = -(-world * max_tokens * max_dim * BYTES // 16) * 16
-        if generation * GENERATIONS > trtllm_ar.MAX_COMM_SIZE:
-            raise ValueError(f"{max_tokens} tokens of {max_dim}: the kernels count bytes in int32")
-        fill = lambda count, value, dtype: [
-            torch.full((count,), value, dtype=dtype, device="cuda") for _ in range(world)]
-        self.buffers = fill(generation, 0, torch.uint8)
-        self.barriers = fill(world * FLAG_INTS, 0, torch.int32)
-        self.lamport = fill(GENERATIONS * generation // BYTES, NEGATIVE_ZERO, torch.int16)
-        # Arrivals, flag of the two-shot, index, bytes of a generation, elements to clear.
-        self.flags = [torch.tensor([0, 0, 0, generation, 0], dtype=torch.int32, device="cuda")
-                      for _ in range(world)]
-        peers = [t.data_ptr() for t in (*self.buffers, *self.barriers, *self.lamport)]
-        self.workspaces = [torch.tensor([*peers, flags.data_ptr()], dtype=torch.int64, device="cuda")
-                           for flags in self.flags]
+        generation = trtllm_memory.generation_bytes(world, max_tokens, max_dim)
+        every = [trtllm_memory.shared_memory(world, generation) for _ in range(world)]
+        memory = [list(kind) for kind in zip(*every)]
+        self.workspaces = [trtllm_memory.TrtllmWorkspace(rank, memory, generation)
+                           for rank in range(world)]
         torch.cuda.synchronize()
 
     def call(self, rank: int, tensors, algorithm: str = "oneshot", pdl: bool = True) -> None:
@@ -82,16 +68,7 @@ class TrtllmRanks:
         if algorithm == "twoshot" and tokens <= self.world:
             raise ValueError(f"{tokens} tokens: FlashInfer's two-shot needs more than the "
                              f"{self.world} ranks")
-        # What is not named here is as flashinfer.comm.allreduce_fusion has it by default.
-        self._ar.trtllm_allreduce_fusion(
-            allreduce_in=tensors.input, world_size=self.world, world_rank=rank, token_num=tokens,
-            hidden_dim=dim, workspace_ptrs=self.workspaces[rank], launch_with_pdl=pdl,
-            trigger_completion_at_end=True, fp32_acc=False,
-            pattern_code=self._ar.AllReduceFusionPattern.kARResidualRMSNorm,
-            use_oneshot=algorithm == "oneshot", allreduce_out=None, residual_in=tensors.residual,
-            residual_out=tensors.residual_out, norm_out=tensors.output, quant_out=None,
-            scale_out=None, rms_gamma=tensors.gamma, rms_eps=EPSILON, scale_factor=None,
-            layout_code=None)
+        self.workspaces[rank].all_reduce(tensors, algorithm == "oneshot", pdl, EPSILON)
 
     @staticmethod
     def most_tokens(world: int, dim: int, algorithm: str = "oneshot", pdl: bool = True) -> int:
