@@ -21,6 +21,7 @@ if [[ $# -lt 1 || $1 == -h || $1 == --help ]]; then
   usage
   exit $(($# < 1 ? 2 : 0))
 fi
+here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 shift
@@ -121,7 +122,15 @@ pack_dependencies() {
   mv "$out/packed.tar.gz" "$out/carry/deps.tar.gz"
 }
 
+# The stand-in for multicast of the two-rank cases; the GPU's driver compiles it further.
+pack_multicast() {
+  local nvcc=nvcc
+  [[ -z ${CUDA_HOME:-} ]] || nvcc=$CUDA_HOME/bin/nvcc
+  "$nvcc" -ptx -arch=compute_90 -o "$out/carry/multicast.ptx" "$here/multicast.cu"
+}
+
 mkdir -p "$out/carry"
+pack_multicast
 choose_python
 for version in "${versions[@]}"; do prepare_release "$version"; done
 pack_dependencies

@@ -6,7 +6,7 @@
 set -uo pipefail
 
 if [[ $# -lt 2 || $1 == -h || $1 == --help ]]; then
-  echo "usage: run_on_gpu.sh BUILD_DIR OUT [CASE...]"
+  echo "usage: run_on_gpu.sh BUILD_DIR OUT [CASE...]   (a CASE may be the start of several: pair-)"
   echo "  CARRY   folder that prepare.sh packed (default: BUILD_DIR/flashinfer/carry)"
   exit $(($# < 2 ? 2 : 0))
 fi
@@ -31,6 +31,7 @@ if [[ ! -f $carry/versions ]]; then
   echo "SKIPPED: FlashInfer is not prepared; run $here/prepare.sh $build/flashinfer first"
   exit 77
 fi
+[[ -f $carry/multicast.ptx ]] || fail "$carry/multicast.ptx: missing; run $here/prepare.sh again"
 mapfile -t versions <"$carry/versions"
 [[ ${#versions[@]} -eq 2 ]] || fail "$carry/versions: names ${#versions[@]} releases, needs 2"
 
@@ -45,9 +46,11 @@ done
 export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 "$python" "$here/run_cases.py" --build "$build" --out "$work/out" \
   --old "${versions[0]}=$work/${versions[0]}" --new "${versions[1]}=$work/${versions[1]}" \
+  --multicast "$carry/multicast.ptx" \
   "$@" 2>&1 | tee "$out/flashinfer-summary.txt"
 status=${PIPESTATUS[0]}
-for name in old-oneshot-subnormal old-twoshot-subnormal swap-old-oneshot swap-old-twoshot; do
+for name in old-oneshot-subnormal old-twoshot-subnormal swap-old-oneshot swap-old-twoshot \
+  pair-old-oneshot-from-0-swap-0 pair-old-healthy-swap-0; do
   report=$work/out/$name/shim/report.txt
   [[ ! -f $report ]] || cp "$report" "$out/flashinfer-$name.txt"
 done

@@ -13,7 +13,9 @@ GENERATIONS = 3
 # What must run for what, by the start of ours and a part of theirs.
 SWAPS = {"oneshot": {"oneshotAllreduceFusionKernel": "lamplight_oneshot_mnnvl_bf16"},
          "twoshot": {"twoshotAllreduceKernel": "lamplight_sends_mnnvl_bf16",
-                     "rmsNormLamport": "lamplight_norm_mnnvl_bf16"}}
+                     "rmsNormLamport": "lamplight_norm_mnnvl_bf16"},
+         "trtllm-oneshot": {
+             "allreduce_fusion_kernel_oneshot_lamport": "lamplight_oneshot_unicast_bf16"}}
 
 
 def calls_before_poison(manifest: argparse.Namespace) -> int:
@@ -80,11 +82,16 @@ def check_clean(report: dict, manifest: argparse.Namespace) -> list:
     return problems
 
 
-def check_swaps(report: dict, manifest: argparse.Namespace) -> list:
+def check_swapped(swaps: list, algorithm: str) -> list:
+    """Of one process: each kernel of the algorithm was replaced by the right one of ours."""
     problems = [f"{swap['kernel']} was not swapped: {swap['reason']}"
-                for swap in report["swaps"] if not swap["by"]]
-    for theirs, ours in SWAPS[manifest.algorithm].items():
-        by = [swap["by"] or "" for swap in report["swaps"] if theirs in swap["kernel"]]
+                for swap in swaps if not swap["by"]]
+    for theirs, ours in SWAPS[algorithm].items():
+        by = [swap["by"] or "" for swap in swaps if theirs in swap["kernel"]]
         if not by or not all(name.startswith(ours) for name in by):
             problems.append(f"{by or 'nothing'} ran in the place of {theirs}, expected {ours}…")
     return problems
+
+
+def check_swaps(report: dict, manifest: argparse.Namespace) -> list:
+    return check_swapped(report["swaps"], manifest.algorithm)
