@@ -7,11 +7,14 @@
 namespace lamplight::kernels {
 
 // What a check leaves for the next one, in one word: the time of the first check, and marks in its
-// low bits, below the clock's resolution.
-inline constexpr uint64_t kReported = 1;
-inline constexpr uint64_t kGivenUp = 2;
-inline constexpr uint64_t kGoneOn = 28;  // 1 + peer % 7, of a peer that was seen in a later call
-inline constexpr uint64_t kMarks = kReported | kGivenUp | kGoneOn;
+// low bits, half a microsecond.
+inline constexpr uint64_t kReported = 1;  // the wait is too long
+inline constexpr uint64_t kDiverges = 2;  // a peer is in another call
+inline constexpr uint64_t kGivenUp = 4;   // the packet will not come
+inline constexpr uint64_t kGoneOnUnit = 8;
+inline constexpr uint64_t kGoneOn = 127 * kGoneOnUnit;  // 1 + a peer that was seen in a later call
+inline constexpr uint64_t kMarks = 1023;
+static_assert(kMaxWorld < 127 && (kReported | kDiverges | kGivenUp | kGoneOn) == kMarks);
 
 // The last header of a peer; zeros where there is none that can be believed.
 LAMPLIGHT_DEVICE Header HeaderOf(const CollectiveCall& call, uint32_t peer) {
@@ -24,25 +27,39 @@ LAMPLIGHT_DEVICE Header HeaderOf(const CollectiveCall& call, uint32_t peer) {
   return (header.kind_and_check & 0xffffu) == check ? header : Header{};
 }
 
+// Whether a peer whose header says that it makes another call than this one sends a packet that can
+// be taken for the missing one, and is right.
+LAMPLIGHT_DEVICE bool SendsAllTheSame(const Header& header, const CollectiveCall& call,
+                                      const Standing& standing, uint32_t token) {
+  // Lines carry the shape of their call: this one takes none of them.
+  if (standing.protocol == Protocol::kEpoch) return false;
+  return header.hidden == call.hidden && token < header.tokens &&
+         header.kind_and_check >> 16 == KindOf(call, standing.kernel, standing.protocol);
+}
+
 LAMPLIGHT_DEVICE bool SameShape(const Header& header, const CollectiveCall& call,
                                 const Standing& standing) {
   return header.tokens == call.tokens && header.hidden == call.hidden &&
          header.kind_and_check >> 16 == KindOf(call, standing.kernel, standing.protocol);
 }
 
-// Takes what an earlier check left and what the peer's header says now; kGivenUp is in the result
-// when the peer's packet will not come.
+// Takes what an earlier check left and adds what the header of the missing packet's sender says.
 LAMPLIGHT_DEVICE uint64_t JudgeHeader(const Header& header, const CollectiveCall& call,
-                                      const Standing& standing, uint32_t peer, uint64_t state) {
+                                      const Standing& standing, const Missing& missing,
+                                      uint64_t state) {
   const uint32_t ahead = header.sequence - static_cast<uint32_t>(standing.epoch);
   const uint64_t earlier = state & kGoneOn;
   state &= ~kGoneOn;
   if (header.kind_and_check == 0 || ahead >= 1u << 31) return state;
-  if (ahead == 0) return SameShape(header, call, standing) ? state : state | kGivenUp;
+  if (ahead == 0) {
+    if (SameShape(header, call, standing)) return state;
+    const bool comes = SendsAllTheSame(header, call, standing, missing.token);
+    return state | kDiverges | (comes ? 0 : kGivenUp);
+  }
   // The peer has ended this call. All that it sent has come when one looks again: the check after
   // this one is the first that follows such a look.
-  const uint64_t mark = uint64_t{1 + peer % 7} << 2;
-  return state | mark | (mark == earlier ? kGivenUp : 0);
+  const uint64_t mark = (1 + missing.peer) * kGoneOnUnit;
+  return state | mark | (mark == earlier ? kDiverges | kGivenUp : 0);
 }
 
 LAMPLIGHT_COLD uint64_t CheckWait(const CollectiveCall* call, Standing standing, Missing missing,
@@ -50,13 +67,14 @@ LAMPLIGHT_COLD uint64_t CheckWait(const CollectiveCall* call, Standing standing,
   const uint64_t now = machine::TimeNs();
   if (state == 0) state = now & ~kMarks;
   const uint64_t waited = now - (state & ~kMarks);
+  const uint64_t before = state;
   const Header header = HeaderOf(*call, missing.peer);
-  state = JudgeHeader(header, *call, standing, missing.peer, state);
-  if ((state & kGivenUp) != 0) {
+  state = JudgeHeader(header, *call, standing, missing, state);
+  if ((state & ~before & (kDiverges | kGivenUp)) != 0) {
     Report(call, standing, Trouble::kDivergence, missing, waited, header);
     if ((call->options & kTrapOnDivergence) != 0) machine::Trap();
-    return state;
   }
+  if ((state & kGivenUp) != 0) return state;
   if ((state & kReported) != 0 || call->timeout_ns == 0 || waited < call->timeout_ns) return state;
   Report(call, standing, Trouble::kTimeout, missing, waited, {});
   if ((call->options & kTrapOnTimeout) != 0) machine::Trap();
@@ -67,8 +85,8 @@ LAMPLIGHT_COLD uint64_t CheckWait(const CollectiveCall* call, Standing standing,
 template <bool kLines>
 class Watch {
  public:
-  // After each look in vain. False: the packet will not come, because its sender is in another
-  // call.
+  // After each look in vain. False: the packet will not come, because its sender makes another call
+  // without it, or has ended this one.
   template <class WhatIsMissing>
   LAMPLIGHT_DEVICE bool GoOn(const CollectiveCall& call, Standing standing,
                              WhatIsMissing what_is_missing) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <thread>
 
+#include "kernels/trouble.cuh"
 #include "tests/unit/kernels/exact.h"
 #include "tests/unit/kernels/quiet.h"
 #include "tests/unit/kernels/reference.h"
@@ -69,18 +70,20 @@ class Divergence : public testing::TestWithParam<Route> {
     EXPECT_GE(reports, 1u);
   }
 
-  // The rows of `common`, the call that both share. A rank that knows of the divergence gives up
-  // what it still awaits, even if it would have come.
-  void ExpectRightOrNan(const Work& common) {
+  // The rows of `common`, the call that both share, on each rank: right, or where lines carry the
+  // shape of their call, so that none is taken, NaN.
+  void ExpectRows(const Work& common) {
     const DataType type = common.data_type;
     std::vector<Tensors> inputs(2, Tensors(common));
     for (uint32_t rank = 0; rank < 2; ++rank) {
       std::copy_n(tensors_[rank].input.As(), common.bytes(), inputs[rank].input.As());
     }
+    const bool lines = GetParam().protocol == Protocol::kEpoch;
     for (uint64_t i = 0; i < common.elements(); ++i) {
       for (const Tensors& one : tensors_) {
         const uint32_t bits = Bits(one.output, type, i);
-        ASSERT_TRUE(IsNan(type, bits) || bits == ExactSum(inputs, type, i)) << "element " << i;
+        ASSERT_TRUE(lines ? IsNan(type, bits) : bits == ExactSum(inputs, type, i))
+            << "element " << i << " is 0x" << std::hex << bits;
       }
     }
   }
@@ -90,18 +93,47 @@ class Divergence : public testing::TestWithParam<Route> {
   Tensors tensors_[2];
 };
 
-// The rows that both have are not wrong, the others are NaN.
-TEST_P(Divergence, OfTokensGivesNoWrongRow) {
+// The rows that both have come, the others are NaN.
+TEST_P(Divergence, OfTokensCostsOnlyTheRowsThatOneLacks) {
   for (const uint32_t more : {0u, 1u}) {
     Work fewer = Usual();
     fewer.tokens = 2;
     Diverge(more == 0 ? Usual() : fewer, more == 0 ? fewer : Usual());
     EXPECT_EQ(group_->diagnostic(more).trouble, CodeOf(Trouble::kDivergence));
     ExpectReported();
-    ExpectRightOrNan(fewer);
+    ExpectRows(fewer);
     EXPECT_TRUE(RowIsNan(tensors_[more], Usual(), 2));
     EXPECT_TRUE(RowIsNan(tensors_[more], Usual(), 3));
   }
+}
+
+// The peer's header is there long before its rows are: it is reported, and what will come awaited.
+TEST_P(Divergence, IsKnownBeforeTheRowsThatStillCome) {
+  work_[0] = Usual();
+  work_[1] = Usual();
+  work_[1].tokens = 2;
+  RankGroup group({.protocol = GetParam().protocol, .generation_bytes = 1 << 16});
+  group.deadline = std::chrono::seconds(20);
+  for (uint32_t rank = 0; rank < 2; ++rank) {
+    tensors_[rank] = std::move(RandomTensors(2, work_[rank], 5)[rank]);
+  }
+  CollectiveCall peer = group.CallOf(1, work_[1], tensors_[1]);
+  const uint32_t kind = KindOf(peer, GetParam().kernel, GetParam().protocol);
+  const uint32_t check = CheckOf(0, 2, peer.hidden, kind);
+  auto* header = reinterpret_cast<Header*>(group.buffer(0).As() + group.header_offset()) + 1;
+  *header = {0, 2, peer.hidden, kind << 16 | check};
+  group.Together([&](uint32_t rank) {
+    if (rank == 1) {
+      EXPECT_TRUE(Reported(group.diagnostic(0)));
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    group.Do(rank, work_[rank], tensors_[rank]);
+  });
+  EXPECT_EQ(group.diagnostic(0).trouble, CodeOf(Trouble::kDivergence));
+  EXPECT_EQ(group.diagnostic(0).peer_tokens, 2u);
+  ExpectRows(work_[1]);
+  EXPECT_TRUE(RowIsNan(tensors_[0], work_[0], 2));
+  EXPECT_TRUE(RowIsNan(tensors_[0], work_[0], 3));
 }
 
 TEST_P(Divergence, OfHiddenIsReported) {
