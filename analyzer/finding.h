@@ -64,6 +64,17 @@ struct Consequence {
   std::string text;
 };
 
+// The newest call of a rank that is known to have ended, by a snapshot of its own.
+struct LastFinishedCall {
+  uint32_t rank = kUnknown;
+  Index process = kNone;
+  Index exec = kNone;   // kNone: an eager call
+  uint64_t replay = 0;  // number; 0: an eager call
+  uint64_t operation = 0;
+  NodeRef node;
+  uint64_t gpu_ns = 0;  // when it ended, by its GPU's clock
+};
+
 struct Finding {
   std::string hazard;  // "C1", …; "H0": a hang whose cause is not proven
   std::string title;
@@ -78,6 +89,7 @@ struct Finding {
   std::vector<std::string> actions;   // what to do
   std::vector<Index> hangs;           // hangs that this explains, of the ranks above
   std::vector<Consequence> consequences;
+  std::vector<LastFinishedCall> last_finished;  // of hangs: at most one for each rank of the group
   uint64_t occurrences = 1;
 };
 

@@ -3,6 +3,7 @@
 #include "analyzer/model_builder.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -149,6 +150,16 @@ void SortSnapshots(Model* model) {
   for (size_t i = 0; i < launched.size(); ++i) launched[i] = model->snapshots[i].time_ns;
   for (const Replay& replay : model->replays) {
     for (const Index snapshot : replay.snapshots) launched[snapshot] = replay.launched_ns;
+  }
+  std::map<std::pair<Index, uint64_t>, uint64_t> eager;  // launch times by workspace, operation
+  for (const EagerLaunch& launch : model->eager) {
+    if (launch.call.journals()) eager[{launch.call.workspace, launch.op}] = launch.time_ns;
+  }
+  for (size_t i = 0; i < launched.size(); ++i) {
+    const Snapshot& snapshot = model->snapshots[i];
+    if (snapshot.exec != kNone) continue;
+    const auto launch = eager.find({snapshot.workspace, snapshot.op});
+    if (launch != eager.end()) launched[i] = launch->second;
   }
   const auto earlier = [&](Index a, Index b) {
     const Snapshot& left = model->snapshots[a];

@@ -62,6 +62,8 @@ class EventBuilder {
         return TakeLaunch(*view.As<trace::GraphLaunch>());
       case trace::RecordType::kSnapshot:
         return TakeSnapshot(*view.As<trace::Snapshot>());
+      case trace::RecordType::kEagerSnapshot:
+        return TakeEagerSnapshot(*view.As<trace::EagerSnapshot>());
       case trace::RecordType::kEagerLaunch:
         return TakeEager(*view.As<trace::EagerLaunch>());
       case trace::RecordType::kExecUpdate:
@@ -197,18 +199,32 @@ class EventBuilder {
     return index;
   }
 
-  void TakeSnapshot(const trace::Snapshot& record) {
+  // What snapshots of execs and of eager calls have in common.
+  template <class Record>
+  Snapshot ToSnapshot(const Record& record) {
     Snapshot snapshot;
-    snapshot.exec = ExecOf(record.exec_id);
     snapshot.workspace = ids_.workspaces.Find(record.workspace_id);
     if (snapshot.workspace == kNone) ids_.dangling = true;
-    snapshot.replay = record.replay;
     snapshot.gpu_ns = record.gpu_ns;
     snapshot.time_ns = Time(record.header.time_ns);
-    snapshot.node = record.node;
-    snapshot.place = static_cast<trace::SnapshotPlace>(record.place);
     snapshot.words = std::min<uint32_t>(record.words, snapshot.word.size());
     std::copy_n(record.word, snapshot.word.size(), snapshot.word.begin());
+    return snapshot;
+  }
+
+  void TakeEagerSnapshot(const trace::EagerSnapshot& record) {
+    Snapshot snapshot = ToSnapshot(record);
+    snapshot.op = record.op;
+    snapshot.place = trace::SnapshotPlace::kNode;
+    model_.snapshots.push_back(snapshot);
+  }
+
+  void TakeSnapshot(const trace::Snapshot& record) {
+    Snapshot snapshot = ToSnapshot(record);
+    snapshot.exec = ExecOf(record.exec_id);
+    snapshot.replay = record.replay;
+    snapshot.node = record.node;
+    snapshot.place = static_cast<trace::SnapshotPlace>(record.place);
     // Replays of one exec never overlap: this one runs, so those before it are complete.
     if (record.replay > 1) {
       states_[snapshot.exec].done.emplace_back(record.replay - 1, snapshot.time_ns);
@@ -218,10 +234,12 @@ class EventBuilder {
 
   void LinkSnapshot(size_t index) {
     const Snapshot& snapshot = model_.snapshots[index];
-    const ExecState& state = states_[snapshot.exec];
-    const auto replay = state.replays.find(snapshot.replay);
-    if (replay != state.replays.end()) {
-      model_.replays[replay->second].snapshots.push_back(static_cast<Index>(index));
+    if (snapshot.exec != kNone) {
+      const ExecState& state = states_[snapshot.exec];
+      const auto replay = state.replays.find(snapshot.replay);
+      if (replay != state.replays.end()) {
+        model_.replays[replay->second].snapshots.push_back(static_cast<Index>(index));
+      }
     }
     if (snapshot.workspace != kNone) {
       model_.workspaces[snapshot.workspace].snapshots.push_back(static_cast<Index>(index));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "analyzer/model_builder_events.h"
+#include "analyzer/replay_progress.h"
 
 namespace lamplight {
 namespace {
@@ -49,26 +50,18 @@ class HangBuilder {
   }
 
   // The watchdog names the oldest replay that it does not know complete. Where replays are queued,
-  // snapshots that reached the trace by then tell more: those before them are complete, and a
-  // replay with its tail snapshot is past its collectives, so that a launched successor is the one
-  // to look at.
+  // snapshots that reached the trace by then tell more: those before them are complete, and where
+  // one is past its collectives, a launched successor is the one to look at.
   void PlaceAtReplay(const trace::Hang& record, Hang* hang) {
     const Exec& exec = model_.execs[hang->exec];
     hang->replay_index = FindReplay(model_, exec, record.replay);
-    while (hang->replay_index != kNone && PastItsCollectives(*hang)) {
+    while (hang->replay_index != kNone &&
+           PastItsCollectives(model_, hang->replay_index, hang->detected_ns)) {
       const Index next = FindReplay(model_, exec, hang->replay + 1);
       if (next == kNone || model_.replays[next].launched_ns > hang->detected_ns) return;
       hang->replay_index = next;
       ++hang->replay;
     }
-  }
-
-  bool PastItsCollectives(const Hang& hang) const {
-    const std::vector<Index>& snapshots = model_.replays[hang.replay_index].snapshots;
-    return std::any_of(snapshots.begin(), snapshots.end(), [&](Index index) {
-      const Snapshot& snapshot = model_.snapshots[index];
-      return snapshot.place == trace::SnapshotPlace::kTail && snapshot.time_ns < hang.detected_ns;
-    });
   }
 
   void AddEvidence(const RecordView& view) {
@@ -79,6 +72,8 @@ class HangBuilder {
         return Add(*view.As<trace::SlotState>());
       case trace::RecordType::kInputMatch:
         return Add(*view.As<trace::InputMatch>());
+      case trace::RecordType::kPeerHeader:
+        return Add(*view.As<trace::PeerHeader>());
       case trace::RecordType::kHostThread:
         return Add(*view.As<trace::HostThread>(), view);
       case trace::RecordType::kText:
@@ -136,6 +131,24 @@ class HangBuilder {
     if (hang == nullptr) return;
     hang->inputs.push_back({ids_.workspaces.Find(record.workspace_id), record.node,
                             record.generation, record.rows, record.equal});
+  }
+
+  void Add(const trace::PeerHeader& record) {
+    Hang* hang = HangOf(record.hang_id);
+    if (hang == nullptr) return;
+    PeerHeader header;
+    header.workspace = ids_.workspaces.Find(record.workspace_id);
+    header.peer = record.peer;
+    header.announced = record.announced != 0;
+    header.sequence = record.sequence;
+    header.tokens = record.tokens;
+    header.hidden = record.hidden;
+    header.kind = record.kind;
+    header.own_sequence = record.own_sequence;
+    header.own_tokens = record.own_tokens;
+    header.own_hidden = record.own_hidden;
+    header.own_kind = record.own_kind;
+    hang->headers.push_back(header);
   }
 
   void Add(const trace::HostThread& record, const RecordView& view) {

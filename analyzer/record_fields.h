@@ -169,6 +169,14 @@ void Fields(const trace::InputMatch& r, F&& f) {
 }
 
 template <class F>
+void Fields(const trace::PeerHeader& r, F&& f) {
+  f("hang_id", r.hang_id), f("workspace_id", r.workspace_id), f("peer", r.peer);
+  f("announced", r.announced), f("sequence", r.sequence), f("tokens", r.tokens);
+  f("hidden", r.hidden), f("kind", r.kind), f("own_sequence", r.own_sequence);
+  f("own_tokens", r.own_tokens), f("own_hidden", r.own_hidden), f("own_kind", r.own_kind);
+}
+
+template <class F>
 void Fields(const trace::CaptureBegin& r, F&& f) {
   f("stream_id", r.stream_id), f("mode", r.mode);
 }
@@ -193,6 +201,12 @@ template <class F>
 void Fields(const trace::Snapshot& r, F&& f) {
   f("exec_id", r.exec_id), f("workspace_id", r.workspace_id), f("replay", r.replay);
   f("gpu_ns", r.gpu_ns), f("node", r.node), f("place", r.place), f("words", r.words);
+  f("word", r.word);
+}
+
+template <class F>
+void Fields(const trace::EagerSnapshot& r, F&& f) {
+  f("workspace_id", r.workspace_id), f("words", r.words), f("op", r.op), f("gpu_ns", r.gpu_ns);
   f("word", r.word);
 }
 
@@ -257,6 +271,7 @@ bool Dispatch(trace::RecordType type, F&& f) {
     LAMPLIGHT_RECORD(Text)
     LAMPLIGHT_RECORD(HangEnd)
     LAMPLIGHT_RECORD(InputMatch)
+    LAMPLIGHT_RECORD(PeerHeader)
     LAMPLIGHT_RECORD(CaptureBegin)
     LAMPLIGHT_RECORD(CaptureEnd)
     LAMPLIGHT_RECORD(GraphLaunch)
@@ -267,6 +282,7 @@ bool Dispatch(trace::RecordType type, F&& f) {
     LAMPLIGHT_RECORD(Destroy)
     LAMPLIGHT_RECORD(ReplayDone)
     LAMPLIGHT_RECORD(Order)
+    LAMPLIGHT_RECORD(EagerSnapshot)
     case RecordType::kNone:
     case RecordType::kPad:
       return false;

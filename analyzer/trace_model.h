@@ -150,6 +150,8 @@ struct Call {
 
   bool lamport() const { return kernel != kNone; }
   bool advances() const { return (flags & trace::kCallAdvances) != 0; }
+  // It leaves a snapshot itself when it ends.
+  bool journals() const { return (flags & trace::kCallJournals) != 0; }
   bool host_index() const {
     return (flags & trace::kCallHostIndex) != 0 && index_argument != kUnknown;
   }
@@ -213,9 +215,10 @@ struct OpRange {
 };
 
 struct Snapshot {
-  Index exec = kNone;
+  Index exec = kNone;  // kNone: left by an eager call
   Index workspace = kNone;
   uint64_t replay = 0;  // number, counted on the device
+  uint64_t op = 0;      // of the eager call
   uint64_t gpu_ns = 0;
   uint64_t time_ns = 0;  // when the host drained it: it was taken before
   uint32_t node = 0;
@@ -330,6 +333,21 @@ struct InputMatch {
   uint32_t equal = 0;  // of those
 };
 
+// What a peer has announced of its newest call, beside what this rank's stuck call announces.
+struct PeerHeader {
+  Index workspace = kNone;
+  uint32_t peer = 0;
+  bool announced = false;  // otherwise nothing could be believed, and the next four are 0
+  uint32_t sequence = 0;   // calls that the peer had completed before it, low 32 bits
+  uint32_t tokens = 0;
+  uint32_t hidden = 0;
+  uint32_t kind = 0;
+  uint32_t own_sequence = 0;
+  uint32_t own_tokens = 0;
+  uint32_t own_hidden = 0;
+  uint32_t own_kind = 0;
+};
+
 struct HostThread {
   uint32_t tid = 0;
   std::string name;
@@ -363,6 +381,7 @@ struct Hang {
   std::vector<FlagsRead> flags;
   std::vector<SlotState> slots;
   std::vector<InputMatch> inputs;
+  std::vector<PeerHeader> headers;
   std::vector<HostThread> threads;
   std::vector<HangText> texts;
 };

@@ -90,15 +90,23 @@ struct Diagnostic {
 static_assert(sizeof(Diagnostic) == 128);
 
 // Where a call leaves a snapshot of the flag words when it has moved them on: the shim's ring
-// (snapshot_slot.h). Null ring: no journal.
+// (snapshot_slot.h). Null ring: no journal. Filled by the shim alone, in a copy of the host's
+// launch.
 struct Journal {
   uint64_t ring;
-  uint64_t tickets;
-  uint32_t mask;
-  uint32_t exec_id;
+  uint64_t tickets;           // count of slots taken; counters of runs follow it, 16 bytes apart
+  uint32_t counter_and_bits;  // run counter of this graph node << 8 | log2 of the ring's slots
+  uint32_t exec_id;           // 0: an eager launch
   uint32_t workspace_id;
-  uint32_t node;
+  uint32_t node;  // of the exec's graph; eager: low bits of the operation's number
+
+  // `counter` 0: the launch is not part of a graph, nothing is counted.
+  static constexpr uint32_t Pack(uint32_t counter, uint32_t slot_bits) {
+    return counter << 8 | slot_bits;
+  }
+  static constexpr uint32_t kMaxCounter = (1u << 24) - 1;
 };
+static_assert(sizeof(Journal) == 32);
 
 struct CollectiveCall {
   const void* input;

@@ -1,6 +1,8 @@
 // A call's own snapshot: the flag words, left in the shim's ring by the thread that moved them on.
 //
-// Device code. Stores that nothing waits for: a reader tells a whole slot by its tags.
+// Device code. Stores that nothing waits for: a reader tells a whole slot by its tags. A node of a
+// graph also counts its runs, so that the reader knows the replay without counting slots, of which
+// some may be lost.
 #pragma once
 
 #include "kernels/collective_call.h"
@@ -14,16 +16,22 @@ inline constexpr uint32_t kJournalPlace = 2;
 
 LAMPLIGHT_DEVICE void WriteJournal(const Journal& journal, const uint32_t* words, uint32_t count) {
   if (journal.ring == 0) return;
-  const uint64_t ticket = machine::TakeTicket(reinterpret_cast<uint64_t*>(journal.tickets));
+  auto* tickets = reinterpret_cast<uint64_t*>(journal.tickets);
+  const uint32_t counter = journal.counter_and_bits >> 8;
+  uint64_t* runs = tickets + counter * (kRunCounterBytes / sizeof(uint64_t));
+  // No atomic: a node never runs beside itself. Both are under way at the same time.
+  const uint64_t run = counter == 0 ? 0 : machine::Poll(runs) + 1;
+  const uint64_t ticket = machine::TakeTicket(tickets);
+  if (counter != 0) *const_cast<volatile uint64_t*>(runs) = run;
   const uint64_t now = machine::TimeNs();
   const uint64_t tag = static_cast<uint64_t>(SnapshotTag(ticket)) << 32;
-  auto* slot = reinterpret_cast<SnapshotSlot*>(journal.ring) + (ticket & journal.mask);
+  const uint64_t mask = (uint64_t{1} << (journal.counter_and_bits & 0xff)) - 1;
+  auto* slot = reinterpret_cast<SnapshotSlot*>(journal.ring) + (ticket & mask);
   volatile uint64_t* cell = slot->cell;
-  // A kernel does not count its runs: replay 0 says so.
   const uint32_t head[kFirstWordCell] = {journal.exec_id,
                                          journal.workspace_id,
-                                         0,
-                                         0,
+                                         static_cast<uint32_t>(run),
+                                         static_cast<uint32_t>(run >> 32),
                                          static_cast<uint32_t>(now),
                                          static_cast<uint32_t>(now >> 32),
                                          journal.node,

@@ -13,12 +13,13 @@ namespace lamplight {
 
 inline constexpr uint32_t kSnapshotWords = 12;
 inline constexpr uint32_t kSnapshotThreads = 32;
+inline constexpr uint32_t kRunCounterBytes = 16;  // how far apart counters of runs lie
 
 // What one snapshot says, as 32-bit values.
 struct SnapshotRecord {
   uint32_t exec_id;
   uint32_t workspace_id;
-  uint32_t replay_low;  // how often this snapshot node has run, 1 = first
+  uint32_t replay_low;  // how often this node has run, 1 = first; 0: not part of a graph
   uint32_t replay_high;
   uint32_t gpu_ns_low;
   uint32_t gpu_ns_high;

@@ -58,6 +58,13 @@ bool NamesThisRank(std::string_view list) {
   return false;
 }
 
+void ReadJournal(Config* config) {
+  const std::string_view text = Variable("LAMPLIGHT_JOURNAL");
+  config->journal = text != "0";
+  if (text.empty() || text == "0" || text == "1") return;
+  Complain(config, "LAMPLIGHT_JOURNAL", text, "use 1 or 0; 1 is in force");
+}
+
 void ReadSwap(Config* config) {
   constexpr std::string_view kRanks = "ranks:";
   const std::string_view text = Variable("LAMPLIGHT_SWAP");
@@ -95,6 +102,7 @@ Config Config::FromEnvironment() {
          &config.evidence_bytes, 1 << 20);
   ReadMode(&config);
   ReadSwap(&config);
+  ReadJournal(&config);
   return config;
 }
 

@@ -22,6 +22,7 @@ struct Config {
   std::chrono::milliseconds timeout{10000};  // LAMPLIGHT_TIMEOUT, seconds
   Mode mode = Mode::kDefault;                // LAMPLIGHT_MODE
   bool swap = false;                         // LAMPLIGHT_SWAP: 1, or ranks:0,2 of RANK
+  bool journal = true;                       // LAMPLIGHT_JOURNAL: 0 tells our kernels to leave none
   uint64_t ring_bytes = 64ull << 20;         // LAMPLIGHT_RING_MB
   uint64_t evidence_bytes = 256ull << 20;    // LAMPLIGHT_EVIDENCE_MB, most payload read per hang
   // One line for each value that was not understood; the default is in force there.

@@ -19,8 +19,10 @@ extern "C" __attribute__((visibility("hidden"))) const unsigned char lamplight_s
 namespace lamplight::shim {
 namespace {
 
-constexpr uint32_t kRingSlots = 8192;
-constexpr uint32_t kCounters = 65536;
+constexpr uint32_t kRingSlotBits = 13;
+constexpr uint32_t kRingSlots = 1u << kRingSlotBits;
+constexpr uint32_t kCounters = 1u << 17;
+static_assert(kCounters <= kernels::Journal::kMaxCounter);
 constexpr int kWarmUpMs = 5000;
 
 bool Ok(const DriverApi& driver, CUresult result, const char* call, std::string* error) {
@@ -65,7 +67,6 @@ bool Device::Allocate(const DriverApi& driver, std::string* error) {
       Ok(driver, driver.MemHostGetDevicePointer(&slots_address_, slots, 0),
          "cuMemHostGetDevicePointer", error) &&
       Ok(driver, driver.MemHostAlloc(&staging_, kStagingBytes, kFlags), "cuMemHostAlloc", error) &&
-      Ok(driver, driver.MemAlloc(&tickets_, sizeof(uint64_t)), "cuMemAlloc", error) &&
       Ok(driver, driver.MemAlloc(&counters_, kCounters * sizeof(SnapshotCounter)), "cuMemAlloc",
          error);
   if (!allocated) return false;
@@ -79,8 +80,6 @@ bool Device::WarmUp(const DriverApi& driver, std::string* error) {
   SnapshotArgs args{};
   void* parameters[] = {&args};
   const bool queued =
-      Ok(driver, driver.MemsetD8Async(tickets_, 0, sizeof(uint64_t), stream_), "cuMemsetD8Async",
-         error) &&
       Ok(driver, driver.MemsetD8Async(counters_, 0, kCounters * sizeof(SnapshotCounter), stream_),
          "cuMemsetD8Async", error) &&
       Ok(driver,
@@ -88,7 +87,7 @@ bool Device::WarmUp(const DriverApi& driver, std::string* error) {
                              nullptr),
          "cuLaunchKernel", error) &&
       // The first copy sets up the copy engine's channel, which must not wait for a hang either.
-      Ok(driver, driver.MemcpyDtoHAsync(staging_, tickets_, sizeof(uint64_t), stream_),
+      Ok(driver, driver.MemcpyDtoHAsync(staging_, counters_, sizeof(uint64_t), stream_),
          "cuMemcpyDtoHAsync", error);
   if (!queued) return false;
   for (int waited = 0; waited < kWarmUpMs; ++waited) {
@@ -102,9 +101,18 @@ bool Device::WarmUp(const DriverApi& driver, std::string* error) {
 }
 
 uint64_t Device::NewCounter() noexcept {
-  const uint32_t index = counters_used_.fetch_add(1, std::memory_order_relaxed);
-  if (index >= kCounters) return 0;
-  return counters_ + index * sizeof(SnapshotCounter);
+  const uint32_t index = NewRunCounter();
+  return index == 0 ? 0 : counters_ + index * sizeof(SnapshotCounter);
+}
+
+uint32_t Device::NewRunCounter() noexcept {
+  uint32_t index = counters_used_.load(std::memory_order_relaxed);
+  while (index < kCounters) {
+    if (counters_used_.compare_exchange_weak(index, index + 1, std::memory_order_relaxed)) {
+      return index;
+    }
+  }
+  return 0;
 }
 
 void Device::DisableCounter(const DriverApi& driver, uint64_t counter) noexcept {
@@ -120,9 +128,17 @@ void Device::DisableCounter(const DriverApi& driver, uint64_t counter) noexcept 
 SnapshotArgs Device::BaseArgs() const noexcept {
   SnapshotArgs args{};
   args.ring = slots_address_;
-  args.tickets = tickets_;
+  args.tickets = counters_;
   args.mask = kRingSlots - 1;
   return args;
+}
+
+kernels::Journal Device::BaseJournal(uint32_t run_counter) const noexcept {
+  kernels::Journal journal{};
+  journal.ring = slots_address_;
+  journal.tickets = counters_;
+  journal.counter_and_bits = kernels::Journal::Pack(run_counter, kRingSlotBits);
+  return journal;
 }
 
 }  // namespace lamplight::shim

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "kernels/collective_call.h"
 #include "shim/driver_api.h"
 #include "shim/snapshot_args.h"
 #include "shim/snapshot_ring.h"
@@ -36,10 +37,13 @@ class Device {
 
   // A fresh, zeroed counter in device memory for one snapshot node; 0 when they are used up.
   uint64_t NewCounter() noexcept;
+  // The same for a node that journals by itself, as Journal names it.
+  uint32_t NewRunCounter() noexcept;
   // Tells the node of `counter` to read nothing any more. Waits, bounded, until the GPU knows.
   void DisableCounter(const DriverApi& driver, uint64_t counter) noexcept;
   // The parts of a node's arguments that are the device's.
   SnapshotArgs BaseArgs() const noexcept;
+  kernels::Journal BaseJournal(uint32_t run_counter) const noexcept;
 
  private:
   Device() = default;
@@ -52,9 +56,9 @@ class Device {
   CUstream stream_ = nullptr;
   SnapshotSlot* slots_ = nullptr;
   CUdeviceptr slots_address_ = 0;
-  CUdeviceptr tickets_ = 0;
+  // SnapshotCounter[]; the first one is the count of slots handed out.
   CUdeviceptr counters_ = 0;
-  std::atomic<uint32_t> counters_used_{0};
+  std::atomic<uint32_t> counters_used_{1};
   void* staging_ = nullptr;
   std::unique_ptr<SnapshotRing> ring_;
 };

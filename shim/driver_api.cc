@@ -49,6 +49,7 @@ DriverApi LoadTable(std::string* missing) {
   Take(&api.GraphGetEdges, "cuGraphGetEdges_v2", missing);
   Take(&api.GraphNodeGetType, "cuGraphNodeGetType", missing);
   Take(&api.GraphKernelNodeGetParams, "cuGraphKernelNodeGetParams_v2", missing);
+  Take(&api.GraphKernelNodeSetParams, "cuGraphKernelNodeSetParams_v2", missing);
   Take(&api.GraphKernelNodeGetAttribute, "cuGraphKernelNodeGetAttribute", missing);
   Take(&api.GraphAddKernelNode, "cuGraphAddKernelNode_v2", missing);
   Take(&api.GraphAddEventRecordNode, "cuGraphAddEventRecordNode", missing);

@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -30,6 +31,15 @@ struct PlannedSnapshot {
   std::vector<Workspace*> workspaces;
 };
 
+// A node with a kernel of ours, which leaves a snapshot itself in every replay.
+struct JournalledNode {
+  uint32_t counter = 0;             // of its runs, as Journal names it
+  std::atomic<uint64_t> newest{0};  // the newest replay whose snapshot was seen
+  // Its runs no longer count the replays, because the host has disabled it or given it another
+  // kernel; for good.
+  std::atomic<bool> doubtful{false};
+};
+
 struct WorkspaceOps {
   std::atomic<Workspace*> workspace{nullptr};
   std::atomic<uint32_t> ops{0};  // advancing calls in one replay
@@ -40,8 +50,10 @@ struct Exec {
   std::atomic<uint32_t> graph_id{0};
   Device* device = nullptr;
   uint32_t own_nodes = 0;
-  std::vector<CUgraphNode> nodes;  // the host's node handles, by position
+  std::vector<CUgraphNode> nodes;  // the host's node handles, by position; child graphs' too
   std::vector<PlannedSnapshot> snapshots;
+  std::map<uint32_t, JournalledNode> journals;  // by node; which ones there are never changes
+  bool tells_itself = false;  // all that moves flags on journals: no tail snapshot is needed
   std::vector<uint32_t> sinks;
   CUevent done = nullptr;  // recorded by every replay; null: completion is not watched
   mutable std::mutex mutex;
@@ -51,7 +63,7 @@ struct Exec {
   std::atomic<uint64_t> launched{0};       // replays handed to the driver
   std::atomic<uint64_t> returned{0};       // of those, launch calls that came back
   std::atomic<uint64_t> completed{0};      // replays known complete
-  std::atomic<uint64_t> snapshot_runs{0};  // tail snapshots seen
+  std::atomic<uint64_t> snapshot_runs{0};  // replays whose collectives all are seen complete
   std::atomic<uint32_t> stream_id{0};
   std::atomic<bool> uploaded{false};    // cudaGraphUpload has run: a first replay is like any other
   std::atomic<uint64_t> retired_ns{0};  // when the host destroyed it, 0: alive
@@ -74,6 +86,14 @@ struct Exec {
     mark.time_ns.store(time_ns, std::memory_order_relaxed);
     mark.op_before.store(op_before, std::memory_order_relaxed);
     mark.replay.store(replay, std::memory_order_release);
+  }
+  // Replays in which every node that journals has done so. Lags behind by what was lost.
+  uint64_t JournalledReplays() const noexcept {
+    uint64_t least = journals.empty() ? 0 : ~uint64_t{0};
+    for (const auto& [node, journal] : journals) {
+      least = std::min(least, journal.newest.load(std::memory_order_relaxed));
+    }
+    return least;
   }
   bool Uses(const Workspace& workspace) const noexcept {
     return std::any_of(ops.begin(), ops.end(), [&](const WorkspaceOps& slot) {

@@ -72,6 +72,7 @@ void Graphs::ExecCreated(CUgraphExec handle, std::unique_ptr<Exec> exec, uint32_
   for (const PlannedSnapshot& snapshot : exec->snapshots) {
     record.snapshots += static_cast<uint32_t>(snapshot.workspaces.size());
   }
+  record.snapshots += static_cast<uint32_t>(exec->journals.size());
   record.completion = exec->done != nullptr;
   recorder_.Define(trace::RecordType::kExec, record);
   Exec* raw = exec.get();

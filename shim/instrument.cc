@@ -2,6 +2,9 @@
 #include "shim/instrument.h"
 
 #include <algorithm>
+#include <cstring>
+
+#include "shim/log.h"
 
 namespace lamplight::shim {
 namespace {
@@ -30,13 +33,32 @@ void PlanOne(trace::SnapshotPlace place, std::vector<uint32_t> after, std::vecto
   }
 }
 
-// One snapshot after every Lamport node but the last; the next Lamport node waits for it.
-void PlanJournal(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
-                 Exec* exec) {
+bool Journals(const GraphShape::Call& call) {
+  return (call.decoded.call.flags & trace::kCallJournals) != 0;
+}
+
+// Whether the calls themselves tell of every step that the workspace's flags take.
+bool TellsItself(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
+                 const Workspace* workspace) {
+  bool any = false;
+  for (size_t i = 0; i < shape.calls.size(); ++i) {
+    const GraphShape::Call& call = shape.calls[i];
+    if (workspace_of_call[i] != workspace) continue;
+    if ((call.decoded.call.flags & trace::kCallAdvances) == 0) continue;
+    if (!Journals(call)) return false;
+    any = true;
+  }
+  return any;
+}
+
+// One snapshot after every Lamport node but the last that does not journal by itself; the next
+// Lamport node waits for it.
+void PlanJournalNodes(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
+                      Exec* exec) {
   for (size_t i = 0; i + 1 < shape.calls.size() && i < kMaxJournalNodes; ++i) {
     const uint32_t node = shape.top[shape.calls[i].node];
     const uint32_t next = shape.top[shape.calls[i + 1].node];
-    if (workspace_of_call[i] == nullptr || node == next) continue;
+    if (workspace_of_call[i] == nullptr || node == next || Journals(shape.calls[i])) continue;
     PlanOne(trace::SnapshotPlace::kNode, {node}, {next}, shape.calls[i].node,
             {workspace_of_call[i]}, exec);
   }
@@ -68,25 +90,80 @@ void CountOps(const GraphShape& shape, const std::vector<Workspace*>& workspace_
   }
 }
 
+void PlanJournals(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
+                  Exec* exec) noexcept {
+  if (exec->device == nullptr) return;
+  for (size_t i = 0; i < shape.calls.size(); ++i) {
+    const GraphShape::Call& call = shape.calls[i];
+    if (workspace_of_call[i] == nullptr || !CanJournal(*call.function, call.decoded)) continue;
+    const uint32_t counter = exec->device->NewRunCounter();
+    if (counter == 0) return;
+    exec->journals[call.node].counter = counter;
+  }
+}
+
 void PlanInstrumentation(const DriverApi& driver, const GraphShape& shape, Mode mode,
                          const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept {
   exec->own_nodes = shape.own;
   CountOps(shape, workspace_of_call, exec);
+  std::vector<Workspace*> workspaces, silent;
+  for (Workspace* workspace : workspace_of_call) AddUnique(&workspaces, workspace);
+  std::copy_if(workspaces.begin(), workspaces.end(), std::back_inserter(silent),
+               [&](const Workspace* workspace) {
+                 return !TellsItself(shape, workspace_of_call, workspace);
+               });
+  exec->tells_itself = silent.empty();
   if (exec->device == nullptr || shape.owns_memory || shape.own == 0) return;
   exec->sinks = shape.Sinks();
   if (driver.EventCreate(&exec->done, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
     exec->done = nullptr;
   }
-  std::vector<Workspace*> workspaces;
-  for (Workspace* workspace : workspace_of_call) AddUnique(&workspaces, workspace);
   if (workspaces.empty()) return;
   if (mode != Mode::kDefault) {
     PlanOne(trace::SnapshotPlace::kHead, {}, shape.FirstLamportNodes(), shape.calls.front().node,
             workspaces, exec);
   }
-  if (mode == Mode::kJournal) PlanJournal(shape, workspace_of_call, exec);
+  if (mode == Mode::kJournal) PlanJournalNodes(shape, workspace_of_call, exec);
   PlanOne(trace::SnapshotPlace::kTail, shape.LastLamportNodes(), {}, shape.calls.back().node,
-          workspaces, exec);
+          silent, exec);
+}
+
+void Instrumentation::FillJournals(const Exec& exec, GraphShape* shape) noexcept {
+  if (exec.device == nullptr) return;
+  filled_.reserve(exec.journals.size());
+  for (GraphShape::Call& call : shape->calls) {
+    const auto journal = exec.journals.find(call.node);
+    if (journal == exec.journals.end() || journal->second.doubtful) continue;
+    if (!call.decodable || !CanJournal(*call.function, call.decoded)) continue;
+    const kernels::Journal filled = NodeJournal(
+        *exec.device, exec.id, call.decoded.call.workspace_id, call.node, journal->second.counter);
+    if (!Fill(shape->nodes[call.node], *exec.device, filled)) continue;
+    call.decoded.call.flags |= trace::kCallJournals;
+  }
+}
+
+bool Instrumentation::Fill(CUgraphNode node, const Device& device,
+                           const kernels::Journal& journal) {
+  Filled filled{node, {}, {}};
+  if (driver_.GraphKernelNodeGetParams(node, &filled.parameters) != CUDA_SUCCESS) return false;
+  const CUDA_KERNEL_NODE_PARAMS& parameters = filled.parameters;
+  if (parameters.kernelParams == nullptr || parameters.kernelParams[0] == nullptr) return false;
+  // The counters are memory of this context's device.
+  if (parameters.ctx != nullptr && parameters.ctx != device.context()) return false;
+  std::memcpy(&filled.call, parameters.kernelParams[0], sizeof(filled.call));
+  kernels::CollectiveCall call = filled.call;
+  call.journal = journal;
+  if (!SetCall(filled, call)) return false;
+  filled_.push_back(filled);
+  return true;
+}
+
+bool Instrumentation::SetCall(const Filled& filled, kernels::CollectiveCall call) const {
+  CUDA_KERNEL_NODE_PARAMS parameters = filled.parameters;
+  void* argument = &call;
+  parameters.kernelParams = &argument;
+  parameters.extra = nullptr;
+  return driver_.GraphKernelNodeSetParams(filled.node, &parameters) == CUDA_SUCCESS;
 }
 
 bool Instrumentation::Add(const GraphShape& shape, const Exec& exec) noexcept {
@@ -96,7 +173,7 @@ bool Instrumentation::Add(const GraphShape& shape, const Exec& exec) noexcept {
                                       return AddSnapshot(shape, exec, snapshot);
                                     }) &&
                         (exec.done == nullptr || AddDone(shape, exec));
-  if (!complete) Remove();
+  if (!complete) RemoveNodes();
   return complete;
 }
 
@@ -149,10 +226,18 @@ bool Instrumentation::AddDone(const GraphShape& shape, const Exec& exec) {
   return true;
 }
 
-void Instrumentation::Remove() noexcept {
+void Instrumentation::RemoveNodes() noexcept {
   // Backwards, so that no node loses a dependency before it goes itself.
   for (auto node = added_.rbegin(); node != added_.rend(); ++node) driver_.GraphDestroyNode(*node);
   added_.clear();
+}
+
+void Instrumentation::Remove() noexcept {
+  RemoveNodes();
+  for (const Filled& filled : filled_) {
+    if (!SetCall(filled, filled.call)) Log().warn("a graph's node kept the shim's journal");
+  }
+  filled_.clear();
 }
 
 }  // namespace lamplight::shim

@@ -1,8 +1,10 @@
-// Adds the shim's nodes to a graph for as long as the host instantiates or updates from it.
+// Adds the shim's nodes to a graph, and journals to the kernels of ours in it, for as long as the
+// host instantiates or updates from it.
 //
-// The graph is given back node for node as it was, so the host never sees ours, and its node
-// handles keep working on the exec. One object lives on one thread around one real call; a graph
-// that cannot lose nodes again (it owns memory), or that runs on the device side, is left alone.
+// The graph is given back node for node and byte for byte as it was, so the host never sees ours,
+// and its node handles keep working on the exec. One object lives on one thread around one real
+// call; a graph that cannot lose nodes again (it owns memory), or that runs on the device side, is
+// left alone.
 #pragma once
 
 #include <cuda.h>
@@ -14,6 +16,7 @@
 #include "shim/driver_api.h"
 #include "shim/exec.h"
 #include "shim/graph_shape.h"
+#include "shim/journals.h"
 
 namespace lamplight::shim {
 
@@ -24,25 +27,44 @@ class Instrumentation {
   Instrumentation(const Instrumentation&) = delete;
   Instrumentation& operator=(const Instrumentation&) = delete;
 
-  // Adds what `exec` plans, at the planned positions of this graph. On failure nothing stays added.
+  // Tells the nodes that `exec` counts where to journal, and marks their calls (kCallJournals).
+  // What the driver refuses stays unmarked.
+  void FillJournals(const Exec& exec, GraphShape* shape) noexcept;
+  // Adds what `exec` plans, at the planned positions of this graph. On failure no node stays added.
   bool Add(const GraphShape& shape, const Exec& exec) noexcept;
   void Remove() noexcept;
-  bool added() const { return !added_.empty(); }
+  bool added() const { return !added_.empty() || !filled_.empty(); }
 
  private:
+  // A kernel node as the host made it.
+  struct Filled {
+    CUgraphNode node;
+    CUDA_KERNEL_NODE_PARAMS parameters;
+    kernels::CollectiveCall call;
+  };
+
+  bool Fill(CUgraphNode node, const Device& device, const kernels::Journal& journal);
+  bool SetCall(const Filled& filled, kernels::CollectiveCall call) const;
+  void RemoveNodes() noexcept;
   bool AddSnapshot(const GraphShape& shape, const Exec& exec, const PlannedSnapshot& snapshot);
   bool AddDone(const GraphShape& shape, const Exec& exec);
 
   const DriverApi& driver_;
   CUgraph graph_;
   std::vector<CUgraphNode> added_;
+  std::vector<Filled> filled_;
 };
 
 // Sets how many advancing calls one replay of `exec` makes on each workspace.
 void CountOps(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
               Exec* exec) noexcept;
 
-// Decides where `exec` gets snapshot and completion nodes: fills snapshots and sinks.
+// Gives a counter to every node of `exec` that can journal.
+void PlanJournals(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
+                  Exec* exec) noexcept;
+
+// Decides where `exec` gets snapshot and completion nodes: fills snapshots and sinks. Where all
+// calls on a workspace journal, only the strict mode's head snapshot reads it.
 void PlanInstrumentation(const DriverApi& driver, const GraphShape& shape, Mode mode,
                          const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept;
 

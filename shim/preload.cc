@@ -41,6 +41,7 @@ Real<decltype(cudaGraphExecUpdate)> exec_update{"cudaGraphExecUpdate"};
 Real<decltype(cudaGraphExecKernelNodeSetParams)> set_node_params{
     "cudaGraphExecKernelNodeSetParams"};
 Real<decltype(cudaGraphExecNodeSetParams)> set_any_node_params{"cudaGraphExecNodeSetParams"};
+Real<decltype(cudaGraphNodeSetEnabled)> set_node_enabled{"cudaGraphNodeSetEnabled"};
 Real<decltype(cudaGraphUpload)> graph_upload{"cudaGraphUpload"};
 Real<decltype(cudaGraphUpload)> graph_upload_ptsz{"cudaGraphUpload_ptsz"};
 Real<decltype(cudaGraphLaunch)> graph_launch{"cudaGraphLaunch"};
@@ -147,6 +148,10 @@ LAMPLIGHT_EXPORT cudaError_t cudaGraphExecKernelNodeSetParams(
 LAMPLIGHT_EXPORT cudaError_t cudaGraphExecNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                                         cudaGraphNodeParams* parameters) {
   return hooks::SetAnyNodeParams(set_any_node_params, exec, node, parameters);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphNodeSetEnabled(cudaGraphExec_t exec, cudaGraphNode_t node,
+                                                     unsigned enabled) {
+  return hooks::SetNodeEnabled(set_node_enabled, exec, node, enabled);
 }
 LAMPLIGHT_EXPORT cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream) {
   return hooks::GraphUpload(graph_upload, exec, stream);

@@ -25,6 +25,7 @@ struct SnapshotCounter {
   uint64_t runs;
   uint64_t disabled;  // non-zero: the node no longer knows what it would read
 };
+static_assert(sizeof(SnapshotCounter) == kRunCounterBytes);
 
 // The kernel's only parameter, by value. All addresses are device addresses.
 struct SnapshotArgs {

@@ -1,32 +1,81 @@
-// Ring slots become trace records; tail snapshots also tell the watchdog how far an exec has come.
+// Ring slots become trace records, and tell the watchdog how far an exec has come.
 #include "shim/snapshot_drain.h"
 
 #include <algorithm>
 
+#include "shim/journals.h"
+
 namespace lamplight::shim {
+namespace {
+
+uint64_t Whole(uint32_t low, uint32_t high) { return static_cast<uint64_t>(high) << 32 | low; }
+
+bool IsOf(const trace::Snapshot& record, trace::SnapshotPlace place) {
+  return record.place == static_cast<uint16_t>(place);
+}
+
+}  // namespace
 
 void SnapshotDrain::Drain(Recorder& recorder) {
   SnapshotRecord slot;
-  Exec* last = nullptr;  // consecutive snapshots mostly belong to one exec
+  last_ = nullptr;
+  journals_.clear();
   while (ring_.Next(&slot)) {
-    trace::Snapshot record{};
-    record.exec_id = slot.exec_id;
-    record.workspace_id = slot.workspace_id;
-    record.replay = static_cast<uint64_t>(slot.replay_high) << 32 | slot.replay_low;
-    record.gpu_ns = static_cast<uint64_t>(slot.gpu_ns_high) << 32 | slot.gpu_ns_low;
-    record.node = slot.node;
-    record.place = static_cast<uint16_t>(slot.place_and_words);
-    record.words = static_cast<uint16_t>(slot.place_and_words >> 16);
-    std::copy_n(slot.word, kSnapshotWords, record.word);
-    recorder.WriteEvent(trace::RecordType::kSnapshot, record);
-    if (record.place != static_cast<uint16_t>(trace::SnapshotPlace::kTail)) continue;
-    if (last == nullptr || last->id != slot.exec_id) last = graphs_.ExecById(slot.exec_id);
-    if (last != nullptr) last->snapshot_runs.store(record.replay, std::memory_order_relaxed);
+    slot.exec_id == 0 ? TakeEager(slot, recorder) : TakeOfExec(slot, recorder);
+  }
+  for (Exec* exec : journals_) {
+    if (exec->tells_itself) exec->snapshot_runs.store(exec->JournalledReplays());
   }
   if (ring_.dropped() > counted_drops_) {
     recorder.CountSnapshotDrops(ring_.dropped() - counted_drops_);
     counted_drops_ = ring_.dropped();
   }
+}
+
+void SnapshotDrain::TakeEager(const SnapshotRecord& slot, Recorder& recorder) {
+  const Workspace* workspace = workspaces_.ById(slot.workspace_id);
+  if (workspace == nullptr) return;
+  trace::EagerSnapshot record{};
+  record.workspace_id = slot.workspace_id;
+  record.words = static_cast<uint16_t>(slot.place_and_words >> 16);
+  record.op = WholeOperation(slot.node, workspace->ops.load(std::memory_order_relaxed));
+  record.gpu_ns = Whole(slot.gpu_ns_low, slot.gpu_ns_high);
+  std::copy_n(slot.word, kSnapshotWords, record.word);
+  recorder.WriteEvent(trace::RecordType::kEagerSnapshot, record);
+}
+
+void SnapshotDrain::TakeOfExec(const SnapshotRecord& slot, Recorder& recorder) {
+  trace::Snapshot record{};
+  record.exec_id = slot.exec_id;
+  record.workspace_id = slot.workspace_id;
+  record.replay = Whole(slot.replay_low, slot.replay_high);
+  record.gpu_ns = Whole(slot.gpu_ns_low, slot.gpu_ns_high);
+  record.node = slot.node;
+  record.place = static_cast<uint16_t>(slot.place_and_words);
+  record.words = static_cast<uint16_t>(slot.place_and_words >> 16);
+  std::copy_n(slot.word, kSnapshotWords, record.word);
+  if (Follow(record)) recorder.WriteEvent(trace::RecordType::kSnapshot, record);
+}
+
+bool SnapshotDrain::Follow(const trace::Snapshot& record) {
+  if (IsOf(record, trace::SnapshotPlace::kHead)) return true;
+  Exec* exec = Find(record.exec_id);
+  if (exec == nullptr) return true;
+  if (IsOf(record, trace::SnapshotPlace::kTail)) {
+    exec->snapshot_runs.store(record.replay, std::memory_order_relaxed);
+    return true;
+  }
+  const auto journal = exec->journals.find(record.node);
+  if (journal == exec->journals.end()) return true;
+  if (journal->second.doubtful.load(std::memory_order_relaxed)) return false;
+  journal->second.newest.store(record.replay, std::memory_order_relaxed);
+  journals_.insert(exec);
+  return true;
+}
+
+Exec* SnapshotDrain::Find(uint32_t exec_id) {
+  if (last_ == nullptr || last_->id != exec_id) last_ = graphs_.ExecById(exec_id);
+  return last_;
 }
 
 }  // namespace lamplight::shim

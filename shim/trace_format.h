@@ -1,4 +1,4 @@
-// The trace file of one process, version 1.1: what the shim writes and the analyzer reads.
+// The trace file of one process, version 1.2: what the shim writes and the analyzer reads.
 //
 // Shape:   FileHeader (4096 bytes) | event ring (ring_bytes) | definitions (to the end of the file)
 // Grammar: docs/trace_format.md. Plain data, little endian, no pointers; includes neither side.
@@ -17,7 +17,8 @@ namespace lamplight::trace {
 
 inline constexpr char kMagic[8] = {'L', 'A', 'M', 'P', 'T', 'R', 'C', '\x1a'};
 inline constexpr uint16_t kMajor = 1;
-inline constexpr uint16_t kMinor = 1;  // 1.1: PythonSite, InputMatch, Swap
+inline constexpr uint16_t kMinor =
+    2;  // 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot, PeerHeader
 inline constexpr uint32_t kHeaderBytes = 4096;
 inline constexpr uint32_t kMaxRecordBytes = 1u << 20;
 inline constexpr uint32_t kRecordAlign = 8;
@@ -79,6 +80,7 @@ enum class RecordType : uint16_t {
   kText = 36,
   kHangEnd = 37,
   kInputMatch = 38,
+  kPeerHeader = 39,
   // Events.
   kCaptureBegin = 64,
   kCaptureEnd = 65,
@@ -90,6 +92,7 @@ enum class RecordType : uint16_t {
   kDestroy = 71,
   kReplayDone = 72,
   kOrder = 73,
+  kEagerSnapshot = 74,
 };
 
 // In front of every record. crc = crc32c of the record's bytes [4, bytes); 0 = not committed.
@@ -164,6 +167,8 @@ enum class Algorithm : uint16_t {
   kRmsNorm = 3,         // MNNVL rmsNormLamport: the second half of a two-shot pair
   kUnicastOneShot = 4,  // "trtllm" allreduce_fusion_kernel_oneshot_lamport
   kUnicastTwoShot = 5,  // "trtllm" allreduce_fusion_kernel_twoshot_sync
+  kEpochOneShot = 6,    // our own protocol (kernels/epoch.cuh)
+  kEpochTwoShot = 7,
 };
 
 enum class DataType : uint16_t { kUnknown = 0, kF32 = 1, kF16 = 2, kBf16 = 3 };
@@ -174,6 +179,7 @@ enum class FlagLayout : uint16_t {
   kEraB = 2,     // [cur, dirty, elemsPerStage, prevTokens, arrivals]
   kEraC = 3,     // eras C–G, kernels/protocol.cuh
   kUnicast = 4,  // {counter, syncFlag, lamportFlag, commSizeBytes, clearElems}
+  kEpoch = 5,    // {completed calls, low and high, arrivals, unused}: EpochState
 };
 
 struct Kernel {
@@ -264,6 +270,9 @@ inline constexpr uint32_t kCallAdvances = 1;  // moves the current index on when
 inline constexpr uint32_t kCallPdl = 2;       // programmatic stream serialisation allowed
 inline constexpr uint32_t kCallCooperative = 4;
 inline constexpr uint32_t kCallHostIndex = 8;  // index_argument is used by the kernel
+// The kernel itself leaves a snapshot when it moves the flags on: a Snapshot of place kNode in
+// every replay, an EagerSnapshot.
+inline constexpr uint32_t kCallJournals = 16;
 static_assert(sizeof(LamportCall) == 64);
 
 struct Node {
@@ -449,6 +458,24 @@ struct InputMatch {
   uint16_t reserved;
 };
 
+// What a peer has announced of its newest call, and what this rank's stuck call would announce: in
+// workspaces that have headers (kernels/collective_call.h, Header).
+struct PeerHeader {
+  RecordHeader header;
+  uint32_t hang_id;
+  uint32_t workspace_id;
+  uint32_t peer;
+  uint32_t announced;  // 0: nothing that can be believed; the peer's fields are 0 then
+  uint32_t sequence;   // calls that the peer had completed before it, low 32 bits
+  uint32_t tokens;
+  uint32_t hidden;
+  uint32_t kind;  // KindOf (kernels/trouble.cuh): type, kernel, protocol, world
+  uint32_t own_sequence;
+  uint32_t own_tokens;
+  uint32_t own_hidden;
+  uint32_t own_kind;
+};
+
 // ---------------------------------------------------------------- events
 
 struct CaptureBegin {
@@ -498,6 +525,17 @@ struct Snapshot {
   uint32_t node;   // Lamport node it follows (kNode, kTail) or precedes (kHead)
   uint16_t place;  // SnapshotPlace
   uint16_t words;
+  uint32_t word[12];
+};
+
+// Flag words as an eager call left them, told by the call itself.
+struct EagerSnapshot {
+  RecordHeader header;
+  uint32_t workspace_id;
+  uint16_t words;
+  uint16_t reserved;
+  uint64_t op;  // of its EagerLaunch
+  uint64_t gpu_ns;
   uint32_t word[12];
 };
 
@@ -576,9 +614,11 @@ static_assert(sizeof(FlagsRead) == 24 + 16 + 16 + 64 + 8);
 static_assert(sizeof(SlotState) == 24 + 48 + 32);
 static_assert(sizeof(HostThread) == 48 && sizeof(Text) == 40 && sizeof(HangEnd) == 32);
 static_assert(sizeof(InputMatch) == 24 + 32);
+static_assert(sizeof(PeerHeader) == 24 + 48);
 static_assert(sizeof(CaptureBegin) == 32 && sizeof(CaptureEnd) == 40);
 static_assert(sizeof(GraphLaunch) == 24 + 32 + 4 * 16);
 static_assert(sizeof(Snapshot) == 24 + 8 + 16 + 8 + 48);
+static_assert(sizeof(EagerSnapshot) == 24 + 24 + 48);
 static_assert(sizeof(EagerLaunch) == 24 + 64 + 16);
 static_assert(sizeof(ExecUpdate) == 40 && sizeof(NodeParams) == 96 && sizeof(Destroy) == 32);
 static_assert(sizeof(ReplayDone) == 40 && sizeof(Order) == 48);

@@ -32,7 +32,9 @@ bool Reinitialised(const Observation& before, const Observation& after) {
 
 Jump MakeJump(const Model& model, Index workspace, const Observation& before,
               const Observation& after) {
-  Jump jump{before, after, Expected(before, after), false, before.replay == after.replay};
+  Jump jump{before, after, Expected(before, after), false, false};
+  if (after.replay == kNone) return jump;
+  jump.same_replay = before.replay == after.replay;
   const OpRange* range = RangeOf(model.replays[after.replay], workspace);
   jump.inside_replay = range != nullptr && range->before <= before.position;
   return jump;
@@ -47,6 +49,7 @@ bool JumpsBack(const std::vector<Observation>& observations, size_t at) {
 }
 
 bool OnOneStream(const Model& model, const Observation& a, const Observation& b) {
+  if (a.replay == kNone || b.replay == kNone) return false;
   return model.replays[a.replay].stream == model.replays[b.replay].stream;
 }
 
@@ -77,6 +80,7 @@ Jumps FindJumps(const Model& model, Index workspace) {
 }
 
 std::string ReplayName(const Model& model, Index replay) {
+  if (replay == kNone) return "an eager call";
   const Replay& own = model.replays[replay];
   return "replay " + std::to_string(own.number) + " of exec " +
          std::to_string(model.execs[own.exec].id);

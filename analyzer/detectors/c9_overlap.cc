@@ -10,6 +10,7 @@
 #include "analyzer/detectors/graph_paths.h"
 #include "analyzer/detectors/happens_before.h"
 #include "analyzer/detectors/wording.h"
+#include "analyzer/replay_progress.h"
 
 namespace lamplight {
 namespace {
@@ -151,12 +152,11 @@ std::string FirstNeverEnded(const Model& model, const Turn& first) {
 std::string GpuSawItEarlier(const Model& model, Index workspace, const Turn& first,
                             const Turn& second) {
   if (first.replay == kNone || second.replay == kNone) return "";
+  if (!PastItsCollectives(model, first.replay)) return "";
   uint64_t first_end = 0;
   for (const Index i : model.replays[first.replay].snapshots) {
     const Snapshot& snapshot = model.snapshots[i];
-    if (snapshot.workspace == workspace && snapshot.place == trace::SnapshotPlace::kTail) {
-      first_end = snapshot.gpu_ns;
-    }
+    if (snapshot.workspace == workspace) first_end = std::max(first_end, snapshot.gpu_ns);
   }
   for (const Index i : model.replays[second.replay].snapshots) {
     const Snapshot& snapshot = model.snapshots[i];

@@ -24,6 +24,7 @@ std::optional<Positions> PositionsOf(trace::FlagLayout layout) {
       return Positions{protocol::kCurrentIndex, protocol::kBytesPerBuffer, protocol::kArrivals};
     case trace::FlagLayout::kUnicast:
       return Positions{2, 3, 0};
+    case trace::FlagLayout::kEpoch:
     case trace::FlagLayout::kUnknown:
       break;
   }

@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "analyzer/replay_progress.h"
+
 namespace lamplight {
 namespace {
 
@@ -83,13 +85,8 @@ Progress Judge(const RankState& state) {
   return state.flags.arrivals ? Progress::kNotBegun : Progress::kUnclear;
 }
 
-// The replay's tail snapshot follows its last Lamport node: with it all of them are complete.
 bool CollectivesComplete(const Model& model, const Hang& hang) {
-  if (hang.replay_index == kNone) return false;
-  const std::vector<Index>& snapshots = model.replays[hang.replay_index].snapshots;
-  return std::ranges::any_of(snapshots, [&](Index snapshot) {
-    return model.snapshots[snapshot].place == trace::SnapshotPlace::kTail;
-  });
+  return hang.replay_index != kNone && PastItsCollectives(model, hang.replay_index);
 }
 
 bool MayFlush(const Model& model, const StuckCalls& stuck) {

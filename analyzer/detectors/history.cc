@@ -37,9 +37,11 @@ std::optional<uint64_t> AdvancesThrough(const Model& model, const Replay& replay
   return std::nullopt;
 }
 
-std::optional<uint64_t> PositionOf(const Model& model, const Snapshot& snapshot,
-                                   const Replay& replay) {
-  const OpRange* range = RangeOf(replay, snapshot.workspace);
+// Advancing calls that are complete when the snapshot is taken.
+std::optional<uint64_t> PositionOf(const Model& model, const Snapshot& snapshot, Index replay) {
+  if (snapshot.exec == kNone) return snapshot.op + 1;
+  if (replay == kNone) return std::nullopt;
+  const OpRange* range = RangeOf(model.replays[replay], snapshot.workspace);
   if (range == nullptr) return std::nullopt;
   switch (snapshot.place) {
     case trace::SnapshotPlace::kHead:
@@ -47,7 +49,8 @@ std::optional<uint64_t> PositionOf(const Model& model, const Snapshot& snapshot,
     case trace::SnapshotPlace::kTail:
       return range->before + range->ops;
     case trace::SnapshotPlace::kNode: {
-      const auto advances = AdvancesThrough(model, replay, snapshot.workspace, snapshot.node);
+      const auto advances =
+          AdvancesThrough(model, model.replays[replay], snapshot.workspace, snapshot.node);
       if (!advances) return std::nullopt;
       return range->before + *advances;
     }
@@ -96,8 +99,7 @@ std::vector<Observation> Observe(const Model& model, Index workspace) {
   for (const Index index : model.workspaces[workspace].snapshots) {
     const Snapshot& snapshot = model.snapshots[index];
     const Index replay = FindReplay(model, snapshot.exec, snapshot.replay);
-    if (replay == kNone) continue;
-    const auto position = PositionOf(model, snapshot, model.replays[replay]);
+    const auto position = PositionOf(model, snapshot, replay);
     const std::span<const uint32_t> words(snapshot.word.data(),
                                           std::min<size_t>(snapshot.words, snapshot.word.size()));
     const FlagWords flags = ReadFlagWords(model.workspaces[workspace].flag_layout, words);
@@ -108,6 +110,29 @@ std::vector<Observation> Observe(const Model& model, Index workspace) {
       observations.begin(), observations.end(),
       [](const Observation& a, const Observation& b) { return a.position < b.position; });
   return observations;
+}
+
+bool NothingLostSince(const Model& model, Index snapshot) {
+  const Index process = model.workspaces[model.snapshots[snapshot].workspace].process;
+  if (!model.processes[process].snapshots_lost) return true;
+  // The ring keeps the newest: whatever is lost has one behind it that was not.
+  for (size_t later = snapshot + size_t{1}; later < model.snapshots.size(); ++later) {
+    const Index workspace = model.snapshots[later].workspace;
+    if (workspace == kNone || model.workspaces[workspace].process == process) return false;
+  }
+  return true;
+}
+
+std::optional<LastFinished> LastToFinish(const Model& model, Index workspace) {
+  const std::vector<Observation> observations = Observe(model, workspace);
+  for (auto last = observations.rbegin(); last != observations.rend(); ++last) {
+    const Snapshot& snapshot = model.snapshots[last->snapshot];
+    if (snapshot.place != trace::SnapshotPlace::kNode || last->position == 0) continue;
+    const auto operation = FindOperation(model, workspace, last->position - 1);
+    if (!operation || !NothingLostSince(model, last->snapshot)) return std::nullopt;
+    return LastFinished{*operation, snapshot.gpu_ns};
+  }
+  return std::nullopt;
 }
 
 Index FindReplay(const Model& model, Index exec, uint64_t number) {

@@ -49,11 +49,22 @@ struct Observation {
   uint64_t position = 0;  // advancing calls that should be complete
   FlagWords flags;
   Index snapshot = kNone;
-  Index replay = kNone;
+  Index replay = kNone;  // kNone: an eager call left it
 };
 
 // All snapshots whose place is known, by position. Snapshots without an index are left out.
 std::vector<Observation> Observe(const Model& model, Index workspace);
+
+// What a rank's own calls told last: the newest of them that is known to be complete.
+struct LastFinished {
+  Operation operation;
+  uint64_t gpu_ns = 0;
+};
+// Nothing where no call on the workspace has journalled, or snapshots were lost behind it.
+std::optional<LastFinished> LastToFinish(const Model& model, Index workspace);
+
+// No snapshot of the process can have been lost behind this one.
+bool NothingLostSince(const Model& model, Index snapshot);
 
 Index FindReplay(const Model& model, Index exec, uint64_t number);
 const OpRange* RangeOf(const Replay& replay, Index workspace);

@@ -11,6 +11,7 @@
 #include "analyzer/detectors/c9_overlap.h"
 #include "analyzer/detectors/causality.h"
 #include "analyzer/detectors/h0_unexplained.h"
+#include "analyzer/detectors/last_finished.h"
 #include "analyzer/detectors/wording.h"
 
 namespace lamplight {
@@ -122,6 +123,9 @@ Detection DiagnoseAll(const Model& model) {
     if (model.hangs[hang].ended) rest.push_back(DescribeSlow(model, hang));
   }
   std::ranges::move(Merge(std::move(rest)), std::back_inserter(findings));
+  for (Finding& finding : findings) {
+    if (!finding.hangs.empty()) AddLastFinished(model, &finding);
+  }
   std::ranges::stable_sort(findings, {}, Weight);
   diagnosis.findings = std::move(findings);
   NoteNoCollective(model, &diagnosis);

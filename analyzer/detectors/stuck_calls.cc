@@ -16,6 +16,16 @@ struct OpWindow {
   Index turn = kNone;
 };
 
+// The watchdog names the newest eager call. Where calls journal, the oldest that has not ended is
+// known.
+OpWindow OldestEager(const Model& model, Index workspace, const OpWindow& newest) {
+  const std::optional<LastFinished> last = LastToFinish(model, workspace);
+  if (!last || last->operation.op + 1 >= newest.begin) return newest;
+  const auto next = FindOperation(model, workspace, last->operation.op + 1);
+  if (!next || next->eager == kNone || !next->call->journals()) return newest;
+  return {next->op, next->op + 1, next->turn};
+}
+
 std::optional<OpWindow> WindowOf(const Model& model, const Hang& hang, Index workspace) {
   const std::vector<Turn>& timeline = model.workspaces[workspace].timeline;
   for (Index i = static_cast<Index>(timeline.size()); i-- > 0;) {
@@ -25,7 +35,7 @@ std::optional<OpWindow> WindowOf(const Model& model, const Hang& hang, Index wor
       return OpWindow{turn.before, turn.before + turn.ops, i};
     }
     if (turn.eager == kNone || turn.before != hang.op_before) continue;
-    return OpWindow{turn.before, turn.before + 1, i};
+    return OldestEager(model, workspace, {turn.before, turn.before + 1, i});
   }
   return std::nullopt;
 }
@@ -45,22 +55,45 @@ std::optional<Observation> Anchor(const Model& model, Index workspace, const OpW
   return anchor;
 }
 
+// The shim put a node behind every node of this replay.
 bool SnapshotsFollowEveryNode(const Model& model, const Hang& hang, const Observation& anchor) {
   return model.processes[hang.process].mode == "journal" && anchor.replay != kNone &&
-         anchor.replay == hang.replay_index;
+         anchor.replay == hang.replay_index && NothingLostSince(model, anchor.snapshot);
+}
+
+// The call behind the anchor leaves a snapshot itself when it ends, and has left none.
+bool NextCallWouldTell(const Model& model, const RankState& state, const OpWindow& window,
+                       const Observation& anchor) {
+  const Process& process = model.processes[model.hangs[state.hang].process];
+  const bool lost =
+      anchor.snapshot == kNone ? process.snapshots_lost : !NothingLostSince(model, anchor.snapshot);
+  if (lost) return false;
+  const std::vector<Operation> operations = OperationsOf(model, state.workspace, window.turn);
+  return std::ranges::any_of(operations, [&](const Operation& operation) {
+    return operation.op == anchor.position && operation.call->journals();
+  });
 }
 
 // Which operation numbers may be due while the flags name `index`: `first`, and every third after
-// it unless snapshots would have shown that.
+// it unless snapshots would have shown that. Where the calls journal, their snapshots tell even
+// where the flags could not be read.
 class DueOperations {
  public:
   DueOperations(const Model& model, const RankState& state, const OpWindow& window) {
     const auto anchor = Anchor(model, state.workspace, window);
-    if (!anchor || !state.flags.index) return;
+    if (!anchor) return;
+    first_ = anchor->position;
+    const bool would_tell = NextCallWouldTell(model, state, window, *anchor);
+    if (!state.flags.index) {
+      known_ = only_first_ = would_tell;
+      return;
+    }
     const uint64_t steps = (*state.flags.index + kPeriod - *anchor->flags.index) % kPeriod;
     known_ = true;
-    first_ = anchor->position + steps;
-    only_first_ = SnapshotsFollowEveryNode(model, model.hangs[state.hang], *anchor);
+    first_ += steps;
+    // With steps, more calls have ended than have told so.
+    only_first_ = SnapshotsFollowEveryNode(model, model.hangs[state.hang], *anchor) ||
+                  (would_tell && steps == 0);
   }
 
   bool Contains(uint64_t op) const {

@@ -91,6 +91,10 @@ std::string AlgorithmName(trace::Algorithm algorithm) {
       return "unicast one-shot";
     case trace::Algorithm::kUnicastTwoShot:
       return "unicast two-shot";
+    case trace::Algorithm::kEpochOneShot:
+      return "epoch one-shot";
+    case trace::Algorithm::kEpochTwoShot:
+      return "epoch two-shot";
     case trace::Algorithm::kUnknown:
       break;
   }

@@ -78,6 +78,16 @@ Json ConsequenceJson(const Model& model, const Consequence& consequence) {
           {"text", consequence.text}};
 }
 
+Json LastFinishedJson(const Model& model, const LastFinishedCall& call) {
+  return {{"rank", NumberOrNull(call.rank)},
+          {"pid", PidOrNull(model, call.process)},
+          {"exec", call.exec == kNone ? Json(nullptr) : Json(model.execs[call.exec].id)},
+          {"replay", PositiveOrNull(call.replay)},
+          {"operation", call.operation},
+          {"node", NodeJson(call.node)},
+          {"gpu_ns", call.gpu_ns}};
+}
+
 std::string_view TextName(trace::TextKind kind) {
   switch (kind) {
     case trace::TextKind::kVerdict:
@@ -130,6 +140,10 @@ Json FindingJson(const Model& model, const Finding& finding) {
   json["consequences"] = Json::array();
   for (const Consequence& consequence : finding.consequences) {
     json["consequences"].push_back(ConsequenceJson(model, consequence));
+  }
+  json["last_finished"] = Json::array();
+  for (const LastFinishedCall& call : finding.last_finished) {
+    json["last_finished"].push_back(LastFinishedJson(model, call));
   }
   return json;
 }

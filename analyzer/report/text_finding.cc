@@ -119,6 +119,30 @@ void WriteSlots(const std::vector<SlotWords>& slots, TextWriter* out) {
   }
 }
 
+// In the words of the group: a rank without a line has kernels that do not journal.
+void WriteLastFinished(const Model& model, const std::vector<LastFinishedCall>& calls,
+                       TextWriter* out) {
+  if (calls.empty()) return;
+  std::vector<std::vector<std::string>> rows{
+      {"rank", "pid", "operation", "exec", "replay", "node", "call"}};
+  for (size_t i = 0; i < std::min(calls.size(), kMaxSlots); ++i) {
+    const LastFinishedCall& call = calls[i];
+    const bool eager = call.node.eager;
+    rows.push_back({NumberOr(call.rank, "?"), std::to_string(model.processes[call.process].pid),
+                    std::to_string(call.operation),
+                    eager ? "-" : std::to_string(model.execs[call.exec].id),
+                    eager ? "-" : std::to_string(call.replay),
+                    eager ? "eager" : std::to_string(call.node.position),
+                    NumberOr(call.node.tokens, "?") + " x " + NumberOr(call.node.dim, "?")});
+  }
+  out->Line("  Last to finish, as the kernels themselves have recorded");
+  out->Table(rows, "    ");
+  if (calls.size() > kMaxSlots) {
+    out->Line("    and " + std::to_string(calls.size() - kMaxSlots) +
+              " more (--format json lists them)");
+  }
+}
+
 void WriteList(std::string_view heading, const std::vector<std::string>& items, TextWriter* out) {
   if (items.empty()) return;
   out->Line(heading);
@@ -144,6 +168,7 @@ void WriteFinding(const Model& model, const Finding& finding, size_t number, Tex
   }
   WritePlace(model, finding, out);
   WriteSlots(finding.slots, out);
+  WriteLastFinished(model, finding.last_finished, out);
   WriteList("  Evidence", finding.evidence, out);
   std::vector<std::string> consequences;
   for (const Consequence& consequence : finding.consequences) {

@@ -2,6 +2,7 @@
 #include "shim/hooks/graph.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,9 +45,13 @@ class Instantiation {
     exec_->id = session.graphs().NextExecId();
     // Device-launched graphs may hold no event nodes (cudaGraphInstantiateFlagDeviceLaunch).
     if ((flags & cudaGraphInstantiateFlagDeviceLaunch) != 0) exec_->device = nullptr;
+    if (session.config().journal) {
+      PlanJournals(shape_, workspaces, exec_.get());
+      nodes_.FillJournals(*exec_, &shape_);
+      KeepFilledJournals();
+    }
     PlanInstrumentation(session.driver(), shape_, session.config().mode, workspaces, exec_.get());
-    if (nodes_.Add(shape_, *exec_)) return;
-    Forget();
+    if (!nodes_.Add(shape_, *exec_)) ForgetNodes();
   }
 
   bool added() const { return nodes_.added(); }
@@ -56,7 +61,9 @@ class Instantiation {
     Log().warn("instantiate failed with the shim's nodes (error {}); retrying without",
                int{status});
     nodes_.Remove();
-    Forget();
+    ForgetNodes();
+    exec_->journals.clear();
+    for (GraphShape::Call& call : shape_.calls) call.decoded.call.flags &= ~trace::kCallJournals;
   }
 
   void Commit(CUgraphExec handle, size_t skip_frames) {
@@ -64,14 +71,20 @@ class Instantiation {
     nodes_.Remove();
     if (exec_->id == 0) exec_->id = session_.graphs().NextExecId();
     exec_->graph_id = session_.graphs().DefineGraph(session_.graphs().InfoOf(graph_), shape_);
-    exec_->nodes.assign(shape_.nodes.begin(), shape_.nodes.begin() + shape_.own);
+    exec_->nodes = shape_.nodes;
     exec_->calls = std::move(shape_.calls);
     session_.graphs().ExecCreated(handle, std::move(exec_), session_.sites().Here(skip_frames),
                                   flags_);
   }
 
  private:
-  void Forget() {
+  void KeepFilledJournals() {
+    for (const GraphShape::Call& call : shape_.calls) {
+      if ((call.decoded.call.flags & trace::kCallJournals) == 0) exec_->journals.erase(call.node);
+    }
+  }
+
+  void ForgetNodes() {
     exec_->snapshots.clear();
     if (exec_->done != nullptr) session_.driver().EventDestroy(exec_->done);
     exec_->done = nullptr;
@@ -129,6 +142,7 @@ class Update {
     if (!readable_) return;
     const uint32_t device = exec.device == nullptr ? trace::kNoId : exec.device->ordinal();
     workspaces_ = ResolveWorkspaces(session, &shape_, device);
+    nodes_.FillJournals(exec, &shape_);
     if (exec.done != nullptr || !exec.snapshots.empty()) nodes_.Add(shape_, exec);
   }
 
@@ -141,6 +155,7 @@ class Update {
     }
     exec_.graph_id = session_.graphs().DefineGraph(session_.graphs().InfoOf(graph_), shape_);
     CountOps(shape_, workspaces_, &exec_);
+    DoubtTheOthers();
     {
       std::lock_guard lock(exec_.mutex);
       exec_.calls = std::move(shape_.calls);
@@ -149,6 +164,16 @@ class Update {
   }
 
  private:
+  // Nodes that have another kernel now count no longer.
+  void DoubtTheOthers() {
+    for (auto& [node, journal] : exec_.journals) {
+      const auto counts = [at = node](const GraphShape::Call& call) {
+        return call.node == at && (call.decoded.call.flags & trace::kCallJournals) != 0;
+      };
+      if (std::none_of(shape_.calls.begin(), shape_.calls.end(), counts)) journal.doubtful = true;
+    }
+  }
+
   Session& session_;
   Exec& exec_;
   CUgraph graph_;
@@ -171,11 +196,85 @@ lamport::LaunchShape ShapeOf(const cudaKernelNodeParams& parameters,
   return shape;
 }
 
-void NoteNodeParams(Session& session, Exec& exec, CUgraphNode node,
-                    const cudaKernelNodeParams& parameters) {
+constexpr uint32_t kNowhere = trace::kNoId;
+
+uint32_t PositionOf(const Exec& exec, CUgraphNode node) {
   const auto found = std::find(exec.nodes.begin(), exec.nodes.end(), node);
-  if (found == exec.nodes.end()) return;
-  const auto position = static_cast<uint32_t>(found - exec.nodes.begin());
+  return found == exec.nodes.end() ? kNowhere : static_cast<uint32_t>(found - exec.nodes.begin());
+}
+
+void EmitNodeParams(Session& session, const Exec& exec, const GraphShape::Call& call) {
+  trace::NodeParams record{};
+  record.exec_id = exec.id;
+  record.node = call.node;
+  record.call = call.decoded.call;
+  record.call.kernel_id = call.function->kernel_id;
+  session.recorder().Emit(trace::RecordType::kNodeParams, record);
+}
+
+// The node no longer counts its runs in every replay.
+void Doubt(Session& session, Exec& exec, uint32_t position) {
+  const auto journal = exec.journals.find(position);
+  if (journal == exec.journals.end() || journal->second.doubtful.exchange(true)) return;
+  const std::lock_guard lock(exec.mutex);
+  for (GraphShape::Call& call : exec.calls) {
+    if (call.node != position) continue;
+    call.decoded.call.flags &= ~trace::kCallJournals;
+    EmitNodeParams(session, exec, call);
+  }
+}
+
+// New parameters of one node of an exec, with the journal in them that the node had.
+class NewCall {
+ public:
+  // `function` and `arguments` as the host gives them.
+  NewCall(CUgraphExec handle, CUgraphNode node, const void* function, void** arguments) noexcept {
+    Guarded([&] {
+      session_ = Session::Running();
+      exec_ = session_ == nullptr ? nullptr : session_->graphs().FindExec(handle);
+      if (exec_ == nullptr) return;
+      position_ = PositionOf(*exec_, node);
+      const auto journal = exec_->journals.find(position_);
+      if (journal == exec_->journals.end() || journal->second.doubtful) return;
+      if (arguments != nullptr && arguments[0] != nullptr) {
+        Fill(*session_->functions().Learn(function, nullptr), journal->second.counter, arguments);
+      }
+    });
+  }
+
+  // Null: the host's own are to be used.
+  void** arguments() { return filled_ ? &argument_ : nullptr; }
+  // The real call took the parameters.
+  void Taken() {
+    if (exec_ != nullptr && !filled_) Doubt(*session_, *exec_, position_);
+  }
+  bool filled() const { return filled_; }
+
+ private:
+  void Fill(const Function& function, uint32_t counter, void** arguments) {
+    lamport::DecodedCall decoded{};
+    if (!lamport::Decode(function.recognition, arguments, {}, &decoded)) return;
+    if (!CanJournal(function, decoded)) return;
+    const Workspace* workspace =
+        session_->workspaces().Resolve(function.recognition, exec_->device->ordinal(), &decoded);
+    if (workspace == nullptr) return;
+    std::memcpy(&call_, arguments[0], sizeof(call_));
+    call_.journal = NodeJournal(*exec_->device, exec_->id, workspace->id, position_, counter);
+    filled_ = true;
+  }
+
+  Session* session_ = nullptr;
+  Exec* exec_ = nullptr;
+  uint32_t position_ = kNowhere;
+  kernels::CollectiveCall call_{};
+  void* argument_ = &call_;
+  bool filled_ = false;
+};
+
+void NoteNodeParams(Session& session, Exec& exec, CUgraphNode node,
+                    const cudaKernelNodeParams& parameters, bool journals) {
+  const uint32_t position = PositionOf(exec, node);
+  if (position == kNowhere) return;
   std::lock_guard lock(exec.mutex);
   for (GraphShape::Call& call : exec.calls) {
     if (call.node != position || !call.decodable || parameters.kernelParams == nullptr) continue;
@@ -189,20 +288,17 @@ void NoteNodeParams(Session& session, Exec& exec, CUgraphNode node,
                                  exec.device == nullptr ? trace::kNoId : exec.device->ordinal(),
                                  &decoded);
     call.decoded = decoded;
+    if (journals) call.decoded.call.flags |= trace::kCallJournals;
     if (decoded.call.workspace_id != before) session.StopSnapshots(exec);
-    trace::NodeParams record{};
-    record.exec_id = exec.id;
-    record.node = position;
-    record.call = decoded.call;
-    record.call.kernel_id = call.function->kernel_id;
-    session.recorder().Emit(trace::RecordType::kNodeParams, record);
+    EmitNodeParams(session, exec, call);
   }
 }
 
-void NoteNodeParams(CUgraphExec handle, CUgraphNode node, const cudaKernelNodeParams& parameters) {
+void NoteNodeParams(CUgraphExec handle, CUgraphNode node, const cudaKernelNodeParams& parameters,
+                    bool journals) {
   Session* session = Session::Running();
   Exec* exec = session == nullptr ? nullptr : session->graphs().FindExec(handle);
-  if (exec != nullptr) NoteNodeParams(*session, *exec, node, parameters);
+  if (exec != nullptr) NoteNodeParams(*session, *exec, node, parameters, journals);
 }
 
 }  // namespace
@@ -239,26 +335,50 @@ cudaError_t ExecUpdate(RealFunction<decltype(&cudaGraphExecUpdate)>& real, cudaG
 cudaError_t SetNodeParams(RealFunction<decltype(&cudaGraphExecKernelNodeSetParams)>& real,
                           cudaGraphExec_t exec, cudaGraphNode_t node,
                           const cudaKernelNodeParams* parameters) noexcept {
-  const cudaError_t status = CallReal(real, exec, node, parameters);
-  if (status == cudaSuccess && parameters != nullptr) {
-    Guarded([&] { NoteNodeParams(exec, node, *parameters); });
-  }
+  if (parameters == nullptr) return CallReal(real, exec, node, parameters);
+  NewCall call(exec, node, parameters->func, parameters->kernelParams);
+  cudaKernelNodeParams taken = *parameters;
+  if (call.filled()) taken.kernelParams = call.arguments();
+  const cudaError_t status = CallReal(real, exec, node, call.filled() ? &taken : parameters);
+  if (status != cudaSuccess) return status;
+  Guarded([&] {
+    call.Taken();
+    NoteNodeParams(exec, node, *parameters, call.filled());
+  });
   return status;
 }
 
 cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>& real,
                              cudaGraphExec_t exec, cudaGraphNode_t node,
                              cudaGraphNodeParams* parameters) noexcept {
-  const cudaError_t status = CallReal(real, exec, node, parameters);
-  if (status != cudaSuccess || parameters == nullptr) return status;
-  if (parameters->type != cudaGraphNodeTypeKernel) return status;
+  if (parameters == nullptr || parameters->type != cudaGraphNodeTypeKernel) {
+    return CallReal(real, exec, node, parameters);
+  }
+  NewCall call(exec, node, parameters->kernel.func, parameters->kernel.kernelParams);
+  cudaGraphNodeParams taken = *parameters;
+  if (call.filled()) taken.kernel.kernelParams = call.arguments();
+  const cudaError_t status = CallReal(real, exec, node, call.filled() ? &taken : parameters);
+  if (status != cudaSuccess) return status;
   Guarded([&] {
+    call.Taken();
     cudaKernelNodeParams kernel{};
     kernel.func = parameters->kernel.func;
     kernel.gridDim = parameters->kernel.gridDim;
     kernel.blockDim = parameters->kernel.blockDim;
     kernel.kernelParams = parameters->kernel.kernelParams;
-    NoteNodeParams(exec, node, kernel);
+    NoteNodeParams(exec, node, kernel, call.filled());
+  });
+  return status;
+}
+
+cudaError_t SetNodeEnabled(RealFunction<decltype(&cudaGraphNodeSetEnabled)>& real,
+                           cudaGraphExec_t exec, cudaGraphNode_t node, unsigned enabled) noexcept {
+  const cudaError_t status = CallReal(real, exec, node, enabled);
+  if (status != cudaSuccess || enabled != 0) return status;
+  Guarded([&] {
+    Session* session = Session::Running();
+    Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
+    if (known != nullptr) Doubt(*session, *known, PositionOf(*known, node));
   });
   return status;
 }

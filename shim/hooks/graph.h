@@ -22,6 +22,8 @@ cudaError_t SetNodeParams(RealFunction<decltype(&cudaGraphExecKernelNodeSetParam
 cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>& real,
                              cudaGraphExec_t exec, cudaGraphNode_t node,
                              cudaGraphNodeParams* parameters) noexcept;
+cudaError_t SetNodeEnabled(RealFunction<decltype(&cudaGraphNodeSetEnabled)>& real,
+                           cudaGraphExec_t exec, cudaGraphNode_t node, unsigned enabled) noexcept;
 cudaError_t GraphUpload(RealFunction<decltype(&cudaGraphUpload)>& real, cudaGraphExec_t exec,
                         cudaStream_t stream) noexcept;
 cudaError_t GraphLaunch(RealFunction<decltype(&cudaGraphLaunch)>& real, cudaGraphExec_t exec,

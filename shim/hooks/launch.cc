@@ -3,9 +3,11 @@
 #include "shim/hooks/launch.h"
 
 #include <cstddef>
+#include <cstring>
 #include <span>
 
 #include "shim/hooks/guard.h"
+#include "shim/journals.h"
 
 namespace lamplight::shim::hooks {
 namespace {
@@ -49,7 +51,21 @@ struct EagerCall {
   Workspace* workspace = nullptr;
   trace::EagerLaunch record{};
   lamport::DecodedCall decoded{};
+  // The only argument, with a journal, where the kernel is one of ours.
+  kernels::CollectiveCall own{};
+  void* argument = nullptr;
 };
+
+// The host's argument is copied, never written to: it may be in use by other threads.
+void FillJournal(const Session& session, const Function& function, void** arguments,
+                 const Device* device, EagerCall* call) {
+  if (!session.config().journal || device == nullptr || arguments[0] == nullptr) return;
+  if (!CanJournal(function, call->decoded)) return;
+  std::memcpy(&call->own, arguments[0], sizeof(call->own));
+  call->own.journal = EagerJournal(*device, call->workspace->id, call->record.op);
+  call->argument = &call->own;
+  call->record.call.flags |= trace::kCallJournals;
+}
 
 // Counts the call in; leaves `call.workspace` null where it cannot be decoded.
 void Prepare(Session& session, const Function& function, void** arguments,
@@ -66,6 +82,7 @@ void Prepare(Session& session, const Function& function, void** arguments,
   call->record.header.time_ns = Recorder::NowNs();
   const bool advances = (call->decoded.call.flags & trace::kCallAdvances) != 0;
   call->record.op = call->workspace->ops.fetch_add(advances, std::memory_order_relaxed);
+  FillJournal(session, function, arguments, device, call);
 }
 
 void Record(Session& session, EagerCall& call, cudaError_t status) {
@@ -98,12 +115,13 @@ const Function* Learn(const void* launched, const void* caller) noexcept {
   return function;
 }
 
+// `real` takes the arguments that are to be used.
 template <class Real>
 cudaError_t RecordAround(const Function& function, void** arguments,
                          const lamport::LaunchShape& shape, CUstream stream, Real real) noexcept {
   EagerCall call;
   Guarded([&] { Prepare(*Session::Running(), function, arguments, shape, stream, &call); });
-  const cudaError_t status = real();
+  const cudaError_t status = real(call.argument != nullptr ? &call.argument : arguments);
   Guarded([&] {
     if (Session* session = Session::Running()) Record(*session, call, status);
   });
@@ -124,8 +142,9 @@ bool LaunchSwapped(const Function& function, void** arguments, const lamport::La
   void* argument = &swapped.call;
   // The driver's codes are the runtime's.
   *status = RecordAround(
-      *swapped.kernel->function, &argument, swapped.Shape(shape.pdl), stream,
-      [&] { return static_cast<cudaError_t>(swap->Launch(&swapped, attributes, stream)); });
+      *swapped.kernel->function, &argument, swapped.Shape(shape.pdl), stream, [&](void** own) {
+        return static_cast<cudaError_t>(swap->Launch(swapped, own, attributes, stream));
+      });
   return true;
 }
 
@@ -137,7 +156,7 @@ cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream
   if (function == nullptr) [[unlikely]]
     function = Learn(launched, caller);
   if (function == nullptr || !function->decoded()) [[likely]]
-    return real();
+    return real(arguments);
   const lamport::LaunchShape launch_shape = shape();
   cudaError_t status = cudaSuccess;
   if (LaunchSwapped(*function, arguments, launch_shape, attributes, stream, &status)) {
@@ -154,7 +173,7 @@ cudaError_t Launch(RealFunction<LaunchFunction>& real, const void* function, dim
   return LaunchAround(
       function, arguments, DriverStream(stream, per_thread), caller,
       [&] { return ShapeOf(grid, block, cooperative); }, {},
-      [&] { return CallReal(real, function, grid, block, arguments, shared_bytes, stream); });
+      [&](void** own) { return CallReal(real, function, grid, block, own, shared_bytes, stream); });
 }
 
 cudaError_t LaunchHandle(RealFunction<KernelLaunchFunction>& real, cudaKernel_t kernel, dim3 grid,
@@ -163,7 +182,7 @@ cudaError_t LaunchHandle(RealFunction<KernelLaunchFunction>& real, cudaKernel_t 
   return LaunchAround(
       kernel, arguments, DriverStream(stream, per_thread), caller,
       [&] { return ShapeOf(grid, block, false); }, {},
-      [&] { return CallReal(real, kernel, grid, block, arguments, shared_bytes, stream); });
+      [&](void** own) { return CallReal(real, kernel, grid, block, own, shared_bytes, stream); });
 }
 
 cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
@@ -173,7 +192,7 @@ cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
   return LaunchAround(
       function, arguments, DriverStream(config->stream, per_thread), caller,
       [&] { return ShapeOf(*config); }, AttributesOf(*config),
-      [&] { return CallReal(real, config, function, arguments); });
+      [&](void** own) { return CallReal(real, config, function, own); });
 }
 
 void CodeUnloaded() noexcept {

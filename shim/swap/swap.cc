@@ -105,8 +105,8 @@ const char* Swap::Choose(Context& context, const FieldCall& field, SwappedCall* 
   return nullptr;
 }
 
-CUresult Swap::Launch(SwappedCall* swapped, std::span<const CUlaunchAttribute> attributes,
-                      CUstream stream) noexcept {
+CUresult Swap::Launch(const SwappedCall& swapped, void** arguments,
+                      std::span<const CUlaunchAttribute> attributes, CUstream stream) noexcept {
   std::array<CUlaunchAttribute, 16> kept;
   unsigned count = 0;
   for (const CUlaunchAttribute& attribute : attributes) {
@@ -115,25 +115,24 @@ CUresult Swap::Launch(SwappedCall* swapped, std::span<const CUlaunchAttribute> a
         attribute.id == CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE;
     if (!of_clusters && count + 1 < kept.size()) kept[count++] = attribute;
   }
-  if (swapped->plan.cluster > 1) {
+  if (swapped.plan.cluster > 1) {
     CUlaunchAttribute cluster{};
     cluster.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
-    cluster.value.clusterDim = {1, swapped->plan.cluster, 1};
+    cluster.value.clusterDim = {1, swapped.plan.cluster, 1};
     kept[count++] = cluster;
   }
   CUlaunchConfig config{};
-  config.gridDimX = swapped->plan.grid_x;
-  config.gridDimY = swapped->plan.grid_y;
+  config.gridDimX = swapped.plan.grid_x;
+  config.gridDimY = swapped.plan.grid_y;
   config.gridDimZ = 1;
-  config.blockDimX = swapped->plan.block;
+  config.blockDimX = swapped.plan.block;
   config.blockDimY = 1;
   config.blockDimZ = 1;
-  config.sharedMemBytes = swapped->plan.shared_bytes;
+  config.sharedMemBytes = swapped.plan.shared_bytes;
   config.hStream = stream;
   config.attrs = kept.data();
   config.numAttrs = count;
-  void* argument = &swapped->call;
-  return swap_driver_.LaunchKernelEx(&config, swapped->kernel->handle, &argument, nullptr);
+  return swap_driver_.LaunchKernelEx(&config, swapped.kernel->handle, arguments, nullptr);
 }
 
 // Once for each kernel, and again when its outcome changes.

@@ -42,9 +42,10 @@ class Swap {
   // True with `out` filled where the launch is to be replaced.
   bool Replace(const Function& field, void* const* arguments, SwappedCall* out) noexcept;
 
-  // Launches it. `attributes` are those of the host's launch; the cluster's is replaced.
-  CUresult Launch(SwappedCall* swapped, std::span<const CUlaunchAttribute> attributes,
-                  CUstream stream) noexcept;
+  // Launches it with `arguments`, its call or a copy of that. `attributes` are those of the host's
+  // launch; the cluster's is replaced.
+  CUresult Launch(const SwappedCall& swapped, void** arguments,
+                  std::span<const CUlaunchAttribute> attributes, CUstream stream) noexcept;
 
  private:
   struct Context {

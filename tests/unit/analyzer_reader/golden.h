@@ -14,6 +14,7 @@ inline Scenario GoldenScenario(uint32_t rank) {
   scenario.ring_bytes = 4096;
   scenario.job = "golden";
   scenario.since_1_1 = true;
+  scenario.since_1_2 = true;
   return scenario;
 }
 

@@ -56,6 +56,7 @@ TEST_P(GoldenTrace, HoldsTheRecordsItHeld) {
   Counts expected = kRecordsOf10;
   if (trace.header.minor >= 1)
     expected.merge(Counts{{"InputMatch", 1}, {"PythonSite", 1}, {"Swap", 1}});
+  if (trace.header.minor >= 2) expected.merge(Counts{{"EagerSnapshot", 1}, {"PeerHeader", 1}});
   EXPECT_EQ(CountRecords(trace), expected);
 }
 
@@ -81,7 +82,7 @@ TEST_P(GoldenTrace, GivesTheModelItGave) {
   EXPECT_EQ(hang.slots[1].alias, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, GoldenTrace, ::testing::Values("1.0", "1.1"),
+INSTANTIATE_TEST_SUITE_P(Versions, GoldenTrace, ::testing::Values("1.0", "1.1", "1.2"),
                          [](const auto& version) {
                            std::string name = "V" + version.param;
                            std::replace(name.begin(), name.end(), '.', '_');
@@ -98,11 +99,28 @@ TEST(GoldenTraceOf11, GivesWhatThatVersionAdded) {
   EXPECT_EQ(model.hangs[0].inputs[0].equal, 3u);
 }
 
+TEST(GoldenTraceOf12, GivesWhatThatVersionAdded) {
+  std::vector<TraceFile> traces;
+  traces.push_back(ReadGolden("1.2", 0));
+  const Model model = BuildModel(std::move(traces), {});
+  ASSERT_EQ(model.eager.size(), 1u);
+  EXPECT_TRUE(model.eager[0].call.journals());
+  const auto told = std::find_if(model.snapshots.begin(), model.snapshots.end(),
+                                 [](const Snapshot& snapshot) { return snapshot.exec == kNone; });
+  ASSERT_NE(told, model.snapshots.end());
+  EXPECT_EQ(told->op, model.eager[0].op);
+  EXPECT_EQ(told->place, trace::SnapshotPlace::kNode);
+  ASSERT_EQ(model.hangs[0].headers.size(), 1u);
+  EXPECT_EQ(model.hangs[0].headers[0].peer, 1u);
+  EXPECT_EQ(model.hangs[0].headers[0].sequence, 15u);
+  EXPECT_EQ(model.hangs[0].headers[0].own_hidden, 64u);
+}
+
 // What writes test traces must write just these bytes, as long as the version is the newest.
-TEST(GoldenTraceOf11, IsWhatTheTraceBuilderWrites) {
-  ASSERT_EQ(trace::kMinor, 1) << "make golden traces of the new version, and test those here";
+TEST(GoldenTraceOf12, IsWhatTheTraceBuilderWrites) {
+  ASSERT_EQ(trace::kMinor, 2) << "make golden traces of the new version, and test those here";
   for (uint32_t rank = 0; rank < 2; ++rank) {
-    std::ifstream file(PathOf("1.1", rank), std::ios::binary);
+    std::ifstream file(PathOf("1.2", rank), std::ios::binary);
     const std::string golden((std::istreambuf_iterator<char>(file)), {});
     const testing::Bytes built = BuildScenario(testing::GoldenScenario(rank)).File();
     EXPECT_EQ(golden.size(), built.size());

@@ -204,11 +204,25 @@ class ScenarioBuilder {
     eager.call = Call();
     eager.stream_id = 1;
     eager.op = ops_++;
+    if (scenario_.since_1_2) eager.call.flags |= trace::kCallJournals;
     trace_.Event(eager);
+    if (scenario_.since_1_2) EagerSnapshot(eager.op);
     trace::Order order = {};
     order.kind = static_cast<uint32_t>(trace::OrderKind::kStreamSync);
     order.stream_id = 1;
     trace_.Event(order);
+  }
+
+  void EagerSnapshot(uint64_t op) {
+    trace::EagerSnapshot snapshot = {};
+    snapshot.workspace_id = 1;
+    snapshot.op = op;
+    snapshot.gpu_ns = trace_.now_ns() + 500;
+    snapshot.words = protocol::kFlagWords;
+    snapshot.word[protocol::kCurrentIndex] = static_cast<uint32_t>((op + 1) % 3);
+    snapshot.word[protocol::kDirtyIndex] = static_cast<uint32_t>(op % 3);
+    snapshot.word[protocol::kBytesPerBuffer] = 131072;
+    trace_.Event(snapshot);
   }
 
   void Replay(uint64_t replay) {
@@ -250,6 +264,19 @@ class ScenarioBuilder {
     trace_.Define(match);
   }
 
+  void Header() {
+    trace::PeerHeader header = {};
+    header.hang_id = 1;
+    header.workspace_id = 1;
+    header.peer = 1 - scenario_.rank;
+    header.announced = 1;
+    header.sequence = header.own_sequence = static_cast<uint32_t>(ops_ - 2);
+    header.tokens = header.own_tokens = kScenarioTokens;
+    header.hidden = header.own_hidden = kScenarioDim;
+    header.kind = header.own_kind = 0x201;
+    trace_.Define(header);
+  }
+
   void Hang() {
     trace::Hang hang = {};
     hang.hang_id = 1;
@@ -268,6 +295,7 @@ class ScenarioBuilder {
     for (uint32_t pass = 0; pass < 2; ++pass) Flags(pass);
     for (uint32_t peer = 0; peer < scenario_.world; ++peer) Slot(peer);
     if (scenario_.since_1_1) Input();
+    if (scenario_.since_1_2) Header();
     trace::HostThread thread = {};
     thread.hang_id = 1;
     thread.tid = 100;

@@ -24,6 +24,7 @@ struct Scenario {
   int32_t env_rank = -1;
   int32_t env_world = -1;
   bool since_1_1 = false;  // with the records that 1.1 has added
+  bool since_1_2 = false;
 };
 
 inline constexpr uint32_t kScenarioTokens = 8;

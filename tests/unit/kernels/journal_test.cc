@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <map>
 
@@ -17,15 +18,17 @@ class Ring {
  public:
   explicit Ring(uint32_t slots) : slots_(slots) {}
 
+  // As a node of a graph, which counts its runs.
   Journal JournalOf(uint32_t rank) {
+    const auto bits = static_cast<uint32_t>(std::bit_width(slots_.size()) - 1);
     return {.ring = reinterpret_cast<uint64_t>(slots_.data()),
-            .tickets = reinterpret_cast<uint64_t>(&tickets_),
-            .mask = static_cast<uint32_t>(slots_.size() - 1),
+            .tickets = reinterpret_cast<uint64_t>(counters_),
+            .counter_and_bits = Journal::Pack(1 + rank, bits),
             .exec_id = 70 + rank,
             .workspace_id = 30 + rank,
             .node = 5};
   }
-  uint64_t tickets() const { return tickets_; }
+  uint64_t tickets() const { return counters_[0].runs; }
   // Whether every cell of the record in `ticket`'s slot carries its tag.
   bool Whole(uint64_t ticket) const {
     const SnapshotSlot& slot = slots_[ticket % slots_.size()];
@@ -57,7 +60,12 @@ class Ring {
 
  private:
   std::vector<SnapshotSlot> slots_;
-  uint64_t tickets_ = 0;
+  struct Counter {
+    uint64_t runs;
+    uint64_t unused;
+  };
+  static_assert(sizeof(Counter) == kRunCounterBytes);
+  Counter counters_[8] = {};  // the first counts the slots taken
 };
 
 class Journals : public testing::TestWithParam<Route> {
@@ -95,7 +103,8 @@ TEST_P(Journals, SlotHoldsTheWordsAsTheCallLeavesThem) {
   EXPECT_EQ(record.exec_id, 70u);
   EXPECT_EQ(record.workspace_id, 30u);
   EXPECT_EQ(record.node, 5u);
-  EXPECT_EQ(record.replay_low, 0u);
+  EXPECT_EQ(record.replay_low, 1u);
+  EXPECT_EQ(record.replay_high, 0u);
   EXPECT_EQ(record.place_and_words & 0xffff, static_cast<uint32_t>(trace::SnapshotPlace::kNode));
   EXPECT_EQ(record.place_and_words >> 16, Words());
   EXPECT_NE(record.gpu_ns_low | record.gpu_ns_high, 0u);
@@ -128,6 +137,7 @@ TEST_P(Journals, EveryCallOfEveryRankTakesOneTicket) {
     const uint32_t call = ++calls[record.workspace_id];
     const bool counts = GetParam().protocol == Protocol::kEpoch;
     EXPECT_EQ(record.word[index_word], counts ? call : call % 3);
+    EXPECT_EQ(record.replay_low, call);
     const uint64_t now = record.gpu_ns_low | uint64_t{record.gpu_ns_high} << 32;
     EXPECT_GE(now, time[record.workspace_id]);
     time[record.workspace_id] = now;
@@ -135,6 +145,22 @@ TEST_P(Journals, EveryCallOfEveryRankTakesOneTicket) {
   }
   EXPECT_EQ(calls[30], kCalls);
   EXPECT_EQ(calls[31], kCalls);
+}
+
+TEST_P(Journals, EagerCallCountsNoRuns) {
+  Ring ring(8);
+  group_.Together([&](uint32_t rank) {
+    Journal journal = ring.JournalOf(rank);
+    journal.exec_id = 0;
+    journal.counter_and_bits = Journal::Pack(0, 3);
+    Call(rank, journal);
+    Call(rank, journal);
+  });
+  ASSERT_EQ(ring.tickets(), 4u);
+  for (uint64_t ticket = 0; ticket < 4; ++ticket) {
+    ASSERT_TRUE(ring.Whole(ticket));
+    EXPECT_EQ(ring.Record(ticket).replay_low, 0u);
+  }
 }
 
 TEST_P(Journals, NullRingTakesNothing) {
