@@ -69,8 +69,10 @@ class Multicast:
         self._mark = torch.zeros(1, dtype=torch.int32, device="cuda")
         self._stream = torch.cuda.Stream()
         # Without rows: only loads the kernel, which it could not once an all-reduce spins.
-        self._launch(torch.zeros_like(self._calls), 0, 0, 0, 1)
+        uncounted = torch.zeros_like(self._calls)
+        self._launch(uncounted, 0, 0, 0, 1)
         torch.cuda.synchronize()
+        del uncounted
 
     def _launch(self, calls, *layout) -> None:
         numbers = (self._generation_bytes // PACKET, *layout)

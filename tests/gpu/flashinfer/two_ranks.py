@@ -109,7 +109,8 @@ class Session:
         self._results = {}
 
     def say(self, text: str) -> None:
-        print(f"rank {self._arguments.rank}: {text}", flush=True)
+        # In one piece: the ranks share the stream.
+        print(f"rank {self._arguments.rank}: {text}\n", end="", flush=True)
 
     def run(self) -> int:
         """The steps return False where results are wrong."""
