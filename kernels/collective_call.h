@@ -48,8 +48,11 @@ enum CallOption : uint8_t {
 
 inline constexpr uint32_t kInlinePeers = 8;
 inline constexpr uint32_t kMaxWorld = 64;
-// More threads would leave each too few registers to hold eight ranks' packets.
+// Of general kernels. More would leave a thread too few registers for eight ranks' packets.
 inline constexpr uint32_t kMaxBlockThreads = 512;
+// Of plain kernels (plain.cuh): a row of 4096 16-bit elements, with tags.
+inline constexpr uint32_t kMaxPlainThreads = 640;
+inline constexpr uint32_t kPlainRegisters = 80;  // of kernels for two and four ranks
 
 // Why a kernel wrote a diagnostic.
 enum class Trouble : uint32_t {
@@ -153,11 +156,12 @@ struct MnnvlState {
 };
 static_assert(sizeof(MnnvlState) == 48 && offsetof(MnnvlState, calls) == 40);
 
-// The state of an epoch workspace, in its owner's device memory.
+// The state of an epoch workspace, in its owner's device memory: calls completed, and how much of
+// the one under way, in one word that every cluster adds its share to.
+inline constexpr uint64_t kWholeCall = 1u << 16;
 struct EpochState {
-  uint64_t epoch;  // calls completed
-  uint32_t arrivals;
-  uint32_t unused;
+  uint64_t progress;  // calls completed × kWholeCall + shares of the call under way
+  uint64_t unused;
 };
 
 // What a rank says of its call to every peer, behind the generations of the peer's buffer: 16 bytes

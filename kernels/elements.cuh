@@ -1,6 +1,7 @@
 // Elements of fp16, bf16 and fp32, and the pieces of a row that one thread holds.
 //
-// Host and device; no state.
+// Host and device; no state. A piece is 32-bit words throughout: as a union with narrower elements
+// nvcc keeps it in memory.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -14,84 +15,110 @@
 
 namespace lamplight::kernels {
 
-// `kOf<DataType>`: bits to float and back, rounding to nearest even.
+template <class To, class From>
+LAMPLIGHT_DEVICE To BitsAs(From from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  memcpy(&to, &from, sizeof to);
+  return to;
+}
+
+// Elements in a 32-bit word and back, rounding to nearest even. Low half first.
 template <DataType kType>
 struct Element;
 
 template <>
 struct Element<DataType::kBf16> {
   using Bits = uint16_t;
-  static LAMPLIGHT_DEVICE float ToFloat(Bits bits) {
-    const uint32_t wide = static_cast<uint32_t>(bits) << 16;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-  }
-  static LAMPLIGHT_DEVICE Bits FromFloat(float value) {
-    const __nv_bfloat16 rounded = __float2bfloat16(value);
-    Bits bits;
-    memcpy(&bits, &rounded, sizeof bits);
-    return bits;
-  }
+  static constexpr uint32_t kPerWord = 2;
   static constexpr Bits kNan = 0x7fff;
+  static LAMPLIGHT_DEVICE float ToFloat(uint32_t word, uint32_t half) {
+    return BitsAs<float>(half == 0 ? word << 16 : word & 0xffff0000u);
+  }
+  static LAMPLIGHT_DEVICE uint32_t FromFloats(float low, float high) {
+    return BitsAs<uint32_t>(__floats2bfloat162_rn(low, high));
+  }
 };
 
 template <>
 struct Element<DataType::kFp16> {
   using Bits = uint16_t;
-  static LAMPLIGHT_DEVICE float ToFloat(Bits bits) {
-    __half_raw half;
-    half.x = bits;
-    return __half2float(half);
-  }
-  static LAMPLIGHT_DEVICE Bits FromFloat(float value) {
-    const __half rounded = __float2half(value);
-    Bits bits;
-    memcpy(&bits, &rounded, sizeof bits);
-    return bits;
-  }
+  static constexpr uint32_t kPerWord = 2;
   static constexpr Bits kNan = 0x7fff;
+  static LAMPLIGHT_DEVICE float ToFloat(uint32_t word, uint32_t half) {
+    __half_raw raw;
+    raw.x = static_cast<uint16_t>(half == 0 ? word : word >> 16);
+    return __half2float(raw);
+  }
+  static LAMPLIGHT_DEVICE uint32_t FromFloats(float low, float high) {
+    return BitsAs<uint32_t>(__floats2half2_rn(low, high));
+  }
 };
 
 template <>
 struct Element<DataType::kFp32> {
   using Bits = uint32_t;
-  static LAMPLIGHT_DEVICE float ToFloat(Bits bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-  }
-  static LAMPLIGHT_DEVICE Bits FromFloat(float value) {
-    Bits bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-  }
+  static constexpr uint32_t kPerWord = 1;
   static constexpr Bits kNan = 0x7fffffff;
+  static LAMPLIGHT_DEVICE float ToFloat(uint32_t word, uint32_t) { return BitsAs<float>(word); }
+  static LAMPLIGHT_DEVICE uint32_t FromFloats(float value, float) {
+    return BitsAs<uint32_t>(value);
+  }
 };
 
 // One unit of a row: what one thread loads, sends and reduces. Packed as in memory.
-template <DataType kType, class Words>
-union Unit {
+template <DataType kType>
+struct Unit {
   using Bits = typename Element<kType>::Bits;
-  static constexpr uint32_t kElements = sizeof(Words) / sizeof(Bits);
-  static constexpr uint32_t kWords = sizeof(Words) / 4;
+  static constexpr uint32_t kWords = sizeof(machine::Words4) / 4;
+  static constexpr uint32_t kPerWord = Element<kType>::kPerWord;
+  static constexpr uint32_t kElements = kWords * kPerWord;
 
-  Words words;
-  Bits element[kElements];
+  machine::Words4 words;
 
-  LAMPLIGHT_DEVICE float At(uint32_t i) const { return Element<kType>::ToFloat(element[i]); }
-  LAMPLIGHT_DEVICE void Set(uint32_t i, float value) {
-    element[i] = Element<kType>::FromFloat(value);
+  // `i` is known to the compiler wherever loops are unrolled.
+  LAMPLIGHT_DEVICE float At(uint32_t i) const {
+    return Element<kType>::ToFloat(words.word[i / kPerWord], i % kPerWord);
+  }
+  LAMPLIGHT_DEVICE void Set(const float (&values)[kElements]) {
+    LAMPLIGHT_UNROLL
+    for (uint32_t i = 0; i < kWords; ++i) {
+      words.word[i] =
+          Element<kType>::FromFloats(values[i * kPerWord], values[(i + 1) * kPerWord - 1]);
+    }
   }
   // Every −0 becomes +0, so that no word equals a sentinel of fp32 or of 16-bit elements.
   LAMPLIGHT_DEVICE void DropNegativeZeros() {
-    constexpr Bits kNegativeZero = static_cast<Bits>(Bits{1} << (8 * sizeof(Bits) - 1));
     LAMPLIGHT_UNROLL
-    for (Bits& bits : element) bits = bits == kNegativeZero ? Bits{0} : bits;
+    for (uint32_t& word : words.word) {
+      if constexpr (kPerWord == 1) {
+        word = word == 0x80000000u ? 0 : word;
+      } else {
+        if ((word & 0xffffu) == 0x8000u) word &= 0xffff0000u;
+        if (word >> 16 == 0x8000u) word &= 0xffffu;
+      }
+    }
+  }
+  // Whether an element is −0: what the non-MNNVL protocol takes for "not here yet".
+  LAMPLIGHT_DEVICE bool HasNegativeZero() const {
+    bool has = false;
+    LAMPLIGHT_UNROLL
+    for (const uint32_t word : words.word) {
+      if constexpr (kPerWord == 1) {
+        has |= word == 0x80000000u;
+      } else {
+        has |= (word & 0xffffu) == 0x8000u || word >> 16 == 0x8000u;
+      }
+    }
+    return has;
+  }
+  LAMPLIGHT_DEVICE void Fill(uint32_t pattern) {
+    LAMPLIGHT_UNROLL
+    for (uint32_t& word : words.word) word = pattern;
   }
   LAMPLIGHT_DEVICE void Poison() {
-    LAMPLIGHT_UNROLL
-    for (Bits& bits : element) bits = Element<kType>::kNan;
+    constexpr uint32_t kNan = Element<kType>::kNan;
+    Fill(kPerWord == 1 ? kNan : kNan | kNan << 16);
   }
 };
 

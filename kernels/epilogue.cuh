@@ -10,12 +10,25 @@
 
 namespace lamplight::kernels {
 
+// One unit of a normed row.
+template <class Piece>
+LAMPLIGHT_DEVICE Piece Scaled(const Piece& row, float scale, const Piece& gamma, float bias) {
+  float values[Piece::kElements];
+  LAMPLIGHT_UNROLL
+  for (uint32_t i = 0; i < Piece::kElements; ++i) {
+    values[i] = row.At(i) * scale * (gamma.At(i) + bias);
+  }
+  Piece scaled;
+  scaled.Set(values);
+  return scaled;
+}
+
 template <class Exchange>
 class Epilogue {
  public:
   using Piece = typename Exchange::Piece;
   using Position = typename Exchange::Position;
-  using Words = decltype(Piece::words);
+  using Words = machine::Words4;
 
   LAMPLIGHT_DEVICE Epilogue(const CollectiveCall& call, const Position& place)
       : call_(call), place_(place) {}
@@ -34,9 +47,10 @@ class Epilogue {
     Piece value = sum;
     if (unit != Position::kNoUnit && Norms()) {
       if (call_.residual_in != nullptr) {
-        const Piece residual = k == 0 ? residual_ : LoadOf(call_.residual_in, unit);
-        LAMPLIGHT_UNROLL
-        for (uint32_t i = 0; i < Piece::kElements; ++i) value.Set(i, sum.At(i) + residual.At(i));
+        Floats<Piece::kElements> both = {};
+        both.Add(sum);
+        both.Add(k == 0 ? residual_ : LoadOf(call_.residual_in, unit));
+        value.Set(both.at);
       }
       if (call_.residual_out != nullptr) StoreTo(call_.residual_out, unit, value);
       LAMPLIGHT_UNROLL
@@ -49,12 +63,8 @@ class Epilogue {
   // cluster: shared memory of a block that has not begun must not be touched.
   LAMPLIGHT_DEVICE void Meet() {
     machine::AwaitClusterBegun();
-    if (Norms()) {
-      const float mean = ClusterCombine<Sum>(squares_) / static_cast<float>(call_.hidden);
-      scale_ = machine::InverseRoot(mean + call_.epsilon);
-    } else {
-      machine::SyncCluster();
-    }
+    const float mean = machine::ClusterSum(squares_, 0) / static_cast<float>(call_.hidden);
+    scale_ = machine::InverseRoot(mean + call_.epsilon);
   }
 
   LAMPLIGHT_DEVICE void Write() {
@@ -87,29 +97,14 @@ class Epilogue {
       Keep(k, nan);
     }
     if (call_.quantisation == Quantisation::kFp8) WriteFp8(1.0f);
-    if (call_.quantisation == Quantisation::kFp8PerToken && place_.FirstOfToken()) {
+    if (call_.quantisation == Quantisation::kFp8PerToken && place_.FirstOfCluster()) {
       static_cast<float*>(call_.scale_output)[place_.token] = nan_();
     }
     if (call_.quantisation == Quantisation::kNvfp4) PoisonScales();
   }
 
  private:
-  struct Sum {
-    static LAMPLIGHT_DEVICE float Warp(float value) { return machine::WarpSum(value); }
-    static LAMPLIGHT_DEVICE float Two(float a, float b) { return a + b; }
-    static LAMPLIGHT_DEVICE float* Warps(machine::BlockScratch& s) { return s.warp_sum; }
-    static LAMPLIGHT_DEVICE float* Blocks(machine::BlockScratch& s) { return s.sum_of; }
-  };
-  struct Max {
-    static LAMPLIGHT_DEVICE float Warp(float value) { return machine::WarpMax(value); }
-    static LAMPLIGHT_DEVICE float Two(float a, float b) { return fmaxf(a, b); }
-    static LAMPLIGHT_DEVICE float* Warps(machine::BlockScratch& s) { return s.warp_max; }
-    static LAMPLIGHT_DEVICE float* Blocks(machine::BlockScratch& s) { return s.max_of; }
-  };
-
-  static LAMPLIGHT_DEVICE float nan_() {
-    return Element<DataType::kFp32>::ToFloat(Element<DataType::kFp32>::kNan);
-  }
+  static LAMPLIGHT_DEVICE float nan_() { return BitsAs<float>(Element<DataType::kFp32>::kNan); }
 
   LAMPLIGHT_DEVICE bool Norms() const { return (call_.options & kNorm) != 0; }
 
@@ -167,36 +162,7 @@ class Epilogue {
   }
 
   LAMPLIGHT_DEVICE Piece Normed(uint32_t k, uint32_t unit) const {
-    Piece row = Kept(k);
-    const Piece gamma = k == 0 ? gamma_ : Gamma(unit);
-    LAMPLIGHT_UNROLL
-    for (uint32_t i = 0; i < Piece::kElements; ++i) {
-      row.Set(i, row.At(i) * scale_ * (gamma.At(i) + call_.weight_bias));
-    }
-    return row;
-  }
-
-  // Over all threads of the cluster, in an order that does not depend on timing.
-  template <class Combine>
-  LAMPLIGHT_DEVICE float ClusterCombine(float value) const {
-    const uint32_t lane = machine::Thread() % machine::kWarp;
-    const uint32_t warps = machine::BlockThreads() / machine::kWarp;
-    float* of_warp = Combine::Warps(machine::Scratch());
-    value = Combine::Warp(value);
-    if (lane == 0) of_warp[machine::Thread() / machine::kWarp] = value;
-    machine::SyncBlock();
-    value = Combine::Warp(lane < warps ? of_warp[lane] : 0.0f);
-    const uint32_t blocks = machine::BlocksOfToken();
-    if (blocks == 1) return value;
-    if (machine::Thread() < blocks) {
-      Combine::Blocks(machine::ScratchOf(machine::Thread()))[machine::BlockOfToken()] = value;
-    }
-    machine::SyncCluster();
-    value = 0;
-    for (uint32_t block = 0; block < blocks; ++block) {
-      value = Combine::Two(value, Combine::Blocks(machine::Scratch())[block]);
-    }
-    return value;
+    return Scaled(Kept(k), scale_, k == 0 ? gamma_ : Gamma(unit), call_.weight_bias);
   }
 
   LAMPLIGHT_DEVICE void WriteFp8(float factor) const {
@@ -216,8 +182,8 @@ class Epilogue {
   }
 
   LAMPLIGHT_DEVICE void WriteFp8PerToken(float largest) const {
-    const float scale = TokenScale(ClusterCombine<Max>(largest));
-    if (place_.FirstOfToken()) static_cast<float*>(call_.scale_output)[place_.token] = scale;
+    const float scale = TokenScale(machine::ClusterMax(largest, 1));
+    if (place_.FirstOfCluster()) static_cast<float*>(call_.scale_output)[place_.token] = scale;
     WriteFp8(1.0f / scale);
   }
 
@@ -242,13 +208,13 @@ class Epilogue {
 
   // Units that this block carries in round k: a whole number of groups, but for the row's end.
   LAMPLIGHT_DEVICE uint32_t FirstUnitOfRound(uint32_t k) const {
-    const uint32_t slot = machine::BlockOfToken() * machine::BlockThreads() + k * place_.threads;
-    return Position::kLines ? slot / kLineSlots * kLineUnits : slot;
+    const uint32_t slot = machine::BlockOfCluster() * machine::BlockThreads() + k * place_.threads;
+    return Position::kPairs ? slot / kPairSlots * kPairUnits : slot;
   }
   LAMPLIGHT_DEVICE uint32_t UnitsOfRound(uint32_t k) const {
     const uint32_t first = FirstUnitOfRound(k);
     if (first >= place_.units) return 0;
-    const uint32_t whole = Position::kLines ? machine::BlockThreads() / kLineSlots * kLineUnits
+    const uint32_t whole = Position::kPairs ? machine::BlockThreads() / kPairSlots * kPairUnits
                                             : machine::BlockThreads();
     return place_.units - first < whole ? place_.units - first : whole;
   }

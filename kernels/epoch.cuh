@@ -1,6 +1,6 @@
 // Our own protocol: every line of 128 bytes carries the number and the shape of the call it belongs
-// to. No payload can be mistaken for it, nothing is cleared, and a stale index cannot be: an old
-// line has an old number.
+// to (machine::SendPair). No payload can be mistaken for it, nothing is cleared, and a stale index
+// cannot be: an old line has an old number.
 //
 // Device code. Two generations suffice: a rank that has finished call n has heard, through every
 // owner of a token, from every peer that it has begun n, hence has read all of n − 1; so writing
@@ -20,11 +20,27 @@ LAMPLIGHT_DEVICE uint64_t TagOf(const CollectiveCall& call, Kernel kernel, uint6
   return (number & ((uint64_t{1} << 48) - 1)) | shape << 48;
 }
 
+// Which line a warp looked for in vain. A line comes as a whole: its first unit is missing, and its
+// tag, at the end, was looked at. The warp waits for two pairs, `pair` being one of them.
+LAMPLIGHT_COLD AwaitedUnit MissingLine(const machine::Words4* row, uint32_t pair, uint32_t pairs,
+                                       uint64_t tag) {
+  AwaitedUnit last{};
+  for (const uint32_t of_warp : {pair ^ 1u, pair}) {
+    for (uint32_t half = 0; of_warp < pairs && half < 2; ++half) {
+      const uint32_t begin = half * kPairSlots / 2;
+      const machine::Words4* end = row + of_warp * kPairSlots + begin + kPairSlots / 2 - 1;
+      last = {of_warp * kPairUnits + begin, end};
+      const machine::Words4 seen = machine::Poll(end);
+      if ((seen.word[2] | uint64_t{seen.word[3]} << 32) != tag) return last;
+    }
+  }
+  return last;  // it has come meanwhile
+}
+
 template <DataType kType, uint32_t kWorld>
-class Epoch
-    : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWorld, machine::Words2> {
+class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWorld> {
  public:
-  using Base = Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWorld, machine::Words2>;
+  using Base = Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWorld>;
   using typename Base::Piece;
   using typename Base::Position;
 
@@ -32,20 +48,17 @@ class Epoch
       : Base(call, place),
         state_(static_cast<EpochState*>(call.state)),
         stages_(kernel == Kernel::kOneShot ? 1 : 2) {
-    const uint64_t epoch = machine::Poll(&state_->epoch);
+    const uint64_t epoch = machine::Poll(&state_->progress) / kWholeCall;
     tag_ = TagOf(call, kernel, epoch + 1);
     generation_ = (epoch & 1) * call.generation_bytes;
     standing_ = {epoch, static_cast<uint32_t>(epoch & 1), kernel, Protocol::kEpoch,
-                 &state_->arrivals};
+                 reinterpret_cast<uint32_t*>(&state_->progress)};
   }
 
   LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
-  static LAMPLIGHT_DEVICE uint64_t SlotOffset(uint32_t slot) {
-    return uint64_t{slot} * sizeof(uint64_t);
-  }
 
   LAMPLIGHT_DEVICE Trouble Admit() const {
-    if (this->call_.generation_bytes % (2 * kLineBytes) != 0) return Trouble::kMisaligned;
+    if (this->call_.generation_bytes % (2 * kPairBytes) != 0) return Trouble::kMisaligned;
     const uint64_t tokens = this->call_.tokens;
     const uint32_t world = this->World();
     const uint64_t rows = stages_ == 1 ? tokens * world : (tokens + world - 1) / world * world;
@@ -68,43 +81,40 @@ class Epoch
   // −0 goes out as +0 so that both protocols, one-shot and two-shot, give the same bits.
   static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
 
-  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece) const {
-    const uint32_t in_line = slot % kLineSlots;
-    const uint64_t value = in_line == kLineUnits ? tag_ : Bits(piece);
-    machine::SendLine(Line(row, slot), in_line, value);
+  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) const {
+    machine::SendPair(reinterpret_cast<machine::Words4*>(row) + slot, piece.words, tag_, active);
   }
 
-  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, Piece* piece) const {
-    uint64_t value;
-    const bool here =
-        machine::PollLine(Line(const_cast<char*>(row), slot), slot % kLineSlots, tag_, &value);
-    memcpy(&piece->words, &value, sizeof value);
-    return here;
+  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, bool active, Piece* piece) const {
+    const auto* packet = reinterpret_cast<const machine::Words4*>(row) + slot;
+    return machine::PollPair(packet, tag_, active, &piece->words);
+  }
+  static LAMPLIGHT_DEVICE void Complete(Piece* piece) { machine::CompletePair(&piece->words); }
+  LAMPLIGHT_DEVICE AwaitedUnit Awaited(const char* row, uint32_t slot) const {
+    return MissingLine(reinterpret_cast<const machine::Words4*>(row), slot / kPairSlots,
+                       this->place_.slots / kPairSlots, tag_);
   }
 
   LAMPLIGHT_DEVICE void Clear() const {}
 
-  // By the last cluster of the grid: the next call may begin. All of it is visible to grids that a
-  // trigger behind this lets start.
-  LAMPLIGHT_DEVICE void MoveOn() const {
-    *const_cast<volatile uint64_t*>(&state_->epoch) = standing_.epoch + 1;
-    *const_cast<volatile uint32_t*>(&state_->arrivals) = 0;
-    machine::FenceDevice();
-    // Behind the fence, which would wait for stores over the bus.
-    WriteJournal(this->call_.journal, reinterpret_cast<const uint32_t*>(state_),
-                 sizeof(EpochState) / sizeof(uint32_t));
+  // The first thread of each cluster, when all of the cluster has read what it awaited. The shares
+  // of all clusters are one call: the number moves on by itself with the last of them, and nobody
+  // has to know who that is.
+  LAMPLIGHT_DEVICE void Arrive() const {
+    const uint64_t clusters = machine::Clusters();
+    const uint64_t cluster = this->place_.cluster;
+    const uint64_t share = kWholeCall * (cluster + 1) / clusters - kWholeCall * cluster / clusters;
+    if (this->call_.journal.ring == 0) return machine::AddTo(&state_->progress, share);
+    const uint64_t before = machine::CountIn(&state_->progress, share);
+    if (before % kWholeCall + share == kWholeCall) {
+      WriteJournal(this->call_.journal, reinterpret_cast<const uint32_t*>(state_),
+                   sizeof(EpochState) / sizeof(uint32_t));
+    }
   }
+  LAMPLIGHT_DEVICE void Leave() const {}
 
  private:
   LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
-  static LAMPLIGHT_DEVICE uint64_t* Line(char* row, uint32_t slot) {
-    return reinterpret_cast<uint64_t*>(row + static_cast<uint64_t>(slot / kLineSlots) * kLineBytes);
-  }
-  static LAMPLIGHT_DEVICE uint64_t Bits(const Piece& piece) {
-    uint64_t value;
-    memcpy(&value, &piece.words, sizeof value);
-    return value;
-  }
 
   EpochState* state_;
   uint32_t stages_;

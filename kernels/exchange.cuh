@@ -11,13 +11,19 @@
 
 namespace lamplight::kernels {
 
+// What a look in vain was for: a unit of the row, and the packet that says that it is not here.
+struct AwaitedUnit {
+  uint32_t unit;
+  const machine::Words4* packet;
+};
+
 // `kWorld` 0: any number of ranks, in steps of eight.
-template <class Derived, Protocol kProtocolOf, DataType kTypeOf, uint32_t kWorld, class Words>
+template <class Derived, Protocol kProtocolOf, DataType kTypeOf, uint32_t kWorld>
 class Exchange {
  public:
   static constexpr Protocol kProtocol = kProtocolOf;
   static constexpr DataType kType = kTypeOf;
-  using Piece = Unit<kTypeOf, Words>;
+  using Piece = Unit<kTypeOf>;
   using Position = Place<kProtocolOf, kTypeOf>;
   using Sums = Floats<Piece::kElements>;
   static constexpr uint32_t kStep = kWorld == 0 ? 8 : kWorld;
@@ -37,20 +43,21 @@ class Exchange {
 
   LAMPLIGHT_DEVICE uint32_t World() const { return kWorld == 0 ? call_.world : kWorld; }
 
-  // To the stage of one peer's buffer.
+  // To the stage of one peer's buffer. Warps send as one; inactive lanes send nothing.
   LAMPLIGHT_DEVICE void SendTo(uint32_t peer, uint64_t offset, uint32_t slot, const Piece& piece) {
-    self().Send(Buffer(peer) + offset, slot, piece);
+    if (SendsTo(peer)) self().Send(Buffer(peer) + offset, slot, piece, slot < place_.slots);
   }
 
   LAMPLIGHT_DEVICE void SendToAll(uint64_t offset, uint32_t slot, const Piece& piece) {
+    const bool active = slot < place_.slots;
     if (call_.multicast != nullptr) {
-      self().Send(static_cast<char*>(call_.multicast) + offset, slot, piece);
+      self().Send(static_cast<char*>(call_.multicast) + offset, slot, piece, active);
       return;
     }
     if constexpr (kWorld != 0) {
       LAMPLIGHT_UNROLL
       for (uint32_t peer = 0; peer < kWorld; ++peer) {
-        self().Send(peers_[peer] + offset, slot, piece);
+        if (SendsTo(peer)) self().Send(peers_[peer] + offset, slot, piece, active);
       }
     } else {
       for (uint32_t peer = 0; peer < call_.world; ++peer) SendTo(peer, offset, slot, piece);
@@ -58,7 +65,8 @@ class Exchange {
   }
 
   // The sum over ranks of the units at `offset`, `offset + stride`, …, in rank order; `own` is this
-  // rank's. Also true for slots without a unit. False: a peer's unit will not come.
+  // rank's. Warps look as one. Also true for slots without a unit. False: a peer's unit will not
+  // come.
   LAMPLIGHT_DEVICE bool Reduce(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
                                const Piece& own, Sums* sums) {
     LAMPLIGHT_UNROLL
@@ -75,12 +83,13 @@ class Exchange {
   // One unit of this rank's own buffer. False: it will not come.
   LAMPLIGHT_DEVICE bool Await(uint64_t offset, uint32_t stage, uint32_t slot, uint32_t sender,
                               Piece* piece) {
-    Watch<Position::kLines> watch;
+    Watch<Position::kPairs> watch;
     const char* row = Local() + offset;
-    while (!self().Look(row, slot, piece)) {
+    while (!self().Look(row, slot, slot < place_.slots, piece)) {
       const auto missing = [&] { return MissingOf(sender, stage, slot, row); };
       if (!watch.GoOn(call_, self().standing(), missing)) return false;
     }
+    self().Complete(piece);
     return true;
   }
 
@@ -96,18 +105,6 @@ class Exchange {
       machine::Send(
           reinterpret_cast<machine::Words4*>(Buffer(peer) + call_.header_offset) + call_.rank,
           header);
-    }
-  }
-
-  // One thread of each cluster, when all of the cluster has read what it awaited and cleared its
-  // share. The last one to come moves the state on.
-  LAMPLIGHT_DEVICE void Finish() const {
-    const Standing standing = self().standing();
-    const uint32_t before = machine::CountIn(standing.arrivals);
-    if (before + 1 == machine::Tokens()) {
-      self().MoveOn();
-    } else if (before >= machine::Tokens()) {
-      Report(&call_, standing, Trouble::kArrivalResidue, {}, 0, {});
     }
   }
 
@@ -127,39 +124,46 @@ class Exchange {
   LAMPLIGHT_DEVICE Derived& self() { return static_cast<Derived&>(*this); }
   LAMPLIGHT_DEVICE const Derived& self() const { return static_cast<const Derived&>(*this); }
 
+  // In the epoch protocol nobody looks for what this rank sends to itself. Elsewhere it tells
+  // whoever reads the workspace of a stuck call what this rank has sent.
+  LAMPLIGHT_DEVICE bool SendsTo(uint32_t peer) const {
+    return !Position::kPairs || peer != call_.rank;
+  }
+
   // All loads of a step are in flight together.
   LAMPLIGHT_DEVICE bool AwaitStep(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
                                   uint32_t first, const Piece& own, Piece (&pieces)[kStep]) {
-    Watch<Position::kLines> watch;
+    Watch<Position::kPairs> watch;
     for (;;) {
-      bool complete = true;
-      uint32_t late = 0;
+      uint32_t late = kStep;
       LAMPLIGHT_UNROLL
       for (uint32_t i = 0; i < kStep; ++i) {
-        if (first + i == call_.rank) {
-          pieces[i] = own;
-          continue;
-        }
-        const bool here = self().Look(Local() + offset + (first + i) * stride, slot, &pieces[i]);
-        if (!here) late = i;
-        complete &= here;
+        if (first + i == call_.rank) continue;
+        const char* row = Local() + offset + (first + i) * stride;
+        if (!self().Look(row, slot, slot < place_.slots, &pieces[i])) late = i;
       }
-      if (complete) return true;
+      if (late == kStep) break;
       const uint32_t peer = first + late;
       const auto missing = [&] {
         return MissingOf(peer, stage, slot, Local() + offset + peer * stride);
       };
       if (!watch.GoOn(call_, self().standing(), missing)) return false;
     }
+    LAMPLIGHT_UNROLL
+    for (uint32_t i = 0; i < kStep; ++i) {
+      if (first + i == call_.rank) {
+        pieces[i] = own;
+      } else {
+        self().Complete(&pieces[i]);
+      }
+    }
+    return true;
   }
 
   LAMPLIGHT_DEVICE Missing MissingOf(uint32_t peer, uint32_t stage, uint32_t slot,
                                      const char* row) const {
-    // A line comes as a whole: its first word is missing, and its flag is what was looked at.
-    const uint32_t unit = Position::kLines ? slot / kLineSlots * kLineUnits : slot;
-    const uint32_t looked_at = Position::kLines ? slot | kLineUnits : slot;
-    const auto* packet = reinterpret_cast<const uint32_t*>(row + self().SlotOffset(looked_at));
-    return {peer, place_.token, stage, unit * Piece::kWords, packet, Piece::kWords};
+    const auto [unit, packet] = self().Awaited(row, slot);
+    return {peer, place_.token, stage, unit * Piece::kWords, packet->word, Piece::kWords};
   }
 };
 

@@ -4,13 +4,22 @@
 #include "kernels/entry_points.cuh"
 #include "kernels/kernel_list.h"
 
-#define LAMPLIGHT_DEFINE(symbol, kernel, protocol, Type, world, Body, Exchange) \
-  extern "C" __global__ void __launch_bounds__(kMaxBlockThreads, 1)             \
-      symbol(const __grid_constant__ CollectiveCall call) {                     \
-    Body<Exchange<DataType::Type, world>>(call);                                \
+// Registers: few enough for launch_plan.cc's counts of blocks on a multiprocessor. Two bounds for
+// one kernel are not allowed.
+#define LAMPLIGHT_BOUNDS_kGeneral(world) __launch_bounds__(kMaxBlockThreads, 1)
+#define LAMPLIGHT_BOUNDS_kPlain(world) LAMPLIGHT_PLAIN_BOUNDS_##world
+#define LAMPLIGHT_PLAIN_BOUNDS_0 __launch_bounds__(kMaxPlainThreads, 1)
+#define LAMPLIGHT_PLAIN_BOUNDS_2 __maxnreg__(kPlainRegisters)
+#define LAMPLIGHT_PLAIN_BOUNDS_4 __maxnreg__(kPlainRegisters)
+#define LAMPLIGHT_PLAIN_BOUNDS_8 __launch_bounds__(kMaxPlainThreads, 1)
+
+#define LAMPLIGHT_DEFINE(symbol, form, kernel, protocol, Type, world, Body, Exchange) \
+  extern "C" __global__ void LAMPLIGHT_BOUNDS_##form(world)                           \
+      symbol(const __grid_constant__ CollectiveCall call) {                           \
+    Body<Exchange<DataType::Type, world>>(call);                                      \
   }
-#define LAMPLIGHT_LIST(symbol, kernel, protocol, Type, world, Body, Exchange) \
-  {{Kernel::kernel, Protocol::protocol, DataType::Type, world},               \
+#define LAMPLIGHT_LIST(symbol, form, kernel, protocol, Type, world, Body, Exchange) \
+  {{Kernel::kernel, Protocol::protocol, DataType::Type, world, KernelForm::form},   \
    reinterpret_cast<const void*>(&symbol)},
 
 #define LAMPLIGHT_KERNEL_FILE(name, Type, List)                                           \

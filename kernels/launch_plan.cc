@@ -11,6 +11,11 @@ namespace {
 constexpr uint32_t kMaxCluster = 8;              // what every device with clusters can do
 constexpr uint32_t kMaxSharedBytes = 96 * 1024;  // sm_80 and later, by opting in
 
+constexpr uint32_t kLeastGeneralThreads = 128;
+constexpr uint32_t kLeastPlainThreads = 64;
+// 65536 registers in every multiprocessor, taken by whole warps.
+constexpr uint32_t kPlainThreadsOfProcessor = 65536 / (32 * kPlainRegisters) * 32;
+
 constexpr const char* kKernelNames[] = {"oneshot", "twoshot", "sends", "norm"};
 constexpr const char* kProtocolNames[] = {"mnnvl", "unicast", "epoch"};
 constexpr const char* kTypeNames[] = {"fp16", "bf16", "fp32"};
@@ -19,19 +24,56 @@ constexpr uint32_t RoundUp(uint32_t value, uint32_t step) {
   return (value + step - 1) / step * step;
 }
 
-// A row's threads go to as many blocks as keep each at 128 threads or more, as long as the device
-// has room for all blocks at once.
-uint32_t ClusterFor(uint32_t slots, uint32_t tokens, const DeviceLimits& limits) {
-  if (limits.compute_major < 9) return 1;
+// What every device with clusters can do.
+uint32_t LargestCluster(const DeviceLimits& limits) {
+  return limits.compute_major < 9 ? 1 : kMaxCluster;
+}
+
+// A row's threads go to as many blocks as keep each at `least` threads or more, as long as the
+// device has room for all blocks at once.
+uint32_t ClusterFor(uint32_t slots, uint32_t tokens, uint32_t most, uint32_t least,
+                    const DeviceLimits& limits) {
   uint32_t cluster = 1;
-  while (cluster < kMaxCluster) {
-    const bool too_long = slots > cluster * kMaxBlockThreads;
+  while (cluster < LargestCluster(limits)) {
+    const bool too_long = slots > cluster * most;
     const bool spreads =
-        slots / (2 * cluster) >= 128 && uint64_t{tokens} * cluster * 2 <= limits.processors;
+        slots / (2 * cluster) >= least && uint64_t{tokens} * cluster * 2 <= limits.processors;
     if (!too_long && !spreads) break;
     cluster *= 2;
   }
   return cluster;
+}
+
+// Threads of plain kernels that a multiprocessor holds, by their registers.
+uint32_t PlainThreads(const KernelId& id) {
+  return id.world == 2 || id.world == 4 ? kPlainThreadsOfProcessor : kMaxPlainThreads;
+}
+
+void PlanPlain(const KernelId& id, uint32_t tokens, uint32_t slots, const DeviceLimits& limits,
+               LaunchPlan* plan) {
+  *plan = {};
+  plan->form = KernelForm::kPlain;
+  plan->cluster = ClusterFor(slots, tokens, kMaxPlainThreads, kLeastPlainThreads, limits);
+  plan->block = RoundUp((slots + plan->cluster - 1) / plan->cluster, 32);
+  plan->grid_y = plan->cluster;
+  const uint32_t blocks = limits.processors * (PlainThreads(id) / plan->block);
+  plan->grid_x = std::min(tokens, std::max(blocks / plan->cluster, 1u));
+}
+
+void PlanGeneral(const KernelId& id, uint32_t tokens, uint32_t slots, Quantisation quantisation,
+                 const DeviceLimits& limits, LaunchPlan* plan) {
+  *plan = {};
+  plan->cluster = ClusterFor(slots, tokens, kMaxBlockThreads, kLeastGeneralThreads, limits);
+  plan->grid_x = tokens;
+  plan->grid_y = plan->cluster;
+  const uint32_t per_block = (slots + plan->cluster - 1) / plan->cluster;
+  // Whole pairs of warps, so that a quantisation group never spans two blocks.
+  plan->block = std::min(RoundUp(per_block, 64), kMaxBlockThreads);
+  const uint32_t threads = plan->block * plan->cluster;
+  plan->fragments = (slots + threads - 1) / threads;
+  plan->shared_bytes = (plan->fragments - 1) * plan->block * kUnitBytes;
+  const uint32_t elements = kUnitBytes / BytesOf(id.data_type);
+  if (quantisation == Quantisation::kNvfp4) plan->shared_bytes += plan->block * elements * 4;
 }
 
 }  // namespace
@@ -46,27 +88,23 @@ KernelId IdFor(Kernel kernel, Protocol protocol, DataType data_type, uint32_t wo
 std::string SymbolOf(const KernelId& id) {
   return std::string("lamplight_") + kKernelNames[static_cast<int>(id.kernel)] + "_" +
          kProtocolNames[static_cast<int>(id.protocol)] + "_" +
-         kTypeNames[static_cast<int>(id.data_type)] + "_w" + std::to_string(id.world);
+         kTypeNames[static_cast<int>(id.data_type)] + "_w" + std::to_string(id.world) +
+         (id.form == KernelForm::kPlain ? "_plain" : "");
+}
+
+bool HasPlainForm(Kernel kernel) {
+  return kernel == Kernel::kOneShot || kernel == Kernel::kTwoShot;
 }
 
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
                 const DeviceLimits& limits, LaunchPlan* plan) {
-  const uint32_t row_bytes = hidden * BytesOf(id.data_type);
-  const PacketLayout layout = LayoutOf(id.protocol);
-  const uint32_t slots = layout.Slots(row_bytes);
-  plan->cluster = ClusterFor(slots, tokens, limits);
-  plan->grid_x = tokens;
-  plan->grid_y = plan->cluster;
-  const uint32_t per_block = (slots + plan->cluster - 1) / plan->cluster;
-  const uint32_t elements = layout.unit_bytes / BytesOf(id.data_type);
-  // Whole pairs of warps, so that a quantisation group never spans two blocks: 15 units of each of
-  // four lines are whole groups of 16 elements if a unit has four elements, but not if it has two.
-  const uint32_t step = layout.lines && elements == 2 ? 128 : 64;
-  plan->block = std::min(RoundUp(per_block, step), kMaxBlockThreads);
-  const uint32_t threads = plan->block * plan->cluster;
-  plan->fragments = (slots + threads - 1) / threads;
-  plan->shared_bytes = (plan->fragments - 1) * plan->block * layout.unit_bytes;
-  if (quantisation == Quantisation::kNvfp4) plan->shared_bytes += plan->block * elements * 4;
+  const uint32_t slots = LayoutOf(id.protocol).Slots(hidden * BytesOf(id.data_type));
+  const bool fits = slots <= LargestCluster(limits) * kMaxPlainThreads;
+  if (HasPlainForm(id.kernel) && quantisation == Quantisation::kNone && fits) {
+    PlanPlain(id, tokens, slots, limits, plan);
+  } else {
+    PlanGeneral(id, tokens, slots, quantisation, limits, plan);
+  }
   return plan->shared_bytes <= kMaxSharedBytes;
 }
 

@@ -10,17 +10,25 @@
 
 namespace lamplight::kernels {
 
+// kPlain: rows that a cluster holds in registers, not quantised; a grid of as many clusters as fit
+// the device (plain.cuh). kGeneral: everything; a cluster for each token.
+enum class KernelForm : uint8_t { kGeneral = 0, kPlain = 1 };
+
 // One compiled kernel. `world` is 2, 4 or 8, or 0 for the kernel that takes any number of ranks.
 struct KernelId {
   Kernel kernel;
   Protocol protocol;
   DataType data_type;
   uint8_t world;
+  KernelForm form = KernelForm::kGeneral;
 
   friend bool operator==(const KernelId&, const KernelId&) = default;
 };
 
+// The general kernel for a group.
 KernelId IdFor(Kernel kernel, Protocol protocol, DataType data_type, uint32_t world);
+// Whether there is a plain kernel beside a general one.
+bool HasPlainForm(Kernel kernel);
 // The symbol of the kernel, e.g. "lamplight_oneshot_mnnvl_bf16_w2".
 std::string SymbolOf(const KernelId& id);
 
@@ -30,15 +38,18 @@ struct DeviceLimits {
 };
 
 struct LaunchPlan {
-  uint32_t grid_x = 0;  // one token each
-  uint32_t grid_y = 0;  // the blocks of a token: one cluster
+  KernelForm form = KernelForm::kGeneral;  // of the kernel that the plan is for
+  uint32_t grid_x = 0;                     // clusters
+  uint32_t grid_y = 0;                     // the blocks of a cluster
   uint32_t block = 0;
   uint32_t cluster = 1;
   uint32_t fragments = 1;  // for CollectiveCall::fragments
   uint32_t shared_bytes = 0;
 };
 
-// False where the row is too long for one cluster's shared memory.
+// Chooses the form too: launch the kernel `id` with `plan->form`. The same for the same arguments:
+// ranks on devices alike launch alike, which their sums' order rests on. False where the row is too
+// long for one cluster's shared memory.
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
                 const DeviceLimits& limits, LaunchPlan* plan);
 

@@ -3,13 +3,13 @@
 //
 // For nvcc these are the instructions themselves. For a host compiler they are declarations: the
 // simulated device defines them and runs the same kernels on threads of its own
-// (tests/device_sim/fibers). A grid is (tokens, c) with clusters of (1, c).
+// (tests/device_sim/fibers). A grid is (n, c): n clusters of
+// (1, c) blocks.
 #pragma once
 
 #include <cstdint>
 
 #ifdef __CUDACC__
-#include <cooperative_groups.h>
 #define LAMPLIGHT_DEVICE __device__ __forceinline__
 #define LAMPLIGHT_MACHINE __device__ __forceinline__
 #define LAMPLIGHT_UNROLL _Pragma("unroll")
@@ -24,17 +24,6 @@ namespace lamplight::kernels::machine {
 struct alignas(16) Words4 {
   uint32_t word[4];
 };
-struct alignas(8) Words2 {
-  uint32_t word[2];
-};
-
-// Memory that the threads of a block share.
-struct BlockScratch {
-  float warp_sum[32];
-  float warp_max[32];
-  float sum_of[8];  // of each block of the cluster
-  float max_of[8];
-};
 
 inline constexpr uint32_t kWarp = 32;
 
@@ -42,10 +31,10 @@ inline constexpr uint32_t kWarp = 32;
 
 LAMPLIGHT_MACHINE uint32_t Thread() { return threadIdx.x; }
 LAMPLIGHT_MACHINE uint32_t BlockThreads() { return blockDim.x; }
-LAMPLIGHT_MACHINE uint32_t Token() { return blockIdx.x; }
-LAMPLIGHT_MACHINE uint32_t Tokens() { return gridDim.x; }
-LAMPLIGHT_MACHINE uint32_t BlockOfToken() { return blockIdx.y; }
-LAMPLIGHT_MACHINE uint32_t BlocksOfToken() { return gridDim.y; }
+LAMPLIGHT_MACHINE uint32_t Cluster() { return blockIdx.x; }
+LAMPLIGHT_MACHINE uint32_t Clusters() { return gridDim.x; }
+LAMPLIGHT_MACHINE uint32_t BlockOfCluster() { return blockIdx.y; }
+LAMPLIGHT_MACHINE uint32_t BlocksOfCluster() { return gridDim.y; }
 
 // Returns when the grids before this one have ended and their stores are visible.
 LAMPLIGHT_MACHINE void AwaitEarlierGrids() {
@@ -63,63 +52,9 @@ LAMPLIGHT_MACHINE void LetLaterGridsStart() {
 
 LAMPLIGHT_MACHINE void SyncBlock() { __syncthreads(); }
 
-LAMPLIGHT_MACHINE void SyncCluster() {
-#if __CUDA_ARCH__ >= 900
-  if (gridDim.y > 1) {
-    asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
-    return;
-  }
-#endif
-  __syncthreads();
-}
-
-// In two halves, around work that needs no order: all blocks of the cluster have begun.
-LAMPLIGHT_MACHINE void AnnounceToCluster() {
-#if __CUDA_ARCH__ >= 900
-  if (gridDim.y > 1) asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
-#endif
-}
-LAMPLIGHT_MACHINE void AwaitClusterBegun() {
-#if __CUDA_ARCH__ >= 900
-  if (gridDim.y > 1) asm volatile("barrier.cluster.wait;" ::: "memory");
-#endif
-}
-
-LAMPLIGHT_MACHINE BlockScratch& Scratch() {
-  __shared__ BlockScratch scratch;
-  return scratch;
-}
-
-// The scratch of another block of the cluster.
-LAMPLIGHT_MACHINE BlockScratch& ScratchOf(uint32_t block) {
-#if __CUDA_ARCH__ >= 900
-  if (gridDim.y > 1) {
-    return *cooperative_groups::this_cluster().map_shared_rank(&Scratch(), block);
-  }
-#endif
-  (void)block;
-  return Scratch();
-}
-
 LAMPLIGHT_MACHINE unsigned char* DynamicShared() {
   extern __shared__ __align__(16) unsigned char lamplight_dynamic_shared[];
   return lamplight_dynamic_shared;
-}
-
-template <class Combine>
-__device__ __forceinline__ float WarpCombine(float value, Combine combine) {
-#pragma unroll
-  for (int lanes = 16; lanes > 0; lanes /= 2) {
-    value = combine(value, __shfl_xor_sync(0xffffffffu, value, lanes));
-  }
-  return value;
-}
-// All threads of a warp call these.
-LAMPLIGHT_MACHINE float WarpSum(float value) {
-  return WarpCombine(value, [](float a, float b) { return a + b; });
-}
-LAMPLIGHT_MACHINE float WarpMax(float value) {
-  return WarpCombine(value, [](float a, float b) { return fmaxf(a, b); });
 }
 
 // Data that nobody writes during the call.
@@ -127,16 +62,9 @@ LAMPLIGHT_MACHINE Words4 Load(const Words4* address) {
   const uint4 v = *reinterpret_cast<const uint4*>(address);
   return {{v.x, v.y, v.z, v.w}};
 }
-LAMPLIGHT_MACHINE Words2 Load(const Words2* address) {
-  const uint2 v = *reinterpret_cast<const uint2*>(address);
-  return {{v.x, v.y}};
-}
 LAMPLIGHT_MACHINE void Store(Words4* address, const Words4& value) {
   *reinterpret_cast<uint4*>(address) =
       make_uint4(value.word[0], value.word[1], value.word[2], value.word[3]);
-}
-LAMPLIGHT_MACHINE void Store(Words2* address, const Words2& value) {
-  *reinterpret_cast<uint2*>(address) = make_uint2(value.word[0], value.word[1]);
 }
 
 // Words that another GPU writes, or polls. Each 32-bit word is read or written whole; the words of
@@ -165,40 +93,79 @@ LAMPLIGHT_MACHINE uint64_t Poll(const uint64_t* address) {
   asm volatile("ld.relaxed.sys.global.u64 %0, [%1];" : "=l"(value) : "l"(address) : "memory");
   return value;
 }
-LAMPLIGHT_MACHINE void Send(uint64_t* address, uint64_t value) {
-  asm volatile("st.relaxed.sys.global.u64 [%0], %1;" ::"l"(address), "l"(value) : "memory");
+
+// A pair of lines of 128 bytes: 16 threads, one half of a warp, store 16 bytes each by one
+// instruction. Each line ends with the tag, in place of eight bytes of its last thread; those of
+// thread 7 go with thread 15, which has no unit. NVLink and the L2 cache keep the 128 bytes of such
+// a store together, which NCCL's LL128 protocol rests on as well (NCCL 2.28,
+// src/device/prims_ll128.h; enabled for NVLink in src/graph/tuning.cc).
+//
+// All lanes of a warp call these; `active` is the same for the 16 of a pair. `packet` is the lane's
+// own 16 bytes.
+LAMPLIGHT_MACHINE void SendPair(Words4* packet, Words4 value, uint64_t tag, bool active) {
+  const uint32_t low = __shfl_sync(0xffffffffu, value.word[2], 7, 16);
+  const uint32_t high = __shfl_sync(0xffffffffu, value.word[3], 7, 16);
+  if (threadIdx.x % 16 == 15) {
+    value.word[0] = low;
+    value.word[1] = high;
+  }
+  if (threadIdx.x % 8 == 7) {
+    value.word[2] = static_cast<uint32_t>(tag);
+    value.word[3] = static_cast<uint32_t>(tag >> 32);
+  }
+  if (!active) return;
+  asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(packet),
+               "r"(value.word[0]), "r"(value.word[1]), "r"(value.word[2]), "r"(value.word[3])
+               : "memory");
+}
+// True in all lanes when every active line of the warp carries `tag`; `value` is then what
+// CompletePair makes a unit of.
+LAMPLIGHT_MACHINE bool PollPair(const Words4* packet, uint64_t tag, bool active, Words4* value) {
+  if (active) {
+    asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(value->word[0]), "=r"(value->word[1]), "=r"(value->word[2]),
+                   "=r"(value->word[3])
+                 : "l"(packet)
+                 : "memory");
+  }
+  const bool here = !active || threadIdx.x % 8 != 7 ||
+                    (value->word[2] == static_cast<uint32_t>(tag) &&
+                     value->word[3] == static_cast<uint32_t>(tag >> 32));
+  return __all_sync(0xffffffffu, here);
+}
+// Gives thread 7 of each pair what thread 15 carried for it.
+LAMPLIGHT_MACHINE void CompletePair(Words4* value) {
+  const uint32_t low = __shfl_sync(0xffffffffu, value->word[0], 15, 16);
+  const uint32_t high = __shfl_sync(0xffffffffu, value->word[1], 15, 16);
+  if (threadIdx.x % 16 != 7) return;
+  value->word[2] = low;
+  value->word[3] = high;
 }
 
-// A line of 128 bytes: 16 threads, one half of a warp, store 8 bytes each by one instruction, and
-// the last of them holds the tag. NVLink and the L2 cache keep such a store together, which NCCL's
-// LL128 protocol rests on as well (NCCL 2.28, src/device/prims_ll128.h; enabled for NVLink in
-// src/graph/tuning.cc). All 16 threads call both.
-LAMPLIGHT_MACHINE void SendLine(uint64_t* line, uint32_t slot, uint64_t value) {
-  asm volatile("st.volatile.global.u64 [%0], %1;" ::"l"(line + slot), "l"(value) : "memory");
-}
-// True in all 16 threads when the line carries `tag`; `value` is then the thread's own 8 bytes.
-LAMPLIGHT_MACHINE bool PollLine(const uint64_t* line, uint32_t slot, uint64_t tag,
-                                uint64_t* value) {
-  asm volatile("ld.volatile.global.u64 %0, [%1];" : "=l"(*value) : "l"(line + slot) : "memory");
-  const uint32_t half = threadIdx.x & 16;
-  const uint64_t seen = __shfl_sync(0xffffu << half, *value, 15, 16);
-  return seen == tag;
-}
+// True in all lanes of a warp when it is in one of them. All of them call it.
+LAMPLIGHT_MACHINE bool AnyOfWarp(bool here) { return __any_sync(0xffffffffu, here) != 0; }
 
-// True in all 16 threads of a line when it is in one of them. All of them call it.
-LAMPLIGHT_MACHINE bool AnyOfLine(bool here) {
-  return __any_sync(0xffffu << (threadIdx.x & 16), here) != 0;
-}
-
-// Counts one in; returns the count before. Everything that the caller's cluster did before its
-// barrier is visible to whoever counts in later.
-LAMPLIGHT_MACHINE uint32_t CountIn(uint32_t* counter) {
+// Adds to a count; returns the count before. It orders no memory: a fence here would wait for every
+// store of the multiprocessor that is still on its way, over the bus and the link too.
+LAMPLIGHT_MACHINE uint32_t CountIn(uint32_t* counter, uint32_t step) {
   uint32_t before;
-  asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;"
+  asm volatile("atom.relaxed.gpu.global.add.u32 %0, [%1], %2;"
                : "=r"(before)
-               : "l"(counter)
+               : "l"(counter), "r"(step)
                : "memory");
   return before;
+}
+LAMPLIGHT_MACHINE uint64_t CountIn(uint64_t* counter, uint64_t step) {
+  uint64_t before;
+  asm volatile("atom.relaxed.gpu.global.add.u64 %0, [%1], %2;"
+               : "=l"(before)
+               : "l"(counter), "l"(step)
+               : "memory");
+  return before;
+}
+// The same where nobody asks for the count before, and nobody waits.
+LAMPLIGHT_MACHINE void AddTo(uint64_t* counter, uint64_t step) {
+  asm volatile("red.relaxed.gpu.global.add.u64 [%0], %1;" ::"l"(counter), "l"(step) : "memory");
 }
 LAMPLIGHT_MACHINE uint64_t TakeTicket(uint64_t* counter) {
   return atomicAdd(reinterpret_cast<unsigned long long*>(counter), 1ull);
@@ -225,34 +192,31 @@ LAMPLIGHT_MACHINE void Trap() { __trap(); }
 
 uint32_t Thread();
 uint32_t BlockThreads();
-uint32_t Token();
-uint32_t Tokens();
-uint32_t BlockOfToken();
-uint32_t BlocksOfToken();
+uint32_t Cluster();
+uint32_t Clusters();
+uint32_t BlockOfCluster();
+uint32_t BlocksOfCluster();
 void AwaitEarlierGrids();
 void LetLaterGridsStart();
 void SyncBlock();
-void SyncCluster();
 void AnnounceToCluster();
 void AwaitClusterBegun();
-BlockScratch& Scratch();
-BlockScratch& ScratchOf(uint32_t block);
+float ClusterSum(float value, uint32_t round);
+float ClusterMax(float value, uint32_t round);
 unsigned char* DynamicShared();
-float WarpSum(float value);
-float WarpMax(float value);
 Words4 Load(const Words4* address);
-Words2 Load(const Words2* address);
 void Store(Words4* address, const Words4& value);
-void Store(Words2* address, const Words2& value);
 Words4 Poll(const Words4* address);
 void Send(Words4* address, const Words4& value);
 uint32_t Poll(const uint32_t* address);
 uint64_t Poll(const uint64_t* address);
-void Send(uint64_t* address, uint64_t value);
-void SendLine(uint64_t* line, uint32_t slot, uint64_t value);
-bool PollLine(const uint64_t* line, uint32_t slot, uint64_t tag, uint64_t* value);
-bool AnyOfLine(bool here);
-uint32_t CountIn(uint32_t* counter);
+void SendPair(Words4* packet, Words4 value, uint64_t tag, bool active);
+bool PollPair(const Words4* packet, uint64_t tag, bool active, Words4* value);
+void CompletePair(Words4* value);
+bool AnyOfWarp(bool here);
+uint32_t CountIn(uint32_t* counter, uint32_t step);
+uint64_t CountIn(uint64_t* counter, uint64_t step);
+void AddTo(uint64_t* counter, uint64_t step);
 uint64_t TakeTicket(uint64_t* counter);
 bool Claim(uint32_t* flag);
 void FenceDevice();
@@ -265,3 +229,7 @@ void Trap();
 #endif
 
 }  // namespace lamplight::kernels::machine
+
+#ifdef __CUDACC__
+#include "kernels/machine_cluster.cuh"
+#endif

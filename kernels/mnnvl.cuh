@@ -16,10 +16,9 @@
 namespace lamplight::kernels {
 
 template <DataType kType, uint32_t kWorld>
-class Mnnvl
-    : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWorld, machine::Words4> {
+class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWorld> {
  public:
-  using Base = Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWorld, machine::Words4>;
+  using Base = Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWorld>;
   using typename Base::Piece;
   using typename Base::Position;
 
@@ -39,9 +38,6 @@ class Mnnvl
   }
 
   LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
-  static LAMPLIGHT_DEVICE uint64_t SlotOffset(uint32_t slot) {
-    return uint64_t{slot} * sizeof(machine::Words4);
-  }
 
   // Nothing may be stored before this has said yes.
   LAMPLIGHT_DEVICE Trouble Admit() const {
@@ -68,16 +64,21 @@ class Mnnvl
 
   static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
 
-  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece) const {
-    machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
+  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) const {
+    if (active) machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
   }
 
-  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, Piece* piece) const {
+  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, bool active, Piece* piece) const {
+    if (!active) return true;
     piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
     bool here = true;
     LAMPLIGHT_UNROLL
     for (const uint32_t word : piece->words.word) here &= word != protocol::kSentinel;
     return here;
+  }
+  static LAMPLIGHT_DEVICE void Complete(Piece*) {}
+  static LAMPLIGHT_DEVICE AwaitedUnit Awaited(const char* row, uint32_t slot) {
+    return {slot, reinterpret_cast<const machine::Words4*>(row) + slot};
   }
 
   // Re-arms what the call before wrote: as many stages and bytes as its flags say.
@@ -90,8 +91,22 @@ class Mnnvl
     }
   }
 
-  // By the last cluster of the grid: the next call may begin. All of it is visible to grids that a
-  // trigger behind this lets start.
+  // The first thread of each cluster, when all of the cluster has read what it awaited and cleared
+  // its share.
+  LAMPLIGHT_DEVICE void Arrive() {
+    if (machine::Clusters() > 1) before_ = machine::CountIn(standing_.arrivals, 1);
+  }
+  // The same thread, as the last thing it does: the last one to have arrived moves the state on.
+  LAMPLIGHT_DEVICE void Leave() const {
+    if (before_ + 1 == machine::Clusters()) {
+      MoveOn();
+    } else if (before_ >= machine::Clusters()) {
+      Report(&this->call_, standing_, Trouble::kArrivalResidue, {}, 0, {});
+    }
+  }
+
+ private:
+  // The next call may begin.
   LAMPLIGHT_DEVICE void MoveOn() const {
     const machine::Words4 head = {{protocol::NextIndex(index_), index_, bytes_, stages_}};
     const machine::Words4 sizes = {{static_cast<uint32_t>(StageBytes(0)),
@@ -100,12 +115,9 @@ class Mnnvl
     machine::Store(reinterpret_cast<machine::Words4*>(flags_) + 1, sizes);
     if (this->call_.header_offset != 0) *Calls() = standing_.epoch + 1;
     *const_cast<volatile uint32_t*>(flags_ + protocol::kArrivals) = 0;
-    machine::FenceDevice();
-    // Behind the fence, which would wait for stores over the bus.
     WriteJournal(this->call_.journal, flags_, protocol::kFlagWords);
   }
 
- private:
   LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
   LAMPLIGHT_DEVICE uint64_t Stage(uint32_t stage) const {
     return protocol::StageOffset(index_, stage, stages_, bytes_);
@@ -138,6 +150,7 @@ class Mnnvl
   uint32_t dirty_stages_;
   machine::Words4 sizes_;
   Standing standing_;
+  uint32_t before_ = 0;  // arrivals before that of this cluster
 };
 
 }  // namespace lamplight::kernels

@@ -11,24 +11,26 @@ namespace lamplight::kernels {
 template <class X>
 LAMPLIGHT_DEVICE typename X::Piece Rounded(const typename X::Sums& sums, bool complete) {
   typename X::Piece piece;
-  LAMPLIGHT_UNROLL
-  for (uint32_t i = 0; i < X::Piece::kElements; ++i) piece.Set(i, sums.at[i]);
+  piece.Set(sums.at);
   X::Prepare(&piece);
   if (!complete) piece.Poison();
   return piece;
 }
 
-// Ends a call: what the cluster did is done. The flags move on before any later grid may start.
-template <class X>
-LAMPLIGHT_DEVICE void FinishCall(const X& exchange, const typename X::Position& place) {
-  if (place.FirstOfToken()) exchange.Finish();
-  if (machine::Thread() == 0) machine::LetLaterGridsStart();
+// When all of the cluster has what it awaited. The outputs are written while the count is under
+// way.
+template <class X, class E>
+LAMPLIGHT_DEVICE void FinishCall(X& exchange, const typename X::Position& place, E& epilogue) {
+  epilogue.Meet();
+  if (place.FirstOfCluster()) exchange.Arrive();
+  epilogue.Write();
+  if (place.FirstOfCluster()) exchange.Leave();
 }
 
 template <class X>
 LAMPLIGHT_DEVICE void OneShot(const CollectiveCall& call) {
   const auto body = [&](const auto& place, X& exchange, auto& epilogue, const auto& first) {
-    for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads) {
+    for (uint32_t slot = place.thread; place.WarpHas(slot); slot += place.threads) {
       exchange.SendToAll(exchange.OneShotRow(call.rank), slot,
                          slot == place.thread ? first : InputUnit<X>(call, place, slot));
     }
@@ -37,16 +39,14 @@ LAMPLIGHT_DEVICE void OneShot(const CollectiveCall& call) {
     epilogue.Prefetch();
 
     uint32_t k = 0;
-    for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
+    for (uint32_t slot = place.thread; place.WarpHas(slot); slot += place.threads, ++k) {
       const typename X::Piece own = k == 0 ? first : InputUnit<X>(call, place, slot);
       typename X::Sums sums;
       const bool complete =
           exchange.Reduce(exchange.OneShotRow(0), exchange.OneShotStride(), 0, slot, own, &sums);
       epilogue.Take(k, Rounded<X>(sums, complete));
     }
-    epilogue.Meet();
-    FinishCall(exchange, place);
-    epilogue.Write();
+    FinishCall(exchange, place, epilogue);
   };
   Open<X>(call, Kernel::kOneShot, body);
 }

@@ -20,8 +20,7 @@ LAMPLIGHT_DEVICE typename X::Piece InputUnit(const CollectiveCall& call,
   typename X::Piece piece{};
   const uint32_t unit = place.UnitOf(slot);
   if (unit == X::Position::kNoUnit) return piece;
-  using Words = decltype(piece.words);
-  piece.words = machine::Load(place.template InTensor<const Words>(call.input, unit));
+  piece.words = machine::Load(place.template InTensor<const machine::Words4>(call.input, unit));
   X::Prepare(&piece);
   return piece;
 }
@@ -32,7 +31,7 @@ template <class X>
 LAMPLIGHT_DEVICE typename X::Piece FirstUnit(const CollectiveCall& call,
                                              const typename X::Position& place) {
   machine::AwaitEarlierGrids();
-  return place.thread < place.slots ? InputUnit<X>(call, place, place.thread) : typename X::Piece{};
+  return InputUnit<X>(call, place, place.thread);
 }
 
 // Runs `body(place, exchange, epilogue, first)` in a call that may touch its workspace. `first` is

@@ -12,34 +12,38 @@
 
 namespace lamplight::kernels {
 
-// kEpoch: lines of 128 bytes, 15 units of 8 bytes and the epoch in the last 8.
-inline constexpr uint32_t kLineBytes = 128;
-inline constexpr uint32_t kLineSlots = 16;
-inline constexpr uint32_t kLineUnits = 15;
+// kEpoch: pairs of lines of 128 bytes, each of which ends with the tag of the call; 15 units of 16
+// bytes between them. The first tag takes the place of half of the eighth unit; that half lies at
+// the end of the second line.
+inline constexpr uint32_t kPairBytes = 256;
+inline constexpr uint32_t kPairSlots = 16;
+inline constexpr uint32_t kPairUnits = 15;
+
+// What one thread carries.
+inline constexpr uint32_t kUnitBytes = 16;
 
 struct PacketLayout {
-  uint32_t unit_bytes;
-  bool lines;
+  bool pairs;
 
-  LAMPLIGHT_HD constexpr uint32_t Units(uint32_t row_bytes) const { return row_bytes / unit_bytes; }
-  LAMPLIGHT_HD constexpr uint32_t Lines(uint32_t row_bytes) const {
-    return (Units(row_bytes) + kLineUnits - 1) / kLineUnits;
+  LAMPLIGHT_HD constexpr uint32_t Units(uint32_t row_bytes) const { return row_bytes / kUnitBytes; }
+  LAMPLIGHT_HD constexpr uint32_t Pairs(uint32_t row_bytes) const {
+    return (Units(row_bytes) + kPairUnits - 1) / kPairUnits;
   }
   // Threads that a row keeps busy.
   LAMPLIGHT_HD constexpr uint32_t Slots(uint32_t row_bytes) const {
-    return lines ? Lines(row_bytes) * kLineSlots : Units(row_bytes);
+    return pairs ? Pairs(row_bytes) * kPairSlots : Units(row_bytes);
   }
   // Bytes that a row takes in a buffer.
   LAMPLIGHT_HD constexpr uint64_t RowBytes(uint64_t row_bytes) const {
-    return lines ? uint64_t{Lines(static_cast<uint32_t>(row_bytes))} * kLineBytes : row_bytes;
+    return pairs ? uint64_t{Pairs(static_cast<uint32_t>(row_bytes))} * kPairBytes : row_bytes;
   }
 };
 
 LAMPLIGHT_HD constexpr PacketLayout LayoutOf(Protocol protocol) {
-  return protocol == Protocol::kEpoch ? PacketLayout{8, true} : PacketLayout{16, false};
+  return {protocol == Protocol::kEpoch};
 }
 
-static_assert(LayoutOf(Protocol::kEpoch).Slots(8192) == 69 * 16);
+static_assert(LayoutOf(Protocol::kEpoch).Slots(8192) == 35 * 16);
 static_assert(LayoutOf(Protocol::kMnnvl).Slots(8192) == 512);
 
 }  // namespace lamplight::kernels

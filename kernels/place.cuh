@@ -1,4 +1,4 @@
-// Where a thread stands in its call: one token for each cluster of blocks, one slot of the row for
+// Where a thread stands in its call: one cluster of blocks for each token, one slot of the row for
 // each thread. Device code; no state beyond the launch.
 #pragma once
 
@@ -10,13 +10,13 @@ namespace lamplight::kernels {
 
 template <Protocol kProtocol, DataType kType>
 struct Place {
-  static constexpr bool kLines = LayoutOf(kProtocol).lines;
-  static constexpr uint32_t kUnitBytes = LayoutOf(kProtocol).unit_bytes;
+  static constexpr bool kPairs = LayoutOf(kProtocol).pairs;
   static constexpr uint32_t kNoUnit = 0xffffffffu;
 
-  uint32_t token = machine::Token();
-  uint32_t threads = machine::BlockThreads() * machine::BlocksOfToken();
-  uint32_t thread = machine::BlockOfToken() * machine::BlockThreads() + machine::Thread();
+  uint32_t cluster = machine::Cluster();
+  uint32_t token = machine::Cluster();  // a plain kernel goes on to others
+  uint32_t threads = machine::BlockThreads() * machine::BlocksOfCluster();
+  uint32_t thread = machine::BlockOfCluster() * machine::BlockThreads() + machine::Thread();
   uint32_t row_bytes;  // of a tensor
   uint32_t units;
   uint32_t slots;
@@ -28,12 +28,16 @@ struct Place {
         slots(LayoutOf(kProtocol).Slots(row_bytes)),
         packet_row_bytes(LayoutOf(kProtocol).RowBytes(row_bytes)) {}
 
-  // The unit that a slot carries; kNoUnit where it carries a flag, or padding.
+  // True for all lanes of a warp alike: a warp sends and looks as one.
+  LAMPLIGHT_DEVICE bool WarpHas(uint32_t slot) const {
+    return slot - machine::Thread() % machine::kWarp < slots;
+  }
+  // The unit that a slot carries; kNoUnit where it carries none.
   LAMPLIGHT_DEVICE uint32_t UnitOf(uint32_t slot) const {
-    if constexpr (!kLines) return slot;
-    const uint32_t in_line = slot % kLineSlots;
-    const uint32_t unit = slot / kLineSlots * kLineUnits + in_line;
-    return in_line < kLineUnits && unit < units ? unit : kNoUnit;
+    if constexpr (!kPairs) return slot < slots ? slot : kNoUnit;
+    const uint32_t in_pair = slot % kPairSlots;
+    const uint32_t unit = slot / kPairSlots * kPairUnits + in_pair;
+    return in_pair < kPairUnits && unit < units ? unit : kNoUnit;
   }
 
   // The unit's place in a tensor of `tokens` rows.
@@ -45,10 +49,10 @@ struct Place {
   }
 
   // All threads of the grid in a row, for work that they share.
-  LAMPLIGHT_DEVICE uint32_t GridThread() const { return token * threads + thread; }
-  LAMPLIGHT_DEVICE uint32_t GridThreads() const { return machine::Tokens() * threads; }
-  LAMPLIGHT_DEVICE bool FirstOfToken() const { return thread == 0; }
-  LAMPLIGHT_DEVICE bool FirstOfGrid() const { return token == 0 && thread == 0; }
+  LAMPLIGHT_DEVICE uint32_t GridThread() const { return cluster * threads + thread; }
+  LAMPLIGHT_DEVICE uint32_t GridThreads() const { return machine::Clusters() * threads; }
+  LAMPLIGHT_DEVICE bool FirstOfCluster() const { return thread == 0; }
+  LAMPLIGHT_DEVICE bool FirstOfGrid() const { return cluster == 0 && thread == 0; }
 };
 
 }  // namespace lamplight::kernels

@@ -22,7 +22,7 @@ struct Standing {
   uint32_t index;  // generation in use
   Kernel kernel;
   Protocol protocol;
-  uint32_t* arrivals;  // clusters of this call that are done
+  uint32_t* arrivals;  // clusters of this call that are done; epoch: the low half of its progress
 };
 
 // A packet that has not come: who owes it, and where it should be.
@@ -63,7 +63,11 @@ LAMPLIGHT_COLD void Report(const CollectiveCall* call, Standing standing, Troubl
   for (uint32_t i = 0; i < 4; ++i) {
     out->bits[i] = i < missing.packet_words ? machine::Poll(missing.packet + i) : 0;
   }
-  out->arrivals = machine::Poll(standing.arrivals);
+  const uint32_t arrivals = machine::Poll(standing.arrivals);
+  out->arrivals =
+      standing.protocol == Protocol::kEpoch
+          ? static_cast<uint32_t>(arrivals % kWholeCall * machine::Clusters() / kWholeCall)
+          : arrivals;
   out->tokens = call->tokens;
   out->hidden = call->hidden;
   out->kind = KindOf(*call, standing.kernel, standing.protocol);

@@ -14,30 +14,38 @@ enum TwoShotStage : uint32_t { kScatter = 0, kBroadcast = 1 };
 template <class X>
 LAMPLIGHT_DEVICE void Scatter(const CollectiveCall& call, const typename X::Position& place,
                               X& exchange, uint32_t owner, const typename X::Piece& first) {
-  for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads) {
+  for (uint32_t slot = place.thread; place.WarpHas(slot); slot += place.threads) {
     exchange.SendTo(owner, exchange.ScatterRow(call.rank), slot,
                     slot == place.thread ? first : InputUnit<X>(call, place, slot));
   }
 }
 
-// The sum of one unit: reduced and sent on by its owner, awaited by the others.
+// The sum of one unit of a row of this rank's: reduced and sent on. `own` is this rank's unit.
+template <class X>
+LAMPLIGHT_DEVICE typename X::Piece OwnedSum(X& exchange, uint32_t slot,
+                                            const typename X::Piece& own) {
+  typename X::Sums sums;
+  const uint64_t stride = exchange.ScatterRow(1) - exchange.ScatterRow(0);
+  const bool complete = exchange.Reduce(exchange.ScatterRow(0), stride, kScatter, slot, own, &sums);
+  const typename X::Piece sum = Rounded<X>(sums, complete);
+  exchange.SendToAll(exchange.BroadcastRow(), slot, sum);
+  return sum;
+}
+
+// That of another rank's row.
+template <class X>
+LAMPLIGHT_DEVICE typename X::Piece ForeignSum(X& exchange, uint32_t owner, uint32_t slot) {
+  typename X::Piece sum;
+  if (!exchange.Await(exchange.BroadcastRow(), kBroadcast, slot, owner, &sum)) sum.Poison();
+  return sum;
+}
+
 template <class X>
 LAMPLIGHT_DEVICE typename X::Piece SumOf(const CollectiveCall& call,
                                          const typename X::Position& place, X& exchange,
                                          uint32_t owner, uint32_t slot) {
-  typename X::Piece sum;
-  if (owner != call.rank) {
-    const bool came = exchange.Await(exchange.BroadcastRow(), kBroadcast, slot, owner, &sum);
-    if (!came) sum.Poison();
-    return sum;
-  }
-  typename X::Sums sums;
-  const uint64_t stride = exchange.ScatterRow(1) - exchange.ScatterRow(0);
-  const bool complete = exchange.Reduce(exchange.ScatterRow(0), stride, kScatter, slot,
-                                        InputUnit<X>(call, place, slot), &sums);
-  sum = Rounded<X>(sums, complete);
-  exchange.SendToAll(exchange.BroadcastRow(), slot, sum);
-  return sum;
+  if (owner != call.rank) return ForeignSum(exchange, owner, slot);
+  return OwnedSum(exchange, slot, InputUnit<X>(call, place, slot));
 }
 
 template <class X>
@@ -49,12 +57,10 @@ LAMPLIGHT_DEVICE void TwoShot(const CollectiveCall& call) {
     exchange.Clear();
     epilogue.Prefetch();
     uint32_t k = 0;
-    for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
+    for (uint32_t slot = place.thread; place.WarpHas(slot); slot += place.threads, ++k) {
       epilogue.Take(k, SumOf(call, place, exchange, owner, slot));
     }
-    epilogue.Meet();
-    FinishCall(exchange, place);
-    epilogue.Write();
+    FinishCall(exchange, place, epilogue);
   };
   Open<X>(call, Kernel::kTwoShot, body);
 }
@@ -70,15 +76,13 @@ LAMPLIGHT_DEVICE void TwoShotSends(const CollectiveCall& call) {
     if (!awaits && machine::Thread() == 0) machine::LetLaterGridsStart();
     exchange.Clear();
     uint32_t k = 0;
-    for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
+    for (uint32_t slot = place.thread; place.WarpHas(slot); slot += place.threads, ++k) {
       if (awaits || owner == call.rank) {
         epilogue.Take(k, SumOf(call, place, exchange, owner, slot));
       }
     }
-    epilogue.Meet();
-    if (!awaits) return;
-    FinishCall(exchange, place);
-    epilogue.Write();
+    if (!awaits) return epilogue.Meet();
+    FinishCall(exchange, place, epilogue);
   };
   Open<X>(call, Kernel::kTwoShotSends, body);
 }
@@ -89,9 +93,8 @@ LAMPLIGHT_DEVICE void TwoShotNorm(const CollectiveCall& call) {
   const auto body = [&](const auto& place, X& exchange, auto& epilogue, const auto& /*first*/) {
     const uint32_t owner = place.token % exchange.World();
     uint32_t k = 0;
-    for (uint32_t slot = place.thread; slot < place.slots; slot += place.threads, ++k) {
-      typename X::Piece sum;
-      if (!exchange.Await(exchange.BroadcastRow(), kBroadcast, slot, owner, &sum)) sum.Poison();
+    for (uint32_t slot = place.thread; place.WarpHas(slot); slot += place.threads, ++k) {
+      const typename X::Piece sum = ForeignSum(exchange, owner, slot);
       // The residual, the outputs and the flags belong to the grids in front until they have ended.
       if (k == 0) {
         machine::AwaitEarlierGrids();
@@ -100,9 +103,7 @@ LAMPLIGHT_DEVICE void TwoShotNorm(const CollectiveCall& call) {
       epilogue.Take(k, sum);
     }
     if (k == 0) machine::AwaitEarlierGrids();
-    epilogue.Meet();
-    FinishCall(exchange, place);
-    epilogue.Write();
+    FinishCall(exchange, place, epilogue);
   };
   Open<X, Entry::kBesideEarlierGrids>(call, Kernel::kTwoShotNorm, body);
 }

@@ -14,10 +14,9 @@
 namespace lamplight::kernels {
 
 template <DataType kType, uint32_t kWorld>
-class Unicast
-    : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kType, kWorld, machine::Words4> {
+class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kType, kWorld> {
  public:
-  using Base = Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kType, kWorld, machine::Words4>;
+  using Base = Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kType, kWorld>;
   using typename Base::Piece;
   using typename Base::Position;
 
@@ -32,9 +31,6 @@ class Unicast
   }
 
   LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
-  static LAMPLIGHT_DEVICE uint64_t SlotOffset(uint32_t slot) {
-    return uint64_t{slot} * sizeof(machine::Words4);
-  }
 
   LAMPLIGHT_DEVICE Trouble Admit() const {
     if (generation_bytes_ % 16 != 0) return Trouble::kMisaligned;
@@ -50,22 +46,23 @@ class Unicast
 
   static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
 
-  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece) const {
-    machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
+  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) const {
+    if (active) machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
   }
 
-  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, Piece* piece) const {
+  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, bool active, Piece* piece) const {
+    if (!active) return true;
     piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
-    bool here = true;
-    LAMPLIGHT_UNROLL
-    for (const auto bits : piece->element) here &= bits != kNegativeZero;
-    return here;
+    return !piece->HasNegativeZero();
+  }
+  static LAMPLIGHT_DEVICE void Complete(Piece*) {}
+  static LAMPLIGHT_DEVICE AwaitedUnit Awaited(const char* row, uint32_t slot) {
+    return {slot, reinterpret_cast<const machine::Words4*>(row) + slot};
   }
 
   LAMPLIGHT_DEVICE void Clear() const {
     Piece empty;
-    LAMPLIGHT_UNROLL
-    for (auto& bits : empty.element) bits = kNegativeZero;
+    empty.Fill(sizeof(Bits) == 4 ? 0x80000000u : 0x80008000u);
     auto* target = reinterpret_cast<machine::Words4*>(
         this->Local() + Generation((index_ + 2) % protocol::kGenerations));
     const uint64_t packets = clear_elements_ / Piece::kElements;
@@ -76,22 +73,32 @@ class Unicast
     }
   }
 
-  // By the last cluster of the grid: the next call may begin. All of it is visible to grids that a
-  // trigger behind this lets start.
+  // The first thread of each cluster, when all of the cluster has read what it awaited and cleared
+  // its share.
+  LAMPLIGHT_DEVICE void Arrive() {
+    if (machine::Clusters() > 1) before_ = machine::CountIn(standing_.arrivals, 1);
+  }
+  // The same thread, as the last thing it does: the last one to have arrived moves the state on.
+  LAMPLIGHT_DEVICE void Leave() const {
+    if (before_ + 1 == machine::Clusters()) {
+      MoveOn();
+    } else if (before_ >= machine::Clusters()) {
+      Report(&this->call_, standing_, Trouble::kArrivalResidue, {}, 0, {});
+    }
+  }
+
+ private:
+  // The next call may begin.
   LAMPLIGHT_DEVICE void MoveOn() const {
     volatile uint32_t* words = words_;
     words[protocol::kUnicastIndex] = protocol::NextIndex(index_);
     words[protocol::kUnicastClearElements] =
         static_cast<uint32_t>(TensorBytes() / sizeof(Bits) * this->World());
     words[protocol::kUnicastArrivals] = 0;
-    machine::FenceDevice();
-    // Behind the fence, which would wait for stores over the bus.
     WriteJournal(this->call_.journal, words_, protocol::kUnicastWords);
   }
 
- private:
   using Bits = typename Element<kType>::Bits;
-  static constexpr Bits kNegativeZero = static_cast<Bits>(Bits{1} << (8 * sizeof(Bits) - 1));
 
   LAMPLIGHT_DEVICE uint64_t TensorBytes() const {
     return static_cast<uint64_t>(this->call_.tokens) * this->place_.packet_row_bytes;
@@ -105,6 +112,7 @@ class Unicast
   uint32_t generation_bytes_;
   uint32_t clear_elements_;
   Standing standing_;
+  uint32_t before_ = 0;  // arrivals before that of this cluster
 };
 
 }  // namespace lamplight::kernels

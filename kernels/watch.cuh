@@ -81,8 +81,8 @@ LAMPLIGHT_COLD uint64_t CheckWait(const CollectiveCall* call, Standing standing,
   return state | kReported;
 }
 
-// `kLines`: the 16 threads of a line wait as one, so they give up as one.
-template <bool kLines>
+// `kPairs`: the threads of a warp wait as one, so they give up as one.
+template <bool kPairs>
 class Watch {
  public:
   // After each look in vain. False: the packet will not come, because its sender makes another call
@@ -94,7 +94,7 @@ class Watch {
     if (++looks_ % kLooksPerCheck != 0) return true;
     state_ = CheckWait(&call, standing, what_is_missing(), state_);
     const bool given_up = (state_ & kGivenUp) != 0;
-    if constexpr (kLines) return !machine::AnyOfLine(given_up);
+    if constexpr (kPairs) return !machine::AnyOfWarp(given_up);
     return !given_up;
   }
 

@@ -243,7 +243,7 @@ Status PlanCall(const Workspace& workspace, const lamplight_call* caller, Planne
   Kernel kernel = Kernel::kOneShot;
   const Capacity& capacity = workspace.capacity;
   LAMPLIGHT_TRY(ChooseKernel(capacity, from.algorithm, request.shape, &kernel));
-  const KernelId id = IdFor(kernel, capacity.protocol, request.shape.data_type, capacity.world);
+  KernelId id = IdFor(kernel, capacity.protocol, request.shape.data_type, capacity.world);
   if (!PlanLaunch(id, from.tokens, from.hidden, request.quantisation, workspace.limits,
                   &planned->launch)) {
     return Error(LAMPLIGHT_ERROR_HIDDEN,
@@ -252,7 +252,8 @@ Status PlanCall(const Workspace& workspace, const lamplight_call* caller, Planne
                  from.hidden, request.quantisation == Quantisation::kNone ? "" : ", quantised,");
   }
   planned->call = Describe(workspace, request, planned->launch);
-  planned->function = workspace.kernels.Find(kernel, request.shape.data_type);
+  id.form = planned->launch.form;
+  planned->function = workspace.kernels.Find(id);
   planned->pdl = from.pdl == 1;
   return {};
 }

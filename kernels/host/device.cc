@@ -64,9 +64,11 @@ Status LoadKernels(Protocol protocol, uint32_t world, int device, KernelSet* ker
   LAMPLIGHT_TRY(Attribute(device, cudaDevAttrMaxSharedMemoryPerBlockOptin, &shared_bytes));
   for (uint32_t type = 0; type < kDataTypes; ++type) {
     for (const Kernel kernel : {Kernel::kOneShot, Kernel::kTwoShot}) {
-      const KernelId id = IdFor(kernel, protocol, static_cast<DataType>(type), world);
-      const void** function = &kernels->function[type][static_cast<uint32_t>(kernel)];
-      LAMPLIGHT_TRY(LoadKernel(id, device, shared_bytes, function));
+      KernelId id = IdFor(kernel, protocol, static_cast<DataType>(type), world);
+      const void** function = kernels->function[type][static_cast<uint32_t>(kernel)];
+      LAMPLIGHT_TRY(LoadKernel(id, device, shared_bytes, &function[0]));
+      id.form = KernelForm::kPlain;
+      LAMPLIGHT_TRY(LoadKernel(id, device, shared_bytes, &function[1]));
     }
   }
   return {};

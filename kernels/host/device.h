@@ -14,10 +14,11 @@ inline constexpr uint32_t kDataTypes = 3;
 
 // The functions that calls of one workspace can launch, by data type; kernel: kOneShot, kTwoShot.
 struct KernelSet {
-  const void* function[kDataTypes][2] = {};
+  const void* function[kDataTypes][2][2] = {};  // by data type, kernel, form
 
-  const void* Find(Kernel kernel, DataType data_type) const {
-    return function[static_cast<uint32_t>(data_type)][static_cast<uint32_t>(kernel)];
+  const void* Find(const KernelId& id) const {
+    return function[static_cast<uint32_t>(id.data_type)][static_cast<uint32_t>(id.kernel)]
+                   [static_cast<uint32_t>(id.form)];
   }
 };
 

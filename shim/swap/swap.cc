@@ -88,14 +88,15 @@ const char* Swap::Choose(Context& context, const FieldCall& field, SwappedCall* 
       return "its rank is not known";
     out->call.rank = workspace->rank;
   }
-  const kernels::KernelId id =
+  kernels::KernelId id =
       kernels::IdFor(field.kernel, field.protocol, field.call.data_type, field.call.world);
-  out->kernel = context.kernels->Find(id);
-  if (out->kernel == nullptr) return "no kernel of ours stands for it";
   if (!PlanLaunch(id, field.call.tokens, field.call.hidden, field.call.quantisation,
                   context.kernels->limits(), &out->plan)) {
     return "its rows are too long";
   }
+  id.form = out->plan.form;
+  out->kernel = context.kernels->Find(id);
+  if (out->kernel == nullptr) return "no kernel of ours stands for it";
   const void* workspace = field.call.state != nullptr
                               ? field.call.state
                               : static_cast<const void*>(field.call.peer_table);

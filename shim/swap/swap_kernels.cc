@@ -32,8 +32,11 @@ std::vector<KernelId> IdsOf(DataType type) {
   std::vector<KernelId> ids;
   for (const Family& family : kFamilies) {
     for (const uint8_t world : kWorlds) {
-      const KernelId id = kernels::IdFor(family.kernel, family.protocol, type, world);
-      if (std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
+      KernelId id = kernels::IdFor(family.kernel, family.protocol, type, world);
+      if (std::ranges::find(ids, id) != ids.end()) continue;
+      ids.push_back(id);
+      id.form = kernels::KernelForm::kPlain;
+      if (kernels::HasPlainForm(family.kernel)) ids.push_back(id);
     }
   }
   return ids;

@@ -54,10 +54,10 @@ class Grid final : public Scheduler {
   }
 
   void Run() {
-    const uint32_t tokens = context_.grid().x;
+    const uint32_t clusters = context_.grid().x;
     uint32_t started = 0;
-    while (started < tokens || !resident_.empty()) {
-      while (started < tokens && HasRoom()) Start(started++);
+    while (started < clusters || !resident_.empty()) {
+      while (started < clusters && HasRoom()) Start(started++);
       if (!Round()) context_.Relax();
       Retire();
     }
@@ -74,11 +74,11 @@ class Grid final : public Scheduler {
     return resident_.empty() || (resident_.size() + 1) * ClusterThreads() <= kResidentThreads;
   }
 
-  void Start(uint32_t token) {
+  void Start(uint32_t number) {
     Resident& resident = resident_.emplace_back();
     const uint32_t threads = context_.block().x;
     Cluster& cluster = resident.cluster;
-    cluster.token = token;
+    cluster.number = number;
     cluster.running = ClusterThreads();
     cluster.barrier.expected = ClusterThreads();
     cluster.blocks.resize(context_.grid().y);
@@ -89,10 +89,7 @@ class Grid final : public Scheduler {
       block.barrier.expected = threads;
       block.dynamic_shared = std::make_unique<std::byte[]>(context_.shared_bytes() + 16);
       block.warps.resize((threads + 31) / 32);
-      for (Warp& warp : block.warps) {
-        warp.all.expected = 32;
-        for (Barrier& half : warp.half) half.expected = 16;
-      }
+      for (Warp& warp : block.warps) warp.all.expected = 32;
       for (uint32_t thread = 0; thread < threads; ++thread) Start(resident, block, thread);
     }
   }
@@ -116,7 +113,7 @@ class Grid final : public Scheduler {
         });
   }
 
-  // Every lane that can go on does so once. False: nobody got anywhere, the lanes of a line that
+  // Every lane that can go on does so once. False: nobody got anywhere, the lanes of a warp that
   // agree on having seen nothing included.
   bool Round() {
     bool moved = false;

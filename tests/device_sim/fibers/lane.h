@@ -13,13 +13,13 @@
 
 namespace device_sim::fibers {
 
-// What a collective of a warp, or of half a warp, passes from lane to lane. Two places, used in
-// turn: nobody is two collectives ahead.
+// What a collective of a warp passes from lane to lane. Two places, used in turn: nobody is two
+// collectives ahead.
 struct Warp {
   Barrier all;
-  std::array<Barrier, 2> half;
   std::array<std::array<float, 32>, 2> value{};
-  std::array<std::array<bool, 2>, 2> vote{};
+  std::array<std::array<uint64_t, 32>, 2> words{};
+  std::array<bool, 2> vote{};
 };
 
 struct Cluster;
@@ -28,14 +28,14 @@ struct Block {
   Cluster* cluster = nullptr;
   uint32_t rank = 0;  // in the cluster
   Barrier barrier;
-  lamplight::kernels::machine::BlockScratch scratch{};
   std::vector<Warp> warps;
   std::unique_ptr<std::byte[]> dynamic_shared;
 };
 
 struct Cluster {
-  uint32_t token = 0;
+  uint32_t number = 0;
   Barrier barrier;
+  std::array<std::vector<float>, 2> parts;  // of each warp, by rounds in turn
   std::vector<Block> blocks;
   uint32_t running = 0;  // lanes that have not ended
 };
@@ -43,8 +43,9 @@ struct Cluster {
 struct Lane {
   Block* block = nullptr;
   uint32_t thread = 0;
-  uint32_t collectives = 0;  // of its warp, so far
-  uint32_t line_collectives = 0;
+  uint32_t collectives = 0;  // of its warp, so far: sums, votes, passed words
+  uint32_t votes = 0;
+  uint32_t passes = 0;
   // Has looked for a packet in vain, and has done nothing but look since.
   bool polls = false;
 

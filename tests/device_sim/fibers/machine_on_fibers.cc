@@ -36,19 +36,51 @@ float WarpCombine(float value, Combine combine) {
   return now[lane.thread % kWarp];
 }
 
-uint32_t HalfOf(const Lane& lane) { return lane.thread / 16 % 2; }
-
-// One vote of the 16 lanes of a line; true for all when `combine` of them is.
-bool LineVote(bool mine) {
+// One vote of all lanes of a warp; true for all when one of them is.
+bool WarpVote(bool mine) {
   Lane& lane = CurrentLane();
   Warp& warp = lane.warp();
-  const uint32_t turn = lane.line_collectives++ % 2;
-  auto& half = warp.half[HalfOf(lane)];
-  bool& vote = warp.vote[turn][HalfOf(lane)];
-  if (half.arrived == 0) vote = false;
+  bool& vote = warp.vote[lane.votes++ % 2];
+  if (warp.all.arrived == 0) vote = false;
   vote |= mine;
-  Meet(half);
+  Meet(warp.all);
   return vote;
+}
+
+// What lane `from` of the 16 passes to all of them.
+uint64_t PairValue(uint64_t mine, uint32_t from) {
+  Lane& lane = CurrentLane();
+  Warp& warp = lane.warp();
+  auto& words = warp.words[lane.passes++ % 2];
+  words[lane.thread % kWarp] = mine;
+  Meet(warp.all);
+  return words[lane.thread % kWarp / 16 * 16 + from];
+}
+
+uint64_t WideWord(const Words4& words, uint32_t half) {
+  return words.word[2 * half] | uint64_t{words.word[2 * half + 1]} << 32;
+}
+void SetWideWord(Words4* words, uint32_t half, uint64_t value) {
+  words->word[2 * half] = static_cast<uint32_t>(value);
+  words->word[2 * half + 1] = static_cast<uint32_t>(value >> 32);
+}
+
+// As on a GPU: the parts of all warps in order, taken 32 apart, then as a warp combines.
+template <class Combine>
+float ClusterCombine(float value, uint32_t round, Combine combine) {
+  Lane& lane = CurrentLane();
+  auto& cluster = *lane.block->cluster;
+  auto& parts = cluster.parts[round % 2];
+  const uint32_t warps = BlockThreads() / kWarp;
+  parts.resize(warps * BlocksOfCluster());
+  const float part = WarpCombine(value, combine);
+  parts[lane.block->rank * warps + lane.thread / kWarp] = part;
+  Meet(cluster.barrier);
+  float all = 0;
+  for (uint32_t i = lane.thread % kWarp; i < parts.size(); i += kWarp) {
+    all = i < kWarp ? parts[i] : combine(all, parts[i]);
+  }
+  return WarpCombine(all, combine);
 }
 
 // Words of one access are stored last to first: a reader must check each of them.
@@ -65,10 +97,10 @@ void StoreWords(Words* address, const Words& value) {
 
 uint32_t Thread() { return CurrentLane().thread; }
 uint32_t BlockThreads() { return CurrentScheduler().context().block().x; }
-uint32_t Token() { return CurrentLane().block->cluster->token; }
-uint32_t Tokens() { return CurrentScheduler().context().grid().x; }
-uint32_t BlockOfToken() { return CurrentLane().block->rank; }
-uint32_t BlocksOfToken() { return CurrentScheduler().context().grid().y; }
+uint32_t Cluster() { return CurrentLane().block->cluster->number; }
+uint32_t Clusters() { return CurrentScheduler().context().grid().x; }
+uint32_t BlockOfCluster() { return CurrentLane().block->rank; }
+uint32_t BlocksOfCluster() { return CurrentScheduler().context().grid().y; }
 
 // Programmatic edges run as full dependencies here.
 void AwaitEarlierGrids() {}
@@ -78,33 +110,23 @@ void SyncBlock() {
   GetsOn();
   Meet(CurrentLane().block->barrier);
 }
-void SyncCluster() {
-  GetsOn();
-  Meet(CurrentLane().block->cluster->barrier);
-}
 // The blocks of a cluster begin together here.
 void AnnounceToCluster() {}
 void AwaitClusterBegun() {}
 
-BlockScratch& Scratch() { return CurrentLane().block->scratch; }
-BlockScratch& ScratchOf(uint32_t block) {
-  return CurrentLane().block->cluster->blocks[block].scratch;
-}
 unsigned char* DynamicShared() {
   return reinterpret_cast<unsigned char*>(CurrentLane().block->dynamic_shared.get());
 }
 
-float WarpSum(float value) {
-  return WarpCombine(value, [](float a, float b) { return a + b; });
+float ClusterSum(float value, uint32_t round) {
+  return ClusterCombine(value, round, [](float a, float b) { return a + b; });
 }
-float WarpMax(float value) {
-  return WarpCombine(value, [](float a, float b) { return std::fmax(a, b); });
+float ClusterMax(float value, uint32_t round) {
+  return ClusterCombine(value, round, [](float a, float b) { return std::fmax(a, b); });
 }
 
 Words4 Load(const Words4* address) { return *address; }
-Words2 Load(const Words2* address) { return *address; }
 void Store(Words4* address, const Words4& value) { StoreWords(address, value); }
-void Store(Words2* address, const Words2& value) { StoreWords(address, value); }
 
 Words4 Poll(const Words4* address) {
   Words4 value;
@@ -116,25 +138,45 @@ Words4 Poll(const Words4* address) {
 void Send(Words4* address, const Words4& value) { StoreWords(address, value); }
 uint32_t Poll(const uint32_t* address) { return __atomic_load_n(address, __ATOMIC_ACQUIRE); }
 uint64_t Poll(const uint64_t* address) { return __atomic_load_n(address, __ATOMIC_ACQUIRE); }
-void Send(uint64_t* address, uint64_t value) { __atomic_store_n(address, value, __ATOMIC_RELEASE); }
 
-// A line is stored and seen whole: its tag goes last and is looked at first.
-void SendLine(uint64_t* line, uint32_t slot, uint64_t value) {
+// A pair of lines is stored and seen whole: its tags go last and are looked at first.
+void SendPair(Words4* packet, Words4 value, uint64_t tag, bool active) {
   GetsOn();
-  const bool tag = slot == 15;
-  if (!tag) __atomic_store_n(line + slot, value, __ATOMIC_RELAXED);
-  LineVote(false);
-  if (tag) __atomic_store_n(line + slot, value, __ATOMIC_RELEASE);
+  const uint32_t in_pair = CurrentLane().thread % 16;
+  const uint64_t displaced = PairValue(WideWord(value, 1), 7);
+  if (in_pair == 15) SetWideWord(&value, 0, displaced);
+  auto* halves = reinterpret_cast<uint64_t*>(packet);
+  if (active) {
+    __atomic_store_n(halves, WideWord(value, 0), __ATOMIC_RELAXED);
+    if (in_pair % 8 != 7) __atomic_store_n(halves + 1, WideWord(value, 1), __ATOMIC_RELAXED);
+  }
+  WarpVote(false);
+  if (active && in_pair % 8 == 7) __atomic_store_n(halves + 1, tag, __ATOMIC_RELEASE);
 }
-bool PollLine(const uint64_t* line, uint32_t slot, uint64_t tag, uint64_t* value) {
-  const bool here = slot == 15 && __atomic_load_n(line + slot, __ATOMIC_ACQUIRE) == tag;
-  const bool seen = LineVote(here);
-  *value = __atomic_load_n(line + slot, __ATOMIC_ACQUIRE);
-  return seen;
+bool PollPair(const Words4* packet, uint64_t tag, bool active, Words4* value) {
+  const bool last = CurrentLane().thread % 8 == 7;
+  const auto* halves = reinterpret_cast<const uint64_t*>(packet);
+  const bool missing = active && last && __atomic_load_n(halves + 1, __ATOMIC_ACQUIRE) != tag;
+  const bool here = !WarpVote(missing);
+  if (active) {
+    SetWideWord(value, 0, __atomic_load_n(halves, __ATOMIC_ACQUIRE));
+    SetWideWord(value, 1, __atomic_load_n(halves + 1, __ATOMIC_ACQUIRE));
+  }
+  return here;
 }
-bool AnyOfLine(bool here) { return LineVote(here); }
+void CompletePair(Words4* value) {
+  const uint64_t displaced = PairValue(WideWord(*value, 0), 15);
+  if (CurrentLane().thread % 16 == 7) SetWideWord(value, 1, displaced);
+}
+bool AnyOfWarp(bool here) { return WarpVote(here); }
 
-uint32_t CountIn(uint32_t* counter) { return __atomic_fetch_add(counter, 1u, __ATOMIC_ACQ_REL); }
+uint32_t CountIn(uint32_t* counter, uint32_t step) {
+  return __atomic_fetch_add(counter, step, __ATOMIC_ACQ_REL);
+}
+uint64_t CountIn(uint64_t* counter, uint64_t step) {
+  return __atomic_fetch_add(counter, step, __ATOMIC_ACQ_REL);
+}
+void AddTo(uint64_t* counter, uint64_t step) { CountIn(counter, step); }
 uint64_t TakeTicket(uint64_t* counter) {
   return __atomic_fetch_add(counter, uint64_t{1}, __ATOMIC_ACQ_REL);
 }

@@ -15,8 +15,8 @@ void OnFibers(device_sim::KernelContext& context, CollectiveCall call) {
 
 }  // namespace lamplight::kernels
 
-#define LAMPLIGHT_REGISTER(symbol, kernel, protocol, Type, world, Body, Exchange) \
-  const device_sim::KernelRegistration symbol(#symbol,                            \
+#define LAMPLIGHT_REGISTER(symbol, form, kernel, protocol, Type, world, Body, Exchange) \
+  const device_sim::KernelRegistration symbol(#symbol,                                  \
                                               &OnFibers<&Body<Exchange<DataType::Type, world>>>);
 
 #define LAMPLIGHT_REGISTER_KERNELS(name, Type)      \

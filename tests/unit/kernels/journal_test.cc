@@ -136,7 +136,7 @@ TEST_P(Journals, EveryCallOfEveryRankTakesOneTicket) {
     const SnapshotRecord record = large.Record(ticket);
     const uint32_t call = ++calls[record.workspace_id];
     const bool counts = GetParam().protocol == Protocol::kEpoch;
-    EXPECT_EQ(record.word[index_word], counts ? call : call % 3);
+    EXPECT_EQ(record.word[index_word], counts ? call * kWholeCall : call % 3);
     EXPECT_EQ(record.replay_low, call);
     const uint64_t now = record.gpu_ns_low | uint64_t{record.gpu_ns_high} << 32;
     EXPECT_GE(now, time[record.workspace_id]);
@@ -177,7 +177,7 @@ TEST_P(Journals, NullRingTakesNothing) {
 TEST_P(Journals, RefusedCallLeavesNone) {
   Ring ring(4);
   if (GetParam().protocol == Protocol::kEpoch) {
-    reinterpret_cast<EpochState*>(group_.state(0))->epoch = 7;
+    reinterpret_cast<EpochState*>(group_.state(0))->progress = 7 * kWholeCall;
     work_.tokens = 30;
   } else {
     group_.state(0)[GetParam().protocol == Protocol::kMnnvl ? 2 : 3] = 0;

@@ -34,10 +34,17 @@ TEST(LaunchPlan, GivesEverySlotAThread) {
     LaunchPlan plan;
     ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, limits, &plan)) << hidden;
     const uint32_t slots = LayoutOf(id.protocol).Slots(hidden * BytesOf(id.data_type));
-    ASSERT_EQ(plan.grid_x, tokens);
     ASSERT_GE(plan.grid_y * plan.block * plan.fragments, slots);
     // No round of the row loop is idle.
     ASSERT_LT(plan.grid_y * plan.block * (plan.fragments - 1), slots);
+    if (plan.form == KernelForm::kPlain) {
+      ASSERT_EQ(plan.fragments, 1u);
+      ASSERT_EQ(plan.shared_bytes, 0u);
+      ASSERT_LE(plan.grid_x, tokens);
+      ASSERT_GE(plan.grid_x, 1u);
+    } else {
+      ASSERT_EQ(plan.grid_x, tokens);
+    }
   });
 }
 
@@ -45,17 +52,29 @@ TEST(LaunchPlan, StaysWithinTheDevice) {
   ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
     LaunchPlan plan;
     ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, limits, &plan));
-    ASSERT_LE(plan.block, kMaxBlockThreads);
-    ASSERT_GE(plan.block, 64u);
-    ASSERT_EQ(plan.block % 64, 0u);
+    const bool plain = plan.form == KernelForm::kPlain;
+    ASSERT_LE(plan.block, plain ? kMaxPlainThreads : kMaxBlockThreads);
+    ASSERT_GE(plan.block, 32u);
+    ASSERT_EQ(plan.block % (plain ? 32 : 64), 0u);
     ASSERT_EQ(plan.grid_y, plan.cluster);
     ASSERT_LE(plan.cluster, 8u);
     ASSERT_EQ(plan.cluster & (plan.cluster - 1), 0u);
     ASSERT_TRUE(limits.compute_major >= 9 || plan.cluster == 1);
     // What a thread keeps in shared memory: all of its units but the first.
-    const uint32_t unit = LayoutOf(id.protocol).unit_bytes;
-    ASSERT_GE(plan.shared_bytes, (plan.fragments - 1) * plan.block * unit);
+    ASSERT_GE(plan.shared_bytes, (plan.fragments - 1) * plan.block * kUnitBytes);
     ASSERT_LE(plan.shared_bytes, 96u * 1024);
+  });
+}
+
+// All clusters of a plain grid run at once, by the registers that its threads may have.
+TEST(LaunchPlan, PlainGridsAreResident) {
+  ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
+    LaunchPlan plan;
+    ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, limits, &plan));
+    if (plan.form != KernelForm::kPlain || plan.grid_x == 1) return;
+    const uint32_t warps_of_processor = 65536 / (32 * kPlainRegisters);
+    const uint32_t blocks_of_processor = warps_of_processor / (plan.block / 32);
+    ASSERT_LE(plan.grid_x * plan.grid_y, limits.processors * blocks_of_processor);
   });
 }
 
@@ -64,13 +83,14 @@ TEST(LaunchPlan, KeepsQuantisationGroupsInOneBlock) {
   ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
     LaunchPlan plan;
     if (!PlanLaunch(id, tokens, hidden, Quantisation::kNvfp4, limits, &plan)) return;
+    ASSERT_EQ(plan.form, KernelForm::kGeneral);
     const PacketLayout layout = LayoutOf(id.protocol);
-    const uint32_t units = layout.lines ? plan.block / kLineSlots * kLineUnits : plan.block;
-    const uint32_t elements = layout.unit_bytes / BytesOf(id.data_type);
+    const uint32_t units = layout.pairs ? plan.block / kPairSlots * kPairUnits : plan.block;
+    const uint32_t elements = kUnitBytes / BytesOf(id.data_type);
     const bool one_block = plan.grid_y == 1 && plan.fragments == 1;
     ASSERT_TRUE(one_block || units * elements % 16 == 0)
         << SymbolOf(id) << " hidden " << hidden << " block " << plan.block;
-    const uint32_t kept = (plan.fragments - 1) * plan.block * layout.unit_bytes;
+    const uint32_t kept = (plan.fragments - 1) * plan.block * kUnitBytes;
     ASSERT_GE(plan.shared_bytes, kept + units * elements * sizeof(float));
   });
 }
@@ -86,7 +106,22 @@ TEST(LaunchPlan, SpreadsARowOnlyWhereTheDeviceHasRoom) {
   EXPECT_EQ(plan.cluster, 1u);
   ASSERT_TRUE(PlanLaunch(id, 1, 8, Quantisation::kNone, {132, 9}, &plan));
   EXPECT_EQ(plan.cluster, 1u);
-  EXPECT_EQ(plan.block, 64u);
+  EXPECT_EQ(plan.block, 32u);
+}
+
+TEST(LaunchPlan, TakesTheGeneralFormForWhatThePlainOneCannotDo) {
+  LaunchPlan plan;
+  const KernelId norm = IdFor(Kernel::kTwoShotNorm, Protocol::kMnnvl, DataType::kBf16, 2);
+  ASSERT_TRUE(PlanLaunch(norm, 1, 4096, Quantisation::kNone, {132, 9}, &plan));
+  EXPECT_EQ(plan.form, KernelForm::kGeneral);
+  const KernelId one_shot = IdFor(Kernel::kOneShot, Protocol::kMnnvl, DataType::kBf16, 2);
+  ASSERT_TRUE(PlanLaunch(one_shot, 1, 4096, Quantisation::kFp8, {132, 9}, &plan));
+  EXPECT_EQ(plan.form, KernelForm::kGeneral);
+  // Eight blocks of 640 threads with eight elements each.
+  ASSERT_TRUE(PlanLaunch(one_shot, 1, 8 * 640 * 8, Quantisation::kNone, {132, 9}, &plan));
+  EXPECT_EQ(plan.form, KernelForm::kPlain);
+  ASSERT_TRUE(PlanLaunch(one_shot, 1, 8 * 640 * 8 + 8, Quantisation::kNone, {132, 9}, &plan));
+  EXPECT_EQ(plan.form, KernelForm::kGeneral);
 }
 
 TEST(LaunchPlan, RefusesARowBeyondSharedMemory) {
@@ -103,6 +138,9 @@ TEST(LaunchPlan, RefusesARowBeyondSharedMemory) {
 TEST(LaunchPlan, NamesKernelsByKindProtocolTypeAndWorld) {
   EXPECT_EQ(SymbolOf(IdFor(Kernel::kOneShot, Protocol::kMnnvl, DataType::kBf16, 2)),
             "lamplight_oneshot_mnnvl_bf16_w2");
+  KernelId plain = IdFor(Kernel::kOneShot, Protocol::kMnnvl, DataType::kBf16, 2);
+  plain.form = KernelForm::kPlain;
+  EXPECT_EQ(SymbolOf(plain), "lamplight_oneshot_mnnvl_bf16_w2_plain");
   EXPECT_EQ(SymbolOf(IdFor(Kernel::kTwoShot, Protocol::kEpoch, DataType::kFp32, 64)),
             "lamplight_twoshot_epoch_fp32_w0");
   // The norm reads sums; it is compiled once.

@@ -16,8 +16,9 @@ namespace {
 constexpr uint32_t kTokens = 4;
 constexpr uint32_t kHidden = 128;
 constexpr uint32_t kRowWords = kHidden / 2;  // bf16
-constexpr uint32_t kLineWords = 32;
-constexpr uint32_t kRowLines = 3;  // 32 units of 8 bytes, 15 in a line
+// Pairs of lines: 60 words of the row and two tags of two words.
+constexpr uint32_t kPairWords = 64;
+constexpr uint32_t kRowPairs = 2;
 
 // Rank 1 holds one word back, in the row of a token that rank 0 awaits from it.
 struct Hole {
@@ -36,7 +37,8 @@ constexpr Hole kHoles[] = {
     {"twoshot_mnnvl_broadcast", kRoutes[1], 1, 3, 62, 60},
     {"sends_mnnvl_broadcast", kRoutes[2], 1, 1, 0, 0},
     {"oneshot_unicast", kRoutes[3], 0, 1, 34, 32},
-    {"oneshot_epoch", kRoutes[4], 0, 2, 40, 30},
+    {"oneshot_epoch", kRoutes[4], 0, 2, 40, 32},
+    {"oneshot_epoch_second_pair", kRoutes[4], 0, 2, 61, 60},
     {"twoshot_epoch_scatter", kRoutes[5], 0, 0, 0, 0},
     {"twoshot_epoch_broadcast", kRoutes[5], 1, 3, 63, 60},
 };
@@ -52,14 +54,14 @@ class PeerByHand {
     for (uint32_t word = 0; word < kRowWords; ++word) {
       if (word != but || lines()) Store(At(stage, token, word), Value(stage, token, word));
     }
-    for (uint32_t line = 0; line < kRowLines && lines(); ++line) {
-      if (but / 30 != line) Fill(stage, token, line * 30);
+    for (uint32_t word = 0; word < kRowPairs * 60 && lines(); word += 30) {
+      if (but / 30 != word / 30) Fill(stage, token, word);
     }
   }
-  // What was left out.
+  // What was left out: in lines, the tag.
   void Fill(uint32_t stage, uint32_t token, uint32_t word) {
     if (!lines()) return Store(At(stage, token, word), Value(stage, token, word));
-    uint32_t* line = Row(stage, token) + word / 30 * kLineWords;
+    uint32_t* line = Row(stage, token) + word / 60 * kPairWords + word % 60 / 30 * 32;
     std::atomic_ref(*reinterpret_cast<uint64_t*>(line + 30))
         .store(EpochTag(group_->shape(), work_, 1));
   }
@@ -69,7 +71,7 @@ class PeerByHand {
   Protocol work_protocol() const { return group_->shape().protocol; }
 
   uint32_t* Row(uint32_t stage, uint32_t token) const {
-    const uint32_t row = lines() ? kRowLines * kLineWords : kRowWords;
+    const uint32_t row = lines() ? kRowPairs * kPairWords : kRowWords;
     uint32_t* base = group_->buffer(0).As<uint32_t>();
     const bool one_shot = work_.kernel == Kernel::kOneShot;
     if (work_protocol() == Protocol::kUnicast) return base + (kTokens + token) * row;
@@ -78,7 +80,12 @@ class PeerByHand {
     return base + group_->shape().generation_bytes / 8 + token * row;
   }
   uint32_t* At(uint32_t stage, uint32_t token, uint32_t word) const {
-    return Row(stage, token) + (lines() ? word / 30 * kLineWords + word % 30 : word);
+    uint32_t* row = Row(stage, token);
+    if (!lines()) return row + word;
+    // The first tag lies where words 30 and 31 would; those are at the end of the second line.
+    const uint32_t in_pair = word % 60;
+    const uint32_t place = in_pair < 30 ? in_pair : in_pair < 32 ? in_pair + 30 : in_pair;
+    return row + word / 60 * kPairWords + place;
   }
   // Inputs go out as they are here, sums as rank 1 adds them up.
   uint32_t Value(uint32_t stage, uint32_t token, uint32_t word) const {
@@ -127,8 +134,8 @@ TEST_P(Missing, WordIsNamedAndAwaited) {
   }
   if (hole.route.protocol == Protocol::kEpoch) {
     // The tag, of no call yet.
-    EXPECT_EQ(diagnostic.bits[0], 0u);
-    EXPECT_EQ(diagnostic.bits[1], 0u);
+    EXPECT_EQ(diagnostic.bits[2], 0u);
+    EXPECT_EQ(diagnostic.bits[3], 0u);
   }
   if (hole.route.protocol == Protocol::kUnicast) {
     EXPECT_EQ(diagnostic.bits[hole.word % 4], 0x80008000u);

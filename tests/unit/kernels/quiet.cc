@@ -81,32 +81,43 @@ void ExpectUnicastQuiet(const RankGroup& group, uint32_t rank, uint64_t calls, c
   ExpectArmed(group, rank, index, wide ? 0x80000000u : 0x80008000u, last);
 }
 
+// What other ranks have sent to `rank` in a call: nobody sends to itself.
+std::vector<Extent> Received(const GroupShape& shape, uint32_t rank, const Work& work) {
+  const uint64_t row = LayoutOf(Protocol::kEpoch).RowBytes(work.bytes() / work.tokens);
+  std::vector<Extent> rows;
+  const auto add = [&](uint64_t begin) { rows.push_back({begin, begin + row}); };
+  for (uint32_t token = 0; token < work.tokens; ++token) {
+    const bool one_shot = work.kernel == Kernel::kOneShot;
+    const bool owned = token % shape.world == rank;
+    for (uint32_t peer = 0; peer < shape.world; ++peer) {
+      const uint64_t place = one_shot ? token : token / shape.world;
+      if (peer != rank && (one_shot || owned)) add((place * shape.world + peer) * row);
+    }
+    if (!one_shot && !owned) add(shape.generation_bytes / 2 + token * row);
+  }
+  return rows;
+}
+
 // How far behind the next call's tag the tag of each line is: never ahead, none of the call to
 // come.
 void ExpectEpochQuiet(const RankGroup& group, uint32_t rank, const Work& last) {
-  const auto* state = reinterpret_cast<const EpochState*>(group.state(rank));
-  ASSERT_EQ(state->arrivals, 0u);
+  const uint64_t progress = reinterpret_cast<const EpochState*>(group.state(rank))->progress;
+  ASSERT_EQ(progress % kWholeCall, 0u);
+  const uint64_t calls = progress / kWholeCall;
   const uint64_t lines = group.shape().generation_bytes / 128;
-  const uint64_t current = (state->epoch + 1) & 1;  // generation of the last call
+  const uint64_t current = (calls + 1) & 1;  // generation of the last call
   const auto tag = [&](uint64_t generation, uint64_t line) {
     return group.buffer(rank).As<uint64_t>()[(generation * lines + line) * 16 + 15];
   };
-  for (const Extent& extent : Written(group.shape(), last)) {
-    // A rank that owns fewer rows than others has nothing in the last of them.
-    const bool scatter = last.kernel != Kernel::kOneShot && extent.begin == 0;
-    const uint64_t rows = scatter ? (last.tokens + group.shape().world - 1 - rank) /
-                                        group.shape().world * group.shape().world
-                                  : 0;
-    const uint64_t row = LayoutOf(Protocol::kEpoch).RowBytes(last.bytes() / last.tokens);
-    const uint64_t end = scatter ? rows * row : extent.end;
-    for (uint64_t line = extent.begin / 128; line < end / 128; ++line) {
-      ASSERT_EQ(tag(current, line), EpochTag(group.shape(), last, state->epoch))
+  for (const Extent& extent : Received(group.shape(), rank, last)) {
+    for (uint64_t line = extent.begin / 128; line < extent.end / 128; ++line) {
+      ASSERT_EQ(tag(current, line), EpochTag(group.shape(), last, calls))
           << "rank " << rank << " line " << line;
     }
   }
   for (uint64_t line = 0; line < lines; ++line) {
     for (const uint64_t generation : {0u, 1u}) {
-      ASSERT_LT((state->epoch - tag(generation, line)) << 16, uint64_t{1} << 63)
+      ASSERT_LT((calls - tag(generation, line)) << 16, uint64_t{1} << 63)
           << "rank " << rank << " line " << line << " has a tag to come";
     }
   }

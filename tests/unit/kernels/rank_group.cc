@@ -162,11 +162,12 @@ CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tenso
 }
 
 void RankGroup::Launch(const CollectiveCall& call, const Work& work) {
-  const KernelId id = IdFor(work.kernel, shape_.protocol, work.data_type, shape_.world);
+  KernelId id = IdFor(work.kernel, shape_.protocol, work.data_type, shape_.world);
   LaunchPlan plan;
   if (!PlanLaunch(id, work.tokens, work.hidden, work.quantisation, limits, &plan)) {
     throw std::runtime_error("the row is too long");
   }
+  id.form = plan.form;
   CollectiveCall with_plan = call;
   with_plan.fragments = plan.fragments;
   LaunchSymbol(SymbolOf(id), plan, &with_plan);

@@ -165,14 +165,15 @@ INSTANTIATE_TEST_SUITE_P(Workspaces, Sequence, testing::ValuesIn(kWorkspaces),
 // A group in its `epoch`-th call, whose buffers are full of the call before.
 void Preset(RankGroup* group, uint64_t epoch) {
   for (uint32_t rank = 0; rank < group->shape().world; ++rank) {
-    reinterpret_cast<EpochState*>(group->state(rank))->epoch = epoch;
+    reinterpret_cast<EpochState*>(group->state(rank))->progress = epoch * kWholeCall;
     auto* lines = group->buffer(rank).As<uint64_t>();
     std::fill_n(lines, 2 * group->shape().generation_bytes / 8, epoch);
   }
 }
 
 TEST(EpochCount, WrapsItsLowBitsAndItself) {
-  for (const uint64_t start : {(uint64_t{1} << 32) - 4, (uint64_t{1} << 33) - 3, ~uint64_t{3}}) {
+  for (const uint64_t start :
+       {(uint64_t{1} << 32) - 4, (uint64_t{1} << 33) - 3, (uint64_t{1} << 48) - 4}) {
     for (const Kernel kernel : {Kernel::kOneShot, Kernel::kTwoShot}) {
       const Work work{.kernel = kernel, .tokens = 5, .hidden = 136};
       RankGroup group({.protocol = Protocol::kEpoch, .generation_bytes = 1 << 14});
@@ -183,7 +184,7 @@ TEST(EpochCount, WrapsItsLowBitsAndItself) {
         ExpectExact(tensors, work);
         ExpectQuiet(group, 0, work);
         const auto* state = reinterpret_cast<const EpochState*>(group.state(0));
-        ASSERT_EQ(state->epoch, start + call + 1);
+        ASSERT_EQ(state->progress, (start + call + 1) * kWholeCall);
       }
     }
   }
