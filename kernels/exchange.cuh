@@ -27,6 +27,8 @@ class Exchange {
   using Position = Place<kProtocolOf, kTypeOf>;
   using Sums = Floats<Piece::kElements>;
   static constexpr uint32_t kStep = kWorld == 0 ? 8 : kWorld;
+  // The addresses of the peers' buffers are parameters of the launch.
+  static constexpr bool kInline = kProtocolOf == Protocol::kEpoch && kWorld != 0;
 
   LAMPLIGHT_DEVICE Exchange(const CollectiveCall& call, const Position& place)
       : call_(call),
@@ -34,7 +36,7 @@ class Exchange {
         local_(
             static_cast<char*>(call.local != nullptr ? call.local : call.peer_table[call.rank])) {
     // Early, so that they do not come behind the state words when the first unit is sent.
-    if constexpr (kWorld != 0) {
+    if constexpr (kWorld != 0 && !kInline) {
       if (call.multicast != nullptr) return;
       LAMPLIGHT_UNROLL
       for (uint32_t peer = 0; peer < kWorld; ++peer) peers_[peer] = Buffer(peer);
@@ -57,7 +59,8 @@ class Exchange {
     if constexpr (kWorld != 0) {
       LAMPLIGHT_UNROLL
       for (uint32_t peer = 0; peer < kWorld; ++peer) {
-        if (SendsTo(peer)) self().Send(peers_[peer] + offset, slot, piece, active);
+        char* buffer = kInline ? static_cast<char*>(call_.peer[peer]) : peers_[peer];
+        if (SendsTo(peer)) self().Send(buffer + offset, slot, piece, active);
       }
     } else {
       for (uint32_t peer = 0; peer < call_.world; ++peer) SendTo(peer, offset, slot, piece);
@@ -111,8 +114,8 @@ class Exchange {
  protected:
   LAMPLIGHT_DEVICE char* Local() const { return local_; }
   LAMPLIGHT_DEVICE char* Buffer(uint32_t peer) const {
-    return static_cast<char*>(call_.peer_table != nullptr ? call_.peer_table[peer]
-                                                          : call_.peer[peer]);
+    const bool inlined = kInline || call_.peer_table == nullptr;
+    return static_cast<char*>(inlined ? call_.peer[peer] : call_.peer_table[peer]);
   }
 
   const CollectiveCall& call_;
