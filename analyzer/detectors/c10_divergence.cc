@@ -214,15 +214,28 @@ Finding DescribeMissing(const Model& model, const RankState& state, const StuckC
   return finding;
 }
 
+// Ranks that the stuck call may wait for. Where nothing could be read, but the kernels' journals
+// leave one call, it may be any: no call ends without all ranks.
+std::vector<uint32_t> MayBeAwaited(const Model& model, const RankState& state,
+                                   const StuckCalls& stuck) {
+  const Workspace& own = model.workspaces[state.workspace];
+  if (state.progress == Progress::kWaiting) return state.AbsentPeers(own.rank);
+  std::vector<uint32_t> ranks;
+  if (state.progress != Progress::kUnreadable || !stuck.exact || stuck.guessed) return ranks;
+  for (uint32_t rank = 0; rank < model.communicators[own.communicator].members.size(); ++rank) {
+    if (rank != own.rank) ranks.push_back(rank);
+  }
+  return ranks;
+}
+
 void CheckMissing(const Model& model, const RankState& state, Detection* detection) {
-  if (state.progress != Progress::kWaiting) return;
   const Workspace& own = model.workspaces[state.workspace];
   if (own.communicator == kNone) return;
   const StuckCalls stuck = FindStuckCalls(model, state);
   const std::optional<uint64_t> op = EarliestOp(stuck);
   if (!op) return;
   const std::vector<Index>& members = model.communicators[own.communicator].members;
-  for (const uint32_t rank : state.AbsentPeers(own.rank)) {
+  for (const uint32_t rank : MayBeAwaited(model, state, stuck)) {
     if (rank >= members.size() || members[rank] == kNone) continue;
     if (!NeverLaunched(model, state, members[rank], *op)) continue;
     detection->findings.push_back(DescribeMissing(model, state, stuck, members[rank], *op));
