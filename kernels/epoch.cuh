@@ -86,12 +86,15 @@ class Epoch
 
   // By the last cluster of the grid: the next call may begin. All of it is visible to grids that a
   // trigger behind this lets start.
-  LAMPLIGHT_DEVICE void MoveOn() const {
-    *const_cast<volatile uint64_t*>(&state_->epoch) = standing_.epoch + 1;
-    *const_cast<volatile uint32_t*>(&state_->arrivals) = 0;
+  LAMPLIGHT_DEVICE void MoveOn() const { MoveOnAnew(this->call_, standing_); }
+  // The same by a thread that knows no more than this.
+  static LAMPLIGHT_DEVICE void MoveOnAnew(const CollectiveCall& call, const Standing& standing) {
+    auto* state = static_cast<EpochState*>(call.state);
+    *const_cast<volatile uint64_t*>(&state->epoch) = standing.epoch + 1;
+    *const_cast<volatile uint32_t*>(&state->arrivals) = 0;
     machine::FenceDevice();
     // Behind the fence, which would wait for stores over the bus.
-    WriteJournal(this->call_.journal, reinterpret_cast<const uint32_t*>(state_),
+    WriteJournal(call.journal, reinterpret_cast<const uint32_t*>(state),
                  sizeof(EpochState) / sizeof(uint32_t));
   }
 

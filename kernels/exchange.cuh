@@ -5,6 +5,7 @@
 // and ends. Its member functions are called by all threads of the grid unless they say otherwise.
 #pragma once
 
+#include "kernels/arrivals.cuh"
 #include "kernels/elements.cuh"
 #include "kernels/place.cuh"
 #include "kernels/watch.cuh"
@@ -103,11 +104,13 @@ class Exchange {
   // share. The last one to come moves the state on.
   LAMPLIGHT_DEVICE void Finish() const {
     const Standing standing = self().standing();
-    const uint32_t before = machine::CountIn(standing.arrivals);
-    if (before + 1 == machine::Tokens()) {
+    const uint32_t before_last = (machine::Tokens() - 1) * protocol::kArrivalStep;
+    const uint32_t excess = CountIn(standing.arrivals) - before_last;
+    if (excess == 0) {
       self().MoveOn();
-    } else if (before >= machine::Tokens()) {
-      Report(&call_, standing, Trouble::kArrivalResidue, {}, 0, {});
+    } else if (IsResidue(excess)) {
+      Report(&call_, standing, Trouble::kArrivalResidue, {.word = excess}, 0, {});
+      MoveOnDespite<Derived>(&call_, standing, excess);
     }
   }
 

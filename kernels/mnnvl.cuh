@@ -25,9 +25,7 @@ class Mnnvl
 
   // Reads the flags: not before the grids in front have moved them on.
   LAMPLIGHT_DEVICE Mnnvl(const CollectiveCall& call, const Position& place, Kernel kernel)
-      : Base(call, place),
-        stages_(kernel == Kernel::kOneShot ? 1 : 2),
-        flags_(static_cast<uint32_t*>(call.state)) {
+      : Base(call, place), stages_(StagesOf(kernel)), flags_(static_cast<uint32_t*>(call.state)) {
     const machine::Words4 head = machine::Poll(reinterpret_cast<const machine::Words4*>(flags_));
     sizes_ = machine::Poll(reinterpret_cast<const machine::Words4*>(flags_) + 1);
     index_ = head.word[protocol::kCurrentIndex];
@@ -35,7 +33,7 @@ class Mnnvl
     bytes_ = head.word[protocol::kBytesPerBuffer];
     dirty_stages_ = head.word[protocol::kDirtyStages];
     standing_ = {0, index_, kernel, Protocol::kMnnvl, flags_ + protocol::kArrivals};
-    if (call.header_offset != 0) standing_.epoch = machine::Poll(Calls());
+    if (call.header_offset != 0) standing_.epoch = machine::Poll(CallsOf(standing_));
   }
 
   LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
@@ -53,7 +51,8 @@ class Mnnvl
     if (bytes_ % (16 * stages_) != 0) return Trouble::kMisaligned;
     if (dirty_stages_ != 0 && bytes_ % (16 * dirty_stages_) != 0) return Trouble::kCorruptState;
     // The first stage is never the smaller one.
-    return StageBytes(0) <= bytes_ / stages_ ? Trouble::kNothing : Trouble::kCapacity;
+    return StageBytes(this->call_, stages_, 0) <= bytes_ / stages_ ? Trouble::kNothing
+                                                                   : Trouble::kCapacity;
   }
 
   LAMPLIGHT_DEVICE uint64_t OneShotRow(uint32_t rank) const {
@@ -92,31 +91,53 @@ class Mnnvl
 
   // By the last cluster of the grid: the next call may begin. All of it is visible to grids that a
   // trigger behind this lets start.
-  LAMPLIGHT_DEVICE void MoveOn() const {
-    const machine::Words4 head = {{protocol::NextIndex(index_), index_, bytes_, stages_}};
-    const machine::Words4 sizes = {{static_cast<uint32_t>(StageBytes(0)),
-                                    stages_ == 1 ? 0 : static_cast<uint32_t>(StageBytes(1)), 0, 0}};
-    machine::Store(reinterpret_cast<machine::Words4*>(flags_), head);
-    machine::Store(reinterpret_cast<machine::Words4*>(flags_) + 1, sizes);
-    if (this->call_.header_offset != 0) *Calls() = standing_.epoch + 1;
-    *const_cast<volatile uint32_t*>(flags_ + protocol::kArrivals) = 0;
-    machine::FenceDevice();
-    // Behind the fence, which would wait for stores over the bus.
-    WriteJournal(this->call_.journal, flags_, protocol::kFlagWords);
+  LAMPLIGHT_DEVICE void MoveOn() const { Advance(this->call_, standing_, bytes_); }
+  // The same by a thread that knows no more than this.
+  static LAMPLIGHT_DEVICE void MoveOnAnew(const CollectiveCall& call, const Standing& standing) {
+    Advance(call, standing, machine::Poll(FlagsOf(standing) + protocol::kBytesPerBuffer));
   }
 
  private:
+  static LAMPLIGHT_DEVICE uint32_t* FlagsOf(const Standing& standing) {
+    return standing.arrivals - protocol::kArrivals;
+  }
+  static LAMPLIGHT_DEVICE uint64_t* CallsOf(const Standing& standing) {
+    return &reinterpret_cast<MnnvlState*>(FlagsOf(standing))->calls;
+  }
+
+  static LAMPLIGHT_DEVICE void Advance(const CollectiveCall& call, const Standing& standing,
+                                       uint32_t bytes) {
+    uint32_t* flags = FlagsOf(standing);
+    const uint32_t stages = StagesOf(standing.kernel);
+    const machine::Words4 head = {
+        {protocol::NextIndex(standing.index), standing.index, bytes, stages}};
+    const machine::Words4 sizes = {
+        {static_cast<uint32_t>(StageBytes(call, stages, 0)),
+         stages == 1 ? 0 : static_cast<uint32_t>(StageBytes(call, stages, 1)), 0, 0}};
+    machine::Store(reinterpret_cast<machine::Words4*>(flags), head);
+    machine::Store(reinterpret_cast<machine::Words4*>(flags) + 1, sizes);
+    if (call.header_offset != 0) *CallsOf(standing) = standing.epoch + 1;
+    *const_cast<volatile uint32_t*>(standing.arrivals) = 0;
+    machine::FenceDevice();
+    // Behind the fence, which would wait for stores over the bus.
+    WriteJournal(call.journal, flags, protocol::kFlagWords);
+  }
+
+  static LAMPLIGHT_DEVICE uint32_t StagesOf(Kernel kernel) {
+    return kernel == Kernel::kOneShot ? 1 : 2;
+  }
   LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
   LAMPLIGHT_DEVICE uint64_t Stage(uint32_t stage) const {
     return protocol::StageOffset(index_, stage, stages_, bytes_);
   }
-  LAMPLIGHT_DEVICE uint64_t* Calls() const { return &reinterpret_cast<MnnvlState*>(flags_)->calls; }
 
-  LAMPLIGHT_DEVICE uint64_t StageBytes(uint32_t stage) const {
-    const uint64_t tokens = this->call_.tokens;
-    const uint32_t world = this->World();
-    if (stages_ == 1) return tokens * world * Row();
-    return stage == 0 ? (tokens + world - 1) / world * world * Row() : tokens * Row();
+  static LAMPLIGHT_DEVICE uint64_t StageBytes(const CollectiveCall& call, uint32_t stages,
+                                              uint32_t stage) {
+    const uint64_t tokens = call.tokens;
+    const uint64_t row = uint64_t{call.hidden * BytesOf(kType)};
+    const uint32_t world = kWorld == 0 ? call.world : kWorld;
+    if (stages == 1) return tokens * world * row;
+    return stage == 0 ? (tokens + world - 1) / world * world * row : tokens * row;
   }
 
   LAMPLIGHT_DEVICE void ClearStage(uint32_t stage, uint32_t bytes,

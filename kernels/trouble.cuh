@@ -22,7 +22,7 @@ struct Standing {
   uint32_t index;  // generation in use
   Kernel kernel;
   Protocol protocol;
-  uint32_t* arrivals;  // clusters of this call that are done
+  uint32_t* arrivals;  // the word in which clusters count themselves in: arrivals.cuh
 };
 
 // A packet that has not come: who owes it, and where it should be.
@@ -30,7 +30,7 @@ struct Missing {
   uint32_t peer;
   uint32_t token;
   uint32_t stage;
-  uint32_t word;           // of the row
+  uint32_t word;           // of the row; of a residue: what was left
   const uint32_t* packet;  // null: none
   uint32_t packet_words;
 };

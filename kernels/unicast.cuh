@@ -78,15 +78,17 @@ class Unicast
 
   // By the last cluster of the grid: the next call may begin. All of it is visible to grids that a
   // trigger behind this lets start.
-  LAMPLIGHT_DEVICE void MoveOn() const {
-    volatile uint32_t* words = words_;
-    words[protocol::kUnicastIndex] = protocol::NextIndex(index_);
-    words[protocol::kUnicastClearElements] =
-        static_cast<uint32_t>(TensorBytes() / sizeof(Bits) * this->World());
+  LAMPLIGHT_DEVICE void MoveOn() const { MoveOnAnew(this->call_, standing_); }
+  // The same by a thread that knows no more than this.
+  static LAMPLIGHT_DEVICE void MoveOnAnew(const CollectiveCall& call, const Standing& standing) {
+    volatile uint32_t* words = standing.arrivals - protocol::kUnicastArrivals;
+    const uint32_t world = kWorld == 0 ? call.world : kWorld;
+    words[protocol::kUnicastIndex] = protocol::NextIndex(standing.index);
+    words[protocol::kUnicastClearElements] = call.tokens * call.hidden * world;
     words[protocol::kUnicastArrivals] = 0;
     machine::FenceDevice();
     // Behind the fence, which would wait for stores over the bus.
-    WriteJournal(this->call_.journal, words_, protocol::kUnicastWords);
+    WriteJournal(call.journal, standing.arrivals, protocol::kUnicastWords);
   }
 
  private:

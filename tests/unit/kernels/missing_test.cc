@@ -5,6 +5,7 @@
 #include <atomic>
 #include <thread>
 
+#include "kernels/trouble_reader.h"
 #include "tests/unit/kernels/exact.h"
 #include "tests/unit/kernels/reference.h"
 #include "tests/unit/kernels/routes.h"
@@ -110,7 +111,7 @@ TEST_P(Missing, WordIsNamedAndAwaited) {
   }
   std::thread rank0([&] { group.Do(0, work, tensors[0]); });
   const bool reported = Reported(group.diagnostic(0));
-  const Diagnostic diagnostic = group.diagnostic(0);
+  const Diagnostic diagnostic = ReadTrouble(group.diagnostic(0));
   peer.Fill(hole.stage, hole.token, hole.word);
   rank0.join();
   ASSERT_TRUE(reported);
