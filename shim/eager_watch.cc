@@ -22,6 +22,8 @@ uint32_t ArrivalsWord(trace::FlagLayout layout) {
       return 4;
     case trace::FlagLayout::kEraC:
       return protocol::kArrivals;
+    case trace::FlagLayout::kEpoch:
+      return 2;
     default:
       return 0;  // the unicast family counts in its first word
   }
@@ -29,6 +31,11 @@ uint32_t ArrivalsWord(trace::FlagLayout layout) {
 
 uint32_t IndexWord(trace::FlagLayout layout) {
   return layout == trace::FlagLayout::kUnicast ? 2 : 0;
+}
+
+// After how many calls the index word is as it was.
+uint64_t Period(trace::FlagLayout layout) {
+  return layout == trace::FlagLayout::kEpoch ? uint64_t{1} << 32 : protocol::kGenerations;
 }
 
 }  // namespace
@@ -117,17 +124,17 @@ void EagerWatch::LearnFirstIndex(const Workspace& workspace, uint64_t calls, See
   const uint32_t word = IndexWord(workspace.layout);
   if (AnyReplayPending(workspace) || seen.flags.size() <= word) return;
   if (workspace.ops.load(std::memory_order_relaxed) != calls) return;
-  const uint64_t moved = calls % protocol::kGenerations;
-  seen.first_index = static_cast<uint32_t>((seen.flags[word] + protocol::kGenerations - moved) %
-                                           protocol::kGenerations);
+  const uint64_t period = Period(workspace.layout);
+  seen.first_index = static_cast<uint32_t>((seen.flags[word] + period - calls % period) % period);
 }
 
-// False also where calls are pending whose number is a multiple of three.
+// False also where calls are pending whose number is a multiple of the period.
 bool EagerWatch::IndexShowsPending(const Workspace& workspace, const Seen& seen) {
   const uint32_t word = IndexWord(workspace.layout);
-  if (seen.flags.size() <= word || seen.flags[word] >= protocol::kGenerations) return false;
+  const uint64_t period = Period(workspace.layout);
+  if (seen.flags.size() <= word || seen.flags[word] >= period) return false;
   const uint64_t calls = workspace.ops.load(std::memory_order_relaxed);
-  return seen.flags[word] != (seen.first_index + calls) % protocol::kGenerations;
+  return seen.flags[word] != (seen.first_index + calls) % period;
 }
 
 // The flags look quiet; a flush-to-zero kernel may have moved them on and still be polling.

@@ -133,7 +133,7 @@ void Instrumentation::FillJournals(const Exec& exec, GraphShape* shape) noexcept
   filled_.reserve(exec.journals.size());
   for (GraphShape::Call& call : shape->calls) {
     const auto journal = exec.journals.find(call.node);
-    if (journal == exec.journals.end() || journal->second.doubtful) continue;
+    if (journal == exec.journals.end() || journal->second.doubtful()) continue;
     if (!call.decodable || !CanJournal(*call.function, call.decoded)) continue;
     const kernels::Journal filled = NodeJournal(
         *exec.device, exec.id, call.decoded.call.workspace_id, call.node, journal->second.counter);

@@ -47,12 +47,33 @@ std::optional<std::array<uint32_t, protocol::kMaxStages>> Written(trace::FlagLay
   return written;
 }
 
+// kernels/collective_call.h, EpochState.
+FlagWords ReadEpoch(std::span<const uint32_t> words) {
+  FlagWords flags;
+  if (words.size() < 3) return flags;
+  flags.epoch = uint64_t{words[1]} << 32 | words[0];
+  flags.index = words[0] & 1;
+  flags.arrivals = words[2];
+  return flags;
+}
+
 }  // namespace
+
+Steps StepsBetween(const FlagWords& from, const FlagWords& to) {
+  if (from.epoch && to.epoch) return {*to.epoch - *from.epoch, true};
+  return {(*to.index + protocol::kGenerations - *from.index) % protocol::kGenerations, false};
+}
+
+bool Leads(const FlagWords& from, uint64_t calls, const FlagWords& to) {
+  const Steps steps = StepsBetween(from, to);
+  return steps.calls == (steps.exact ? calls : calls % protocol::kGenerations);
+}
 
 FlagWords ReadFlagWords(trace::FlagLayout layout, std::span<const uint32_t> words) {
   const std::optional<Positions> positions = PositionsOf(layout);
+  if (layout == trace::FlagLayout::kEpoch) return ReadEpoch(words);
   if (!positions) return {};
-  FlagWords flags{At(words, positions->index), At(words, positions->arrivals),
+  FlagWords flags{At(words, positions->index), std::nullopt, At(words, positions->arrivals),
                   At(words, positions->bytes), Written(layout, words)};
   // A value that no kernel writes means that these are not the flag words.
   if (flags.index && *flags.index >= protocol::kGenerations) return {};

@@ -186,7 +186,7 @@ class Update {
       const auto counts = [at = node](const GraphShape::Call& call) {
         return call.node == at && (call.decoded.call.flags & trace::kCallJournals) != 0;
       };
-      if (std::none_of(shape_.calls.begin(), shape_.calls.end(), counts)) journal.doubtful = true;
+      if (std::none_of(shape_.calls.begin(), shape_.calls.end(), counts)) journal.Doubt(exec_.launched);
     }
   }
 
@@ -230,7 +230,7 @@ uint32_t PositionOf(const Exec& exec, CUgraphNode node) {
 // A node that is switched off moves no flags on, and counts none of its runs.
 void NoteEnabled(Session& session, Exec& exec, uint32_t position, bool enabled) {
   const auto journal = exec.journals.find(position);
-  if (!enabled && journal != exec.journals.end()) journal->second.doubtful = true;
+  if (!enabled && journal != exec.journals.end()) journal->second.Doubt(exec.launched);
   const std::lock_guard lock(exec.mutex);
   std::vector<Workspace*> workspaces;
   for (GraphShape::Call& call : exec.calls) {
@@ -247,7 +247,7 @@ void NoteEnabled(Session& session, Exec& exec, uint32_t position, bool enabled) 
 // The node no longer counts its runs in every replay.
 void Doubt(Session& session, Exec& exec, uint32_t position) {
   const auto journal = exec.journals.find(position);
-  if (journal == exec.journals.end() || journal->second.doubtful.exchange(true)) return;
+  if (journal == exec.journals.end() || !journal->second.Doubt(exec.launched)) return;
   const std::lock_guard lock(exec.mutex);
   for (GraphShape::Call& call : exec.calls) {
     if (call.node != position) continue;
@@ -267,7 +267,7 @@ class NewCall {
       if (exec_ == nullptr) return;
       position_ = PositionOf(*exec_, node);
       const auto journal = exec_->journals.find(position_);
-      if (journal == exec_->journals.end() || journal->second.doubtful) return;
+      if (journal == exec_->journals.end() || journal->second.doubtful()) return;
       if (arguments != nullptr && arguments[0] != nullptr) {
         Fill(*session_->functions().Learn(function, nullptr), journal->second.counter, arguments);
       }

@@ -117,6 +117,7 @@ class Stop:
     node: object  # None: an eager call
     last: dict  # rank → (exec, replay, node) that it finished last
     side_channel: str = ""  # LAMPLIGHT_SIM_SIDE_CHANNEL
+    slots: tuple = ()  # (peer, stage, token) of rank 0's slots where words are absent
 
 
 INSIDE = {0: (1, 3, 1), 1: (2, 1, 1)}
@@ -127,6 +128,15 @@ STOPS = {
                                {0: (1, 3, 1), 1: (2, 1, 1), 2: (1, 3, 1), 3: (1, 3, 1)}),
     "stop-eager": Stop("stop-eager mnnvl one-shot 2", 3, None,
                        {0: (None, None, None), 1: (None, None, None)}),
+    "stop-inside-epoch": Stop("stop-inside epoch one-shot 2", 10, 2, INSIDE,
+                              slots=tuple((1, 0, token) for token in range(5))),
+    # Rank 0 owns tokens 0 and 4; it awaits the sums of the others, and rank 1's share of its own.
+    "stop-inside-epoch-twoshot": Stop("stop-inside epoch two-shot 4", 10, 2,
+                                      {0: (1, 3, 1), 1: (2, 1, 1), 2: (1, 3, 1), 3: (1, 3, 1)},
+                                      slots=((1, 0, 0), (1, 0, 4))),
+    "stop-eager-epoch": Stop("stop-eager epoch two-shot 2", 3, None,
+                             {0: (None, None, None), 1: (None, None, None)}),
+    "unreadable-epoch": Stop("stop-inside epoch one-shot 2", 10, 2, INSIDE, side_channel="fail"),
     "unreadable": Stop("stop-inside mnnvl one-shot 2", 10, 2, INSIDE, side_channel="fail"),
     "unreadable-blocked": Stop("stop-inside mnnvl one-shot 2", 10, 2, INSIDE,
                                side_channel="block"),
@@ -150,14 +160,58 @@ def check_stop(name: str, bench: Bench) -> None:
     expect(nodes == [stop.node], f"candidates {nodes}, expected [{stop.node}]: {finding}")
     expect(finding["place"]["operation"] == stop.operation, f"operation: {finding['place']}")
     check_last_finished(stop, finding)
+    check_slots(stop, finding)
+
+
+def check_slots(stop: Stop, finding: dict) -> None:
+    if not stop.slots:
+        return
+    slots = {(slot["peer"], slot["stage"], slot["token"]): slot for slot in finding["slots"]
+             if slot["rank"] == 0}
+    expect(set(stop.slots) <= set(slots), f"slots {sorted(slots)}, expected {stop.slots}")
+    stage = {key for key in slots if key[1] == 0}
+    expect(stage == set(stop.slots), f"slots of stage 0 {sorted(stage)}, expected {stop.slots}")
+    for key in stop.slots:
+        slot = slots[key]
+        expect((slot["words"], slot["sentinel"], slot["positions"]) == (72, 72, [0, 30, 60]),
+               f"{key}: {slot}")
+    expect(any("rank 1 has announced its call number 9 " in line for line in finding["evidence"]),
+           f"what rank 1 has announced: {finding['evidence']}")
+
+
+def check_diverge(bench: Bench) -> None:
+    """Rank 1 makes another call than ranks 0 and 2; rank 3 makes none, so all hang."""
+    run = Run(bench, "diverge epoch one-shot 4", scenario.HANG)
+    found = {finding["title"]: finding for finding in run.report["findings"]}
+    expect(len(found) == 2 and all("diverge" in title for title in found), f"findings {found}")
+    expect(sorted(finding["ranks"] for finding in found.values()) == [[1], [3]], f"{found}")
+
+
+def check_diverge_alone(bench: Bench) -> None:
+    """From one rank's trace alone: its peers' own headers name both shapes."""
+    run = Run(bench, "diverge epoch one-shot 4", scenario.HANG)
+    for trace in run.traces:
+        hangs = run.records(trace, "Hang")
+        headers = run.records(trace, "PeerHeader")
+        if not hangs or {h["own_tokens"] for h in headers} != {5}:
+            continue
+        (finding,) = bench.report(trace)["findings"]
+        expect(finding["hazard"] == "C10" and finding["confidence"] == "proven", f"{finding}")
+        expect(finding["ranks"] == [1], f"ranks {finding['ranks']}")
+        text = " ".join(finding["evidence"])
+        for rank, tokens in ((0, 5), (1, 6), (2, 5)):
+            wanted = f"rank {rank} announced one-shot, {tokens} tokens x 72 fp32"
+            expect(wanted in text, f"no \"{wanted}\" in {finding['evidence']}")
+        return
+    raise scenario.Failure(f"no rank with 5 tokens has hung: {run.errors}")
 
 
 CHECKS = {
     f"journal-{protocol}-{algorithm}": functools.partial(check_journal, protocol, algorithm)
-    for protocol in ("mnnvl",) for algorithm in ("one-shot", "two-shot")
+    for protocol in ("mnnvl", "epoch") for algorithm in ("one-shot", "two-shot")
 } | {
     "journal-off": check_off, "update": check_update, "child": check_child,
-    "disable": check_disable,
+    "disable": check_disable, "diverge": check_diverge, "diverge-alone": check_diverge_alone,
 } | {name: functools.partial(check_stop, name) for name in STOPS}
 
 if __name__ == "__main__":

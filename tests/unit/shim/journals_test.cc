@@ -240,7 +240,7 @@ TEST_F(JournalsTest, WhatTheDriverRefusesIsNotMarked) {
 TEST_F(JournalsTest, DoubtfulNodesAreNotTold) {
   Add(Kernel::kOneShot, &one_);
   PlanJournals(shape_, workspaces_, &exec_);
-  exec_.journals.at(0).doubtful = true;
+  exec_.journals.at(0).Doubt(3);
   instrumentation_.FillJournals(exec_, &shape_);
   EXPECT_EQ(nodes_[0]->set, 0);
 }

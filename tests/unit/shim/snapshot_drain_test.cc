@@ -141,11 +141,14 @@ TEST_F(SnapshotDrainTest, LostSlotsAreCountedAndLeaveTheOthersRight) {
 }
 
 TEST_F(SnapshotDrainTest, NodesWhoseRunsAreNoReplaysAreLeftOut) {
-  exec_->journals.at(2).doubtful = true;
-  Write(kNode, 2, 1);
-  Write(kNode, 4, 1);
+  exec_->journals.at(2).Doubt(1);
+  exec_->journals.at(2).Doubt(9);
+  for (uint32_t replay = 1; replay < 3; ++replay) {
+    Write(kNode, 2, replay);
+    Write(kNode, 4, replay);
+  }
   Drain();
-  EXPECT_EQ(Places(), (std::vector<Place>{{4, 1}}));
+  EXPECT_EQ(Places(), (std::vector<Place>{{2, 1}, {4, 1}, {4, 2}}));
 }
 
 TEST_F(SnapshotDrainTest, EagerCallsGetTheirWholeOperationNumber) {
