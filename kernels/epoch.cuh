@@ -20,16 +20,16 @@ LAMPLIGHT_DEVICE uint64_t TagOf(const CollectiveCall& call, Kernel kernel, uint6
   return (number & ((uint64_t{1} << 48) - 1)) | shape << 48;
 }
 
-// Which line a warp looked for in vain. A line comes as a whole: its first unit is missing, and its
+// Which line a warp looked for in vain. A line comes as a whole: its first word is missing, and its
 // tag, at the end, was looked at. The warp waits for two pairs, `pair` being one of them.
-LAMPLIGHT_COLD AwaitedUnit MissingLine(const machine::Words4* row, uint32_t pair, uint32_t pairs,
+LAMPLIGHT_COLD AwaitedWord MissingLine(const machine::Words4* row, uint32_t pair, uint32_t pairs,
                                        uint64_t tag) {
-  AwaitedUnit last{};
+  AwaitedWord last{};
   for (const uint32_t of_warp : {pair ^ 1u, pair}) {
     for (uint32_t half = 0; of_warp < pairs && half < 2; ++half) {
-      const uint32_t begin = half * kPairSlots / 2;
-      const machine::Words4* end = row + of_warp * kPairSlots + begin + kPairSlots / 2 - 1;
-      last = {of_warp * kPairUnits + begin, end};
+      const uint32_t line = of_warp * 2 + half;
+      const machine::Words4* end = row + (line + 1) * (kPairSlots / 2) - 1;
+      last = {line * kLineWords, end};
       const machine::Words4 seen = machine::Poll(end);
       if ((seen.word[2] | uint64_t{seen.word[3]} << 32) != tag) return last;
     }
@@ -90,7 +90,7 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
     return machine::PollPair(packet, tag_, active, &piece->words);
   }
   static LAMPLIGHT_DEVICE void Complete(Piece* piece) { machine::CompletePair(&piece->words); }
-  LAMPLIGHT_DEVICE AwaitedUnit Awaited(const char* row, uint32_t slot) const {
+  LAMPLIGHT_DEVICE AwaitedWord Awaited(const char* row, uint32_t slot) const {
     return MissingLine(reinterpret_cast<const machine::Words4*>(row), slot / kPairSlots,
                        this->place_.slots / kPairSlots, tag_);
   }
@@ -100,18 +100,18 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
   // The first thread of each cluster, when all of the cluster has read what it awaited. The shares
   // of all clusters are one call: the number moves on by itself with the last of them, and nobody
   // has to know who that is.
-  LAMPLIGHT_DEVICE void Arrive() const {
+  LAMPLIGHT_DEVICE void Arrive() {
     const uint64_t clusters = machine::Clusters();
     const uint64_t cluster = this->place_.cluster;
     const uint64_t share = kWholeCall * (cluster + 1) / clusters - kWholeCall * cluster / clusters;
     if (this->call_.journal.ring == 0) return machine::AddTo(&state_->progress, share);
-    const uint64_t before = machine::CountIn(&state_->progress, share);
-    if (before % kWholeCall + share == kWholeCall) {
-      WriteJournal(this->call_.journal, reinterpret_cast<const uint32_t*>(state_),
-                   sizeof(EpochState) / sizeof(uint32_t));
-    }
+    progress_ = machine::CountIn(&state_->progress, share) + share;
   }
-  LAMPLIGHT_DEVICE void Leave() const {}
+  LAMPLIGHT_DEVICE void Leave() const {
+    if (this->call_.journal.ring == 0 || progress_ % kWholeCall != 0) return;
+    WriteJournal(this->call_, reinterpret_cast<const uint32_t*>(state_),
+                 sizeof(EpochState) / sizeof(uint32_t));
+  }
 
  private:
   LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
@@ -120,6 +120,7 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
   uint32_t stages_;
   uint64_t tag_;
   uint64_t generation_;
+  uint64_t progress_ = 0;  // behind this cluster's arrival, where there is a journal
   Standing standing_;
 };
 

@@ -5,15 +5,16 @@
 // and ends. Its member functions are called by all threads of the grid unless they say otherwise.
 #pragma once
 
+#include "kernels/arrivals.cuh"
 #include "kernels/elements.cuh"
 #include "kernels/place.cuh"
 #include "kernels/watch.cuh"
 
 namespace lamplight::kernels {
 
-// What a look in vain was for: a unit of the row, and the packet that says that it is not here.
-struct AwaitedUnit {
-  uint32_t unit;
+// What a look in vain was for: a word of the row, and the packet that says that it is not here.
+struct AwaitedWord {
+  uint32_t word;
   const machine::Words4* packet;
 };
 
@@ -112,6 +113,17 @@ class Exchange {
   }
 
  protected:
+  // By what one cluster's arrival found (arrivals.cuh): the last one moves the state on.
+  LAMPLIGHT_DEVICE void LeaveBy(uint32_t excess) const {
+    if (excess == 0) {
+      self().MoveOn();
+    } else if (IsResidue(excess)) {
+      const Standing standing = self().standing();
+      Report(&call_, standing, Trouble::kArrivalResidue, {.word = excess}, 0, {});
+      MoveOnDespite<Derived>(&call_, standing, excess);
+    }
+  }
+
   LAMPLIGHT_DEVICE char* Local() const { return local_; }
   LAMPLIGHT_DEVICE char* Buffer(uint32_t peer) const {
     const bool inlined = kInline || call_.peer_table == nullptr;
@@ -165,8 +177,8 @@ class Exchange {
 
   LAMPLIGHT_DEVICE Missing MissingOf(uint32_t peer, uint32_t stage, uint32_t slot,
                                      const char* row) const {
-    const auto [unit, packet] = self().Awaited(row, slot);
-    return {peer, place_.token, stage, unit * Piece::kWords, packet->word, Piece::kWords};
+    const AwaitedWord awaited = self().Awaited(row, slot);
+    return {peer, place_.token, stage, awaited.word, awaited.packet->word, Piece::kWords};
   }
 };
 

@@ -14,8 +14,9 @@ namespace lamplight::kernels {
 // trace::SnapshotPlace::kNode (shim/trace_format.h).
 inline constexpr uint32_t kJournalPlace = 2;
 
-LAMPLIGHT_DEVICE void WriteJournal(const Journal& journal, const uint32_t* words, uint32_t count) {
-  if (journal.ring == 0) return;
+// Apart from the calls' own code, which is short.
+LAMPLIGHT_COLD void WriteSlot(const CollectiveCall* call, const uint32_t* words, uint32_t count) {
+  const Journal& journal = call->journal;
   auto* tickets = reinterpret_cast<uint64_t*>(journal.tickets);
   const uint32_t counter = journal.counter_and_bits >> 8;
   uint64_t* runs = tickets + counter * (kRunCounterBytes / sizeof(uint64_t));
@@ -43,6 +44,11 @@ LAMPLIGHT_DEVICE void WriteJournal(const Journal& journal, const uint32_t* words
     const uint32_t word = i < count ? *const_cast<const volatile uint32_t*>(words + i) : 0;
     cell[kFirstWordCell + i] = tag | word;
   }
+}
+
+LAMPLIGHT_DEVICE void WriteJournal(const CollectiveCall& call, const uint32_t* words,
+                                   uint32_t count) {
+  if (call.journal.ring != 0) WriteSlot(&call, words, count);
 }
 
 }  // namespace lamplight::kernels

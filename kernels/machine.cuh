@@ -13,10 +13,13 @@
 #define LAMPLIGHT_DEVICE __device__ __forceinline__
 #define LAMPLIGHT_MACHINE __device__ __forceinline__
 #define LAMPLIGHT_UNROLL _Pragma("unroll")
+// Off the way of most calls: apart from their code.
+#define LAMPLIGHT_COLD inline __device__ __noinline__
 #else
 #define LAMPLIGHT_DEVICE inline
 #define LAMPLIGHT_MACHINE
 #define LAMPLIGHT_UNROLL
+#define LAMPLIGHT_COLD inline
 #endif
 
 namespace lamplight::kernels::machine {

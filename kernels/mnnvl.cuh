@@ -24,9 +24,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
 
   // Reads the flags: not before the grids in front have moved them on.
   LAMPLIGHT_DEVICE Mnnvl(const CollectiveCall& call, const Position& place, Kernel kernel)
-      : Base(call, place),
-        stages_(kernel == Kernel::kOneShot ? 1 : 2),
-        flags_(static_cast<uint32_t*>(call.state)) {
+      : Base(call, place), stages_(StagesOf(kernel)), flags_(static_cast<uint32_t*>(call.state)) {
     const machine::Words4 head = machine::Poll(reinterpret_cast<const machine::Words4*>(flags_));
     sizes_ = machine::Poll(reinterpret_cast<const machine::Words4*>(flags_) + 1);
     index_ = head.word[protocol::kCurrentIndex];
@@ -34,7 +32,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
     bytes_ = head.word[protocol::kBytesPerBuffer];
     dirty_stages_ = head.word[protocol::kDirtyStages];
     standing_ = {0, index_, kernel, Protocol::kMnnvl, flags_ + protocol::kArrivals};
-    if (call.header_offset != 0) standing_.epoch = machine::Poll(Calls());
+    if (call.header_offset != 0) standing_.epoch = machine::Poll(CallsOf(standing_));
   }
 
   LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
@@ -49,7 +47,8 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
     if (bytes_ % (16 * stages_) != 0) return Trouble::kMisaligned;
     if (dirty_stages_ != 0 && bytes_ % (16 * dirty_stages_) != 0) return Trouble::kCorruptState;
     // The first stage is never the smaller one.
-    return StageBytes(0) <= bytes_ / stages_ ? Trouble::kNothing : Trouble::kCapacity;
+    return StageBytes(this->call_, stages_, 0) <= bytes_ / stages_ ? Trouble::kNothing
+                                                                   : Trouble::kCapacity;
   }
 
   LAMPLIGHT_DEVICE uint64_t OneShotRow(uint32_t rank) const {
@@ -77,8 +76,8 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
     return here;
   }
   static LAMPLIGHT_DEVICE void Complete(Piece*) {}
-  static LAMPLIGHT_DEVICE AwaitedUnit Awaited(const char* row, uint32_t slot) {
-    return {slot, reinterpret_cast<const machine::Words4*>(row) + slot};
+  static LAMPLIGHT_DEVICE AwaitedWord Awaited(const char* row, uint32_t slot) {
+    return {slot * Piece::kWords, reinterpret_cast<const machine::Words4*>(row) + slot};
   }
 
   // Re-arms what the call before wrote: as many stages and bytes as its flags say.
@@ -93,42 +92,56 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
 
   // The first thread of each cluster, when all of the cluster has read what it awaited and cleared
   // its share.
-  LAMPLIGHT_DEVICE void Arrive() {
-    if (machine::Clusters() > 1) before_ = machine::CountIn(standing_.arrivals, 1);
-  }
+  LAMPLIGHT_DEVICE void Arrive() { excess_ = CountClusterIn(standing_.arrivals); }
   // The same thread, as the last thing it does: the last one to have arrived moves the state on.
-  LAMPLIGHT_DEVICE void Leave() const {
-    if (before_ + 1 == machine::Clusters()) {
-      MoveOn();
-    } else if (before_ >= machine::Clusters()) {
-      Report(&this->call_, standing_, Trouble::kArrivalResidue, {}, 0, {});
-    }
+  LAMPLIGHT_DEVICE void Leave() const { this->LeaveBy(excess_); }
+
+  // By the last cluster of the grid: the next call may begin.
+  LAMPLIGHT_DEVICE void MoveOn() const { Advance(this->call_, standing_, bytes_); }
+  // The same by a thread that knows no more than this.
+  static LAMPLIGHT_DEVICE void MoveOnAnew(const CollectiveCall& call, const Standing& standing) {
+    Advance(call, standing, machine::Poll(FlagsOf(standing) + protocol::kBytesPerBuffer));
   }
 
  private:
-  // The next call may begin.
-  LAMPLIGHT_DEVICE void MoveOn() const {
-    const machine::Words4 head = {{protocol::NextIndex(index_), index_, bytes_, stages_}};
-    const machine::Words4 sizes = {{static_cast<uint32_t>(StageBytes(0)),
-                                    stages_ == 1 ? 0 : static_cast<uint32_t>(StageBytes(1)), 0, 0}};
-    machine::Store(reinterpret_cast<machine::Words4*>(flags_), head);
-    machine::Store(reinterpret_cast<machine::Words4*>(flags_) + 1, sizes);
-    if (this->call_.header_offset != 0) *Calls() = standing_.epoch + 1;
-    *const_cast<volatile uint32_t*>(flags_ + protocol::kArrivals) = 0;
-    WriteJournal(this->call_.journal, flags_, protocol::kFlagWords);
+  static LAMPLIGHT_DEVICE uint32_t* FlagsOf(const Standing& standing) {
+    return standing.arrivals - protocol::kArrivals;
+  }
+  static LAMPLIGHT_DEVICE uint64_t* CallsOf(const Standing& standing) {
+    return &reinterpret_cast<MnnvlState*>(FlagsOf(standing))->calls;
   }
 
+  static LAMPLIGHT_DEVICE void Advance(const CollectiveCall& call, const Standing& standing,
+                                       uint32_t bytes) {
+    uint32_t* flags = FlagsOf(standing);
+    const uint32_t stages = StagesOf(standing.kernel);
+    const machine::Words4 head = {
+        {protocol::NextIndex(standing.index), standing.index, bytes, stages}};
+    const machine::Words4 sizes = {
+        {static_cast<uint32_t>(StageBytes(call, stages, 0)),
+         stages == 1 ? 0 : static_cast<uint32_t>(StageBytes(call, stages, 1)), 0, 0}};
+    machine::Store(reinterpret_cast<machine::Words4*>(flags), head);
+    machine::Store(reinterpret_cast<machine::Words4*>(flags) + 1, sizes);
+    if (call.header_offset != 0) *CallsOf(standing) = standing.epoch + 1;
+    *const_cast<volatile uint32_t*>(standing.arrivals) = 0;
+    WriteJournal(call, flags, protocol::kFlagWords);
+  }
+
+  static LAMPLIGHT_DEVICE uint32_t StagesOf(Kernel kernel) {
+    return kernel == Kernel::kOneShot ? 1 : 2;
+  }
   LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
   LAMPLIGHT_DEVICE uint64_t Stage(uint32_t stage) const {
     return protocol::StageOffset(index_, stage, stages_, bytes_);
   }
-  LAMPLIGHT_DEVICE uint64_t* Calls() const { return &reinterpret_cast<MnnvlState*>(flags_)->calls; }
 
-  LAMPLIGHT_DEVICE uint64_t StageBytes(uint32_t stage) const {
-    const uint64_t tokens = this->call_.tokens;
-    const uint32_t world = this->World();
-    if (stages_ == 1) return tokens * world * Row();
-    return stage == 0 ? (tokens + world - 1) / world * world * Row() : tokens * Row();
+  static LAMPLIGHT_DEVICE uint64_t StageBytes(const CollectiveCall& call, uint32_t stages,
+                                              uint32_t stage) {
+    const uint64_t tokens = call.tokens;
+    const uint64_t row = uint64_t{call.hidden * BytesOf(kType)};
+    const uint32_t world = kWorld == 0 ? call.world : kWorld;
+    if (stages == 1) return tokens * world * row;
+    return stage == 0 ? (tokens + world - 1) / world * world * row : tokens * row;
   }
 
   LAMPLIGHT_DEVICE void ClearStage(uint32_t stage, uint32_t bytes,
@@ -150,7 +163,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   uint32_t dirty_stages_;
   machine::Words4 sizes_;
   Standing standing_;
-  uint32_t before_ = 0;  // arrivals before that of this cluster
+  uint32_t excess_ = 0;  // what this cluster's arrival found
 };
 
 }  // namespace lamplight::kernels

@@ -15,7 +15,9 @@ namespace lamplight::kernels {
 // kEpoch: pairs of lines of 128 bytes, each of which ends with the tag of the call; 15 units of 16
 // bytes between them. The first tag takes the place of half of the eighth unit; that half lies at
 // the end of the second line.
-inline constexpr uint32_t kPairBytes = 256;
+inline constexpr uint32_t kLineBytes = 128;
+inline constexpr uint32_t kLineWords = 30;  // of the row
+inline constexpr uint32_t kPairBytes = 2 * kLineBytes;
 inline constexpr uint32_t kPairSlots = 16;
 inline constexpr uint32_t kPairUnits = 15;
 

@@ -26,20 +26,32 @@ enum FlagWord : uint32_t {
   kBytesPerBuffer = 2,
   kDirtyStages = 3,
   kClearBytes0 = 4,  // one word per stage, 4..7
-  kArrivals = 8,
+  kArrivals = 8,     // see ArrivalsIn
   kFlagWords = 9,
 };
 
 // Word positions in workspace[3W] of the non-MNNVL family (FlashInfer 0.2.9 and later,
 // include/flashinfer/comm/trtllm_allreduce_fusion.cuh, LamportComm).
 enum UnicastWord : uint32_t {
-  kUnicastArrivals = 0,
+  kUnicastArrivals = 0,  // see ArrivalsIn
   kUnicastSyncFlag = 1,  // of the two-shot kernel, which shares the arrivals
   kUnicastIndex = 2,
   kUnicastGenerationBytes = 3,
   kUnicastClearElements = 4,
   kUnicastWords = 5,
 };
+
+// What one cluster of a kernel of ours adds to the arrivals word of a workspace of any kind: one in
+// each half (kernels/arrivals.cuh). Kernels of the field add 1.
+inline constexpr uint32_t kArrivalStep = 0x10001u;
+
+// Clusters, or blocks, that have arrived by an arrivals word, whoever counted, with what was left
+// there before.
+LAMPLIGHT_HD constexpr uint32_t ArrivalsIn(uint32_t word) {
+  const uint32_t upper = word >> 16;
+  const uint32_t lower = word & 0xffffu;
+  return upper != 0 && upper <= lower ? lower : word;
+}
 
 // How a kernel decides that a word has arrived.
 enum class Compare : uint8_t {
@@ -89,6 +101,8 @@ LAMPLIGHT_HD constexpr uint64_t ScatterSlot(uint64_t token, uint32_t rank, uint3
 // Two-shot stage 1 (BROADCAST), in every workspace.
 LAMPLIGHT_HD constexpr uint64_t BroadcastSlot(uint64_t token, uint64_t dim) { return token * dim; }
 
+static_assert(ArrivalsIn(3 * kArrivalStep) == 3 && ArrivalsIn(3 * kArrivalStep + 2) == 5);
+static_assert(ArrivalsIn(3) == 3 && ArrivalsIn(0x20000u) == 0x20000u);
 static_assert(Classify(0x80000000u) == WordClass::kArmed);
 static_assert(Classify(0x80010000u) == WordClass::kAlias);
 static_assert(Classify(0x00000001u) == WordClass::kArrived);

@@ -7,12 +7,7 @@
 
 #include "kernels/collective_call.h"
 #include "kernels/machine.cuh"
-
-#ifdef __CUDACC__
-#define LAMPLIGHT_COLD inline __device__ __noinline__
-#else
-#define LAMPLIGHT_COLD inline
-#endif
+#include "kernels/protocol.cuh"
 
 namespace lamplight::kernels {
 
@@ -22,7 +17,7 @@ struct Standing {
   uint32_t index;  // generation in use
   Kernel kernel;
   Protocol protocol;
-  uint32_t* arrivals;  // clusters of this call that are done; epoch: the low half of its progress
+  uint32_t* arrivals;  // the word that clusters count themselves in: arrivals.cuh, EpochState
 };
 
 // A packet that has not come: who owes it, and where it should be.
@@ -30,7 +25,7 @@ struct Missing {
   uint32_t peer;
   uint32_t token;
   uint32_t stage;
-  uint32_t word;           // of the row
+  uint32_t word;           // of the row; of a residue: what was left
   const uint32_t* packet;  // null: none
   uint32_t packet_words;
 };
@@ -45,6 +40,15 @@ LAMPLIGHT_DEVICE uint32_t CheckOf(uint32_t sequence, uint32_t tokens, uint32_t h
   const uint32_t mixed = (sequence * 0x9e3779b1u) ^ (tokens * 0x85ebca6bu) ^
                          (hidden * 0xc2b2ae35u) ^ (kind * 0x27d4eb2fu) ^ 0x1a4bu;
   return (mixed ^ mixed >> 16) & 0xffffu;
+}
+
+// Clusters of this call that are done; of a residue: what was left.
+LAMPLIGHT_DEVICE uint32_t ArrivalsOf(const Standing& standing, Trouble trouble,
+                                     const Missing& missing) {
+  if (trouble == Trouble::kArrivalResidue) return missing.word;
+  const uint32_t word = machine::Poll(standing.arrivals);
+  if (standing.protocol != Protocol::kEpoch) return protocol::ArrivalsIn(word);
+  return static_cast<uint32_t>(word % kWholeCall * machine::Clusters() / kWholeCall);
 }
 
 LAMPLIGHT_COLD void Report(const CollectiveCall* call, Standing standing, Trouble trouble,
@@ -63,11 +67,7 @@ LAMPLIGHT_COLD void Report(const CollectiveCall* call, Standing standing, Troubl
   for (uint32_t i = 0; i < 4; ++i) {
     out->bits[i] = i < missing.packet_words ? machine::Poll(missing.packet + i) : 0;
   }
-  const uint32_t arrivals = machine::Poll(standing.arrivals);
-  out->arrivals =
-      standing.protocol == Protocol::kEpoch
-          ? static_cast<uint32_t>(arrivals % kWholeCall * machine::Clusters() / kWholeCall)
-          : arrivals;
+  out->arrivals = ArrivalsOf(standing, trouble, missing);
   out->tokens = call->tokens;
   out->hidden = call->hidden;
   out->kind = KindOf(*call, standing.kernel, standing.protocol);

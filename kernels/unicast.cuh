@@ -56,8 +56,8 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
     return !piece->HasNegativeZero();
   }
   static LAMPLIGHT_DEVICE void Complete(Piece*) {}
-  static LAMPLIGHT_DEVICE AwaitedUnit Awaited(const char* row, uint32_t slot) {
-    return {slot, reinterpret_cast<const machine::Words4*>(row) + slot};
+  static LAMPLIGHT_DEVICE AwaitedWord Awaited(const char* row, uint32_t slot) {
+    return {slot * Piece::kWords, reinterpret_cast<const machine::Words4*>(row) + slot};
   }
 
   LAMPLIGHT_DEVICE void Clear() const {
@@ -75,27 +75,20 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
 
   // The first thread of each cluster, when all of the cluster has read what it awaited and cleared
   // its share.
-  LAMPLIGHT_DEVICE void Arrive() {
-    if (machine::Clusters() > 1) before_ = machine::CountIn(standing_.arrivals, 1);
-  }
+  LAMPLIGHT_DEVICE void Arrive() { excess_ = CountClusterIn(standing_.arrivals); }
   // The same thread, as the last thing it does: the last one to have arrived moves the state on.
-  LAMPLIGHT_DEVICE void Leave() const {
-    if (before_ + 1 == machine::Clusters()) {
-      MoveOn();
-    } else if (before_ >= machine::Clusters()) {
-      Report(&this->call_, standing_, Trouble::kArrivalResidue, {}, 0, {});
-    }
-  }
+  LAMPLIGHT_DEVICE void Leave() const { this->LeaveBy(excess_); }
 
- private:
-  // The next call may begin.
-  LAMPLIGHT_DEVICE void MoveOn() const {
-    volatile uint32_t* words = words_;
-    words[protocol::kUnicastIndex] = protocol::NextIndex(index_);
-    words[protocol::kUnicastClearElements] =
-        static_cast<uint32_t>(TensorBytes() / sizeof(Bits) * this->World());
+  // By the last cluster of the grid: the next call may begin.
+  LAMPLIGHT_DEVICE void MoveOn() const { MoveOnAnew(this->call_, standing_); }
+  // The same by a thread that knows no more than this.
+  static LAMPLIGHT_DEVICE void MoveOnAnew(const CollectiveCall& call, const Standing& standing) {
+    volatile uint32_t* words = standing.arrivals - protocol::kUnicastArrivals;
+    const uint32_t world = kWorld == 0 ? call.world : kWorld;
+    words[protocol::kUnicastIndex] = protocol::NextIndex(standing.index);
+    words[protocol::kUnicastClearElements] = call.tokens * call.hidden * world;
     words[protocol::kUnicastArrivals] = 0;
-    WriteJournal(this->call_.journal, words_, protocol::kUnicastWords);
+    WriteJournal(call, standing.arrivals, protocol::kUnicastWords);
   }
 
   using Bits = typename Element<kType>::Bits;
@@ -112,7 +105,7 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
   uint32_t generation_bytes_;
   uint32_t clear_elements_;
   Standing standing_;
-  uint32_t before_ = 0;  // arrivals before that of this cluster
+  uint32_t excess_ = 0;  // what this cluster's arrival found
 };
 
 }  // namespace lamplight::kernels

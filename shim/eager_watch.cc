@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "kernels/collective_call.h"
 #include "kernels/protocol.cuh"
 #include "shim/verdict.h"
 
@@ -14,21 +15,42 @@ namespace {
 
 constexpr std::chrono::milliseconds kQueryLimit{1000};
 
-uint32_t ArrivalsWord(trace::FlagLayout layout) {
+using Flags = std::vector<uint32_t>;
+
+std::optional<uint32_t> At(const Flags& flags, size_t word) {
+  if (word >= flags.size()) return std::nullopt;
+  return flags[word];
+}
+
+// How much of the call under way has arrived, in whatever unit; 0: none.
+std::optional<uint32_t> Arrivals(trace::FlagLayout layout, const Flags& flags) {
   switch (layout) {
     case trace::FlagLayout::kEraA:
-      return 3;
+      return At(flags, 3);
     case trace::FlagLayout::kEraB:
-      return 4;
+      return At(flags, 4);
     case trace::FlagLayout::kEraC:
-      return protocol::kArrivals;
+      return At(flags, protocol::kArrivals);
+    case trace::FlagLayout::kEpoch:
+      if (flags.empty()) return std::nullopt;
+      return static_cast<uint32_t>(flags[0] % kernels::kWholeCall);
     default:
-      return 0;  // the unicast family counts in its first word
+      return At(flags, 0);  // the unicast family counts in its first word
   }
 }
 
-uint32_t IndexWord(trace::FlagLayout layout) {
-  return layout == trace::FlagLayout::kUnicast ? 2 : 0;
+// What a call moves on by one.
+std::optional<uint32_t> Index(trace::FlagLayout layout, const Flags& flags) {
+  if (layout == trace::FlagLayout::kUnicast) return At(flags, 2);
+  if (layout != trace::FlagLayout::kEpoch) return At(flags, 0);
+  if (flags.size() < 2) return std::nullopt;
+  const uint64_t progress = uint64_t{flags[1]} << 32 | flags[0];
+  return static_cast<uint32_t>(progress / kernels::kWholeCall);
+}
+
+// After how many calls the index is as it was.
+uint64_t Period(trace::FlagLayout layout) {
+  return layout == trace::FlagLayout::kEpoch ? uint64_t{1} << 32 : protocol::kGenerations;
 }
 
 }  // namespace
@@ -61,13 +83,12 @@ bool EagerWatch::Hangs(Workspace& workspace, const Workspace::Eager& eager, Devi
     seen.checked = eager.calls;
     return false;
   }
-  const uint32_t arrivals = ArrivalsWord(workspace.layout);
+  const std::optional<uint32_t> arrivals = Arrivals(workspace.layout, seen.flags);
   if (!stand || now < eager.time_ns + timeout_ns_) return false;
   seen.checked = eager.calls;
   // A replay on the same workspace explains all this too, and has a watch of its own.
-  if (seen.flags.size() <= arrivals || AnyReplayPending(workspace)) return false;
-  const bool stuck_inside =
-      seen.flags[arrivals] != 0 || PollsBehindTheFlags(workspace, eager, device);
+  if (!arrivals || AnyReplayPending(workspace)) return false;
+  const bool stuck_inside = *arrivals != 0 || PollsBehindTheFlags(workspace, eager, device);
   const bool stuck_before = done.has_value() && IndexShowsPending(workspace, seen);
   return stuck_inside || stuck_before;
 }
@@ -114,20 +135,20 @@ bool EagerWatch::AnyReplayPending(const Workspace& workspace) const {
 // While nothing runs, index and count of calls belong together. `calls` were counted between the
 // look at the stream and that at the flags.
 void EagerWatch::LearnFirstIndex(const Workspace& workspace, uint64_t calls, Seen& seen) const {
-  const uint32_t word = IndexWord(workspace.layout);
-  if (AnyReplayPending(workspace) || seen.flags.size() <= word) return;
+  const std::optional<uint32_t> index = Index(workspace.layout, seen.flags);
+  if (AnyReplayPending(workspace) || !index) return;
   if (workspace.ops.load(std::memory_order_relaxed) != calls) return;
-  const uint64_t moved = calls % protocol::kGenerations;
-  seen.first_index = static_cast<uint32_t>((seen.flags[word] + protocol::kGenerations - moved) %
-                                           protocol::kGenerations);
+  const uint64_t period = Period(workspace.layout);
+  seen.first_index = static_cast<uint32_t>((*index + period - calls % period) % period);
 }
 
-// False also where calls are pending whose number is a multiple of three.
+// False also where calls are pending whose number is a multiple of the period.
 bool EagerWatch::IndexShowsPending(const Workspace& workspace, const Seen& seen) {
-  const uint32_t word = IndexWord(workspace.layout);
-  if (seen.flags.size() <= word || seen.flags[word] >= protocol::kGenerations) return false;
+  const std::optional<uint32_t> index = Index(workspace.layout, seen.flags);
+  const uint64_t period = Period(workspace.layout);
+  if (!index || *index >= period) return false;
   const uint64_t calls = workspace.ops.load(std::memory_order_relaxed);
-  return seen.flags[word] != (seen.first_index + calls) % protocol::kGenerations;
+  return *index != (seen.first_index + calls) % period;
 }
 
 // The flags look quiet; a flush-to-zero kernel may have moved them on and still be polling.

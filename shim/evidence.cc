@@ -83,6 +83,11 @@ void EvidenceReader::WriteWorkspaces(uint32_t hang_id,
       state.workspace_id = found.workspace->id;
       session_.recorder().Define(trace::RecordType::kSlotState, state);
     }
+    for (trace::PeerHeader header : found.headers) {
+      header.hang_id = hang_id;
+      header.workspace_id = found.workspace->id;
+      session_.recorder().Define(trace::RecordType::kPeerHeader, header);
+    }
     for (trace::InputMatch match : found.inputs) {
       match.hang_id = hang_id;
       match.workspace_id = found.workspace->id;

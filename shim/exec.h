@@ -35,9 +35,17 @@ struct PlannedSnapshot {
 struct JournalledNode {
   uint32_t counter = 0;             // of its runs, as Journal names it
   std::atomic<uint64_t> newest{0};  // the newest replay whose snapshot was seen
-  // Its runs no longer count the replays, because the host has disabled it or given it another
-  // kernel; for good.
-  std::atomic<bool> doubtful{false};
+  // Up to this replay its runs count the replays. Not behind it, for good: the host has disabled it
+  // or given it another kernel.
+  std::atomic<uint64_t> sure{kForEver};
+
+  static constexpr uint64_t kForEver = ~uint64_t{0};
+  bool doubtful() const noexcept { return sure.load(std::memory_order_relaxed) != kForEver; }
+  // True the first time.
+  bool Doubt(uint64_t launched) noexcept {
+    uint64_t expected = kForEver;
+    return sure.compare_exchange_strong(expected, launched, std::memory_order_relaxed);
+  }
 };
 
 struct WorkspaceOps {

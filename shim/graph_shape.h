@@ -29,6 +29,7 @@ struct GraphShape {
     const Function* function;
     lamport::DecodedCall decoded;
     bool decodable;
+    bool enabled = true;  // false: the host has switched the node off in the exec
   };
 
   std::vector<CUgraphNode> nodes;  // the graph's own first, `own` of them

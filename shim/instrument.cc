@@ -72,15 +72,15 @@ std::vector<CUgraphNode> At(const GraphShape& shape, const std::vector<uint32_t>
 
 }  // namespace
 
-void CountOps(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
-              Exec* exec) noexcept {
+void CountOps(const std::vector<GraphShape::Call>& calls,
+              const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept {
   std::array<std::pair<Workspace*, uint32_t>, trace::kMaxWorkspacesPerGraph> counts{};
-  for (size_t i = 0; i < shape.calls.size(); ++i) {
-    if (workspace_of_call[i] == nullptr) continue;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    if (workspace_of_call[i] == nullptr || !calls[i].enabled) continue;
     for (auto& [workspace, ops] : counts) {
       if (workspace != nullptr && workspace != workspace_of_call[i]) continue;
       workspace = workspace_of_call[i];
-      ops += (shape.calls[i].decoded.call.flags & trace::kCallAdvances) != 0;
+      ops += (calls[i].decoded.call.flags & trace::kCallAdvances) != 0;
       break;
     }
   }
@@ -105,7 +105,7 @@ void PlanJournals(const GraphShape& shape, const std::vector<Workspace*>& worksp
 void PlanInstrumentation(const DriverApi& driver, const GraphShape& shape, Mode mode,
                          const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept {
   exec->own_nodes = shape.own;
-  CountOps(shape, workspace_of_call, exec);
+  CountOps(shape.calls, workspace_of_call, exec);
   std::vector<Workspace*> workspaces, silent;
   for (Workspace* workspace : workspace_of_call) AddUnique(&workspaces, workspace);
   std::copy_if(workspaces.begin(), workspaces.end(), std::back_inserter(silent),
@@ -133,7 +133,7 @@ void Instrumentation::FillJournals(const Exec& exec, GraphShape* shape) noexcept
   filled_.reserve(exec.journals.size());
   for (GraphShape::Call& call : shape->calls) {
     const auto journal = exec.journals.find(call.node);
-    if (journal == exec.journals.end() || journal->second.doubtful) continue;
+    if (journal == exec.journals.end() || journal->second.doubtful()) continue;
     if (!call.decodable || !CanJournal(*call.function, call.decoded)) continue;
     const kernels::Journal filled = NodeJournal(
         *exec.device, exec.id, call.decoded.call.workspace_id, call.node, journal->second.counter);

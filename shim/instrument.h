@@ -56,8 +56,8 @@ class Instrumentation {
 };
 
 // Sets how many advancing calls one replay of `exec` makes on each workspace.
-void CountOps(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
-              Exec* exec) noexcept;
+void CountOps(const std::vector<GraphShape::Call>& calls,
+              const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept;
 
 // Gives a counter to every node of `exec` that can journal.
 void PlanJournals(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,

@@ -42,10 +42,11 @@ uint32_t WithoutZeroSigns(uint32_t word, trace::DataType type) {
   return word;
 }
 
-// Visits this rank's slots that lie inside `bytes`: visit(token, row).
+// Visits this rank's slots that lie inside `bytes`: visit(token, row). Rows of lines are left out.
 template <class Visit>
 void ForOwnSlots(uint32_t rank, const StageLayout& stage, std::span<const std::byte> bytes,
                  Visit visit) {
+  if (stage.lines) return;
   const size_t row_bytes = stage.words * size_t{4};
   for (const StageLayout::Slot& slot : stage.slots) {
     if (slot.peer != rank || row_bytes == 0 || slot.offset + row_bytes > bytes.size()) continue;

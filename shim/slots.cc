@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 
+#include "kernels/packet_layout.h"
 #include "kernels/protocol.cuh"
 
 namespace lamplight::shim {
@@ -96,6 +97,63 @@ StageLayout UnicastOneShot(const Dimensions& d, Generation generation, uint64_t 
   return layout;
 }
 
+// The epoch protocol's: two generations, rows of lines. A rank does not poll what it sends itself.
+uint64_t LineRowBytes(const Dimensions& d) {
+  return kernels::LayoutOf(kernels::Protocol::kEpoch).RowBytes(d.slot_bytes);
+}
+
+StageLayout Lines(const Dimensions& d, Generation generation, uint32_t stage) {
+  StageLayout layout;
+  layout.stage = stage;
+  layout.begin = generation.index * generation.bytes_per_buffer;
+  layout.words = static_cast<uint32_t>(d.slot_bytes / 4);
+  layout.lines = true;
+  layout.tag = generation.tag;
+  return layout;
+}
+
+void AddLines(StageLayout* layout, const Dimensions& d, uint32_t token, uint32_t peer,
+              uint64_t row) {
+  const uint64_t offset = row * LineRowBytes(d);
+  layout->slots.push_back({token, peer, offset, peer != d.rank});
+  layout->bytes = std::max(layout->bytes, offset + LineRowBytes(d));
+}
+
+StageLayout EpochOneShot(const Dimensions& d, Generation generation, uint64_t max_bytes) {
+  StageLayout layout = Lines(d, generation, 0);
+  const uint32_t tokens =
+      FittingTokens(d.tokens, LineRowBytes(d) * d.world, generation.bytes_per_buffer, max_bytes);
+  for (uint32_t token = 0; token < tokens; ++token) {
+    for (uint32_t peer = 0; peer < d.world; ++peer) {
+      AddLines(&layout, d, token, peer, uint64_t{token} * d.world + peer);
+    }
+  }
+  return layout;
+}
+
+StageLayout EpochScatter(const Dimensions& d, Generation generation, uint64_t max_bytes) {
+  StageLayout layout = Lines(d, generation, 0);
+  const uint32_t tokens =
+      FittingTokens(d.tokens, LineRowBytes(d), generation.bytes_per_buffer / 2, max_bytes);
+  for (uint32_t token = d.rank; token < tokens; token += d.world) {
+    for (uint32_t peer = 0; peer < d.world; ++peer) {
+      AddLines(&layout, d, token, peer, uint64_t{token / d.world} * d.world + peer);
+    }
+  }
+  return layout;
+}
+
+StageLayout EpochBroadcast(const Dimensions& d, Generation generation, uint64_t max_bytes) {
+  StageLayout layout = Lines(d, generation, 1);
+  layout.begin += generation.bytes_per_buffer / 2;
+  const uint32_t tokens =
+      FittingTokens(d.tokens, LineRowBytes(d), generation.bytes_per_buffer / 2, max_bytes);
+  for (uint32_t token = 0; token < tokens; ++token) {
+    AddLines(&layout, d, token, token % d.world, token);
+  }
+  return layout;
+}
+
 // Only 32-bit compares can alias: 16-bit ones are bitwise in all releases that poll so (FlashInfer,
 // comm/trtllm_allreduce_fusion.cuh, has_neg_zero).
 protocol::WordClass ClassOf(uint32_t word, Absence absence) {
@@ -120,11 +178,40 @@ trace::SlotState Empty(const StageLayout& layout, uint32_t peer, uint32_t token)
   return state;
 }
 
+uint64_t TagAt(const std::byte* row, uint32_t line) {
+  uint64_t tag = 0;
+  std::memcpy(&tag, row + (line + 1) * uint64_t{kernels::kLineBytes} - sizeof tag, sizeof tag);
+  return tag;
+}
+
+// A line is there as a whole or not at all; its first word stands for it in the positions.
+void ClassifyLines(const StageLayout& layout, const std::byte* first, const std::byte* second,
+                   trace::SlotState* state) {
+  using kernels::kLineWords;
+  uint32_t absent_lines = 0;
+  for (uint32_t line = 0; line * kLineWords < layout.words; ++line) {
+    const uint32_t words = std::min(kLineWords, layout.words - line * kLineWords);
+    const uint64_t before = TagAt(first, line);
+    const uint64_t tag = TagAt(second, line);
+    if (before != tag) state->changed += words;
+    if (tag == layout.tag) {
+      state->arrived += words;
+    } else {
+      state->sentinel += words;
+      NotePosition(state->first_sentinel, absent_lines++, line * kLineWords);
+    }
+  }
+}
+
 trace::SlotState ClassifyOne(const StageLayout& layout, const StageLayout::Slot& slot,
                              const std::byte* first, const std::byte* second, Absence absence) {
   trace::SlotState state = Empty(layout, slot.peer, slot.token);
   state.words = layout.words;
   state.role = slot.awaited ? trace::kSlotAwaited : 0;
+  if (layout.lines) {
+    ClassifyLines(layout, first + slot.offset, second + slot.offset, &state);
+    return state;
+  }
   for (uint32_t position = 0; position < layout.words; ++position) {
     uint32_t before = 0, word = 0;
     std::memcpy(&before, first + slot.offset + position * 4ull, 4);
@@ -156,6 +243,11 @@ void AddTo(trace::SlotState* sum, const trace::SlotState& state) {
 
 }  // namespace
 
+uint64_t StageLayout::SlotBytes() const {
+  if (!lines) return words * 4ull;
+  return kernels::LayoutOf(kernels::Protocol::kEpoch).RowBytes(words * 4ull);
+}
+
 std::vector<StageLayout> LayoutOf(const trace::LamportCall& call, trace::Algorithm algorithm,
                                   trace::DataType type, Generation generation, uint64_t max_bytes) {
   if (!Known(call.tokens) || !Known(call.dim) || !Known(call.world) || call.rank >= call.world ||
@@ -172,6 +264,10 @@ std::vector<StageLayout> LayoutOf(const trace::LamportCall& call, trace::Algorit
       return {Scatter(d, generation, max_bytes), Broadcast(d, generation, max_bytes)};
     case trace::Algorithm::kUnicastOneShot:
       return {UnicastOneShot(d, generation, max_bytes)};
+    case trace::Algorithm::kEpochOneShot:
+      return {EpochOneShot(d, generation, max_bytes)};
+    case trace::Algorithm::kEpochTwoShot:
+      return {EpochScatter(d, generation, max_bytes), EpochBroadcast(d, generation, max_bytes)};
     default:
       return {};
   }
@@ -188,7 +284,7 @@ std::vector<trace::SlotState> ClassifySlots(const StageLayout& layout,
   std::map<uint32_t, trace::SlotState> sums;
   std::vector<trace::SlotState> details;
   for (const StageLayout::Slot& slot : layout.slots) {
-    const uint64_t end = slot.offset + layout.words * 4ull;
+    const uint64_t end = slot.offset + layout.SlotBytes();
     if (end > first.size() || end > second.size()) continue;
     const trace::SlotState state = ClassifyOne(layout, slot, first.data(), second.data(), absence);
     AddTo(&sums.try_emplace(slot.peer, Empty(layout, slot.peer, trace::kNoId)).first->second,

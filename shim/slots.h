@@ -18,6 +18,10 @@ struct StageLayout {
   uint64_t begin = 0;  // bytes from the workspace's base
   uint64_t bytes = 0;  // extent that the slots cover
   uint32_t words = 0;  // of a slot
+  // The slots are made of lines (kernels/packet_layout.h), each with a tag in its last 8 bytes, and
+  // a line has arrived when it carries this one. Their words are those of the row without tags.
+  bool lines = false;
+  uint64_t tag = 0;
   struct Slot {
     uint32_t token;
     uint32_t peer;
@@ -25,12 +29,15 @@ struct StageLayout {
     bool awaited;     // this rank's kernel polls it
   };
   std::vector<Slot> slots;
+
+  uint64_t SlotBytes() const;
 };
 
 // Flag words that matter for addressing, in any layout.
 struct Generation {
-  uint32_t index = 0;  // generation, 0..2
+  uint32_t index = 0;  // generation, 0..2; epoch protocol: 0..1
   uint64_t bytes_per_buffer = 0;
+  uint64_t tag = 0;  // of the call that uses it, where slots are made of lines
 };
 
 // The stages that `call` uses in `generation`; empty where its layout is not known. At most

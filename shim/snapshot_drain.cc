@@ -67,7 +67,7 @@ bool SnapshotDrain::Follow(const trace::Snapshot& record) {
   }
   const auto journal = exec->journals.find(record.node);
   if (journal == exec->journals.end()) return true;
-  if (journal->second.doubtful.load(std::memory_order_relaxed)) return false;
+  if (record.replay > journal->second.sure.load(std::memory_order_relaxed)) return false;
   journal->second.newest.store(record.replay, std::memory_order_relaxed);
   journals_.insert(exec);
   return true;

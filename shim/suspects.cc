@@ -33,7 +33,7 @@ std::vector<Suspect> SuspectsOf(Exec& exec, const Workspaces& workspaces) {
   std::lock_guard lock(exec.mutex);
   for (const GraphShape::Call& call : exec.calls) {
     Workspace* workspace =
-        call.decodable ? workspaces.ById(call.decoded.call.workspace_id) : nullptr;
+        call.decodable && call.enabled ? workspaces.ById(call.decoded.call.workspace_id) : nullptr;
     if (workspace != nullptr) Add(call, workspace, &suspects);
   }
   return suspects;

@@ -179,7 +179,7 @@ enum class FlagLayout : uint16_t {
   kEraB = 2,     // [cur, dirty, elemsPerStage, prevTokens, arrivals]
   kEraC = 3,     // eras C–G, kernels/protocol.cuh
   kUnicast = 4,  // {counter, syncFlag, lamportFlag, commSizeBytes, clearElems}
-  kEpoch = 5,    // {completed calls, low and high, arrivals, unused}: EpochState
+  kEpoch = 5,    // EpochState: completed calls × 65536 + share of the call under way, low, high
 };
 
 struct Kernel {

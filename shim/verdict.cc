@@ -84,6 +84,7 @@ std::string MissingText(const Totals& totals) {
 // No block has arrived, nothing that this rank sends itself is there, and no block of the call
 // before can still be waiting for words.
 bool HasNotBegun(const WorkspaceEvidence& evidence) {
+  if (const std::optional<bool> begun = evidence.Begun()) return !*begun;
   if (evidence.workspace->layout != trace::FlagLayout::kEraC) return false;
   if (evidence.words <= protocol::kArrivals || evidence.second[protocol::kArrivals] != 0) {
     return false;

@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "kernels/protocol.cuh"
+#include "shim/own_calls.h"
 
 namespace lamplight::shim {
 namespace {
@@ -15,14 +16,21 @@ constexpr uint32_t kMaxSlotRecords = 4096;
 constexpr size_t kMaxCandidates = 512;
 constexpr size_t kMaxRows = 4;  // of one input
 
+// Calls that are complete (kernels/collective_call.h, EpochState).
+uint64_t EpochOf(const uint32_t* words) {
+  return (uint64_t{words[1]} << 32 | words[0]) / kernels::kWholeCall;
+}
+
 // The words that name generation and buffer size, by layout.
-std::optional<Generation> GenerationOf(trace::FlagLayout layout, const uint32_t* words) {
-  switch (layout) {
+std::optional<Generation> GenerationOf(const Workspace& workspace, const uint32_t* words) {
+  switch (workspace.layout) {
     case trace::FlagLayout::kEraC:
       return Generation{words[protocol::kCurrentIndex], words[protocol::kBytesPerBuffer]};
     case trace::FlagLayout::kUnicast:  // {counter, syncFlag, lamportFlag, commSizeBytes,
                                        // clearElems}
       return Generation{words[2] % protocol::kGenerations, words[3]};
+    case trace::FlagLayout::kEpoch:
+      return Generation{static_cast<uint32_t>(EpochOf(words) & 1), workspace.generation_bytes};
     default:
       return std::nullopt;
   }
@@ -85,10 +93,75 @@ void WorkspaceRead::PlanGeneration(const Generation& generation, uint32_t role) 
   }
 }
 
+// How many calls this rank has completed, as its next header says it.
+bool WorkspaceRead::ReadSequence(Probe& probe, Device& device, const uint32_t* words,
+                                 uint32_t* sequence) {
+  if (workspace_.layout == trace::FlagLayout::kEpoch) {
+    *sequence = static_cast<uint32_t>(EpochOf(words));
+    return true;
+  }
+  uint64_t calls = 0;
+  CUresult error{};
+  const uint64_t address = workspace_.flags_address + offsetof(kernels::MnnvlState, calls);
+  if (Failed(probe.Read(device, address, &calls, sizeof calls, kReadLimit, &error), error)) {
+    return false;
+  }
+  *sequence = static_cast<uint32_t>(calls);
+  return true;
+}
+
+bool WorkspaceRead::ReadHeaders(Probe& probe, Device& device, const uint32_t* words) {
+  const uint32_t world = workspace_.world;
+  if (workspace_.header_offset == 0 || found_.local_address == 0 || world > kernels::kMaxWorld) {
+    return true;
+  }
+  uint32_t sequence = 0;
+  if (!ReadSequence(probe, device, words, &sequence)) return false;
+  kernels::Header headers[kernels::kMaxWorld];
+  CUresult error{};
+  if (Failed(probe.Read(device, found_.local_address + workspace_.header_offset, headers,
+                        world * sizeof(kernels::Header), kReadLimit, &error),
+             error)) {
+    return false;
+  }
+  found_.headers.clear();
+  for (uint32_t peer = 0; peer < world; ++peer) {
+    trace::PeerHeader& record = found_.headers.emplace_back();
+    record.peer = peer;
+    record.own_sequence = sequence;
+    if (!IsWhole(headers[peer])) continue;
+    record.announced = 1;
+    record.sequence = headers[peer].sequence;
+    record.tokens = headers[peer].tokens;
+    record.hidden = headers[peer].hidden;
+    record.kind = headers[peer].kind_and_check >> 16;
+  }
+  return true;
+}
+
+// Calls of one graph may have different shapes. What this rank has announced tells which it is.
+void WorkspaceRead::FitCallToHeader() {
+  if (!found_.Begun().value_or(false)) return;
+  const trace::PeerHeader& own = found_.headers[workspace_.rank];
+  for (const Candidate& candidate : options_.candidates) {
+    if (candidate.call.tokens != own.tokens || candidate.call.dim != own.hidden) continue;
+    if (KindOf(candidate.call, candidate.algorithm, candidate.type) != own.kind) continue;
+    options_.call = candidate.call;
+    options_.kernel.algorithm = candidate.algorithm;
+    options_.kernel.data_type = candidate.type;
+    return;
+  }
+}
+
 void WorkspaceRead::PlanSlots() {
-  const std::optional<Generation> now = GenerationOf(workspace_.layout, found_.first);
+  std::optional<Generation> now = GenerationOf(workspace_, found_.first);
   stages_.clear();
   if (!now || found_.local_address == 0) return;
+  if (workspace_.layout == trace::FlagLayout::kEpoch) {
+    now->tag = TagOf(options_.call, options_.kernel.algorithm, options_.kernel.data_type,
+                     EpochOf(found_.first));
+    return PlanGeneration(*now, trace::kSlotCurrent);
+  }
   const uint32_t following = protocol::NextIndex(now->index);
   PlanGeneration(*now, trace::kSlotCurrent);
   PlanGeneration({protocol::NextIndex(following), now->bytes_per_buffer}, trace::kSlotDirty);
@@ -160,8 +233,11 @@ bool WorkspaceRead::Pass(Probe& probe, Device& device, uint32_t pass) {
   found_.read_begin_ns[pass] = Recorder::NowNs();
   if (!ReadFlags(probe, device, pass == 0 ? found_.first : found_.second)) return false;
   if (pass == 0) {
-    if (!LocalAddress(probe, device)) return false;
+    if (!LocalAddress(probe, device) || !ReadHeaders(probe, device, found_.first)) return false;
+    FitCallToHeader();
     PlanSlots();
+  } else if (!ReadHeaders(probe, device, found_.second)) {
+    return false;
   }
   if (!ReadStages(probe, device, pass == 0 ? &first_ : &second_)) return false;
   if (pass == 0) FitCall();
@@ -176,6 +252,17 @@ void WorkspaceRead::Run(Probe& probe, Device& device) {
   if (!Pass(probe, device, 1)) return;
   Classify();
   found_.call = options_.call;
+  for (trace::PeerHeader& header : found_.headers) {
+    header.own_tokens = options_.call.tokens;
+    header.own_hidden = options_.call.dim;
+    header.own_kind = KindOf(options_.call, options_.kernel.algorithm, options_.kernel.data_type);
+  }
+}
+
+std::optional<bool> WorkspaceEvidence::Begun() const {
+  if (workspace->rank >= headers.size()) return std::nullopt;
+  const trace::PeerHeader& own = headers[workspace->rank];
+  return own.announced != 0 && own.sequence == own.own_sequence;
 }
 
 // The first stage of the newest generation that this rank has sent anything in; null: none.

@@ -41,6 +41,11 @@ struct WorkspaceEvidence {
   uint64_t local_address = 0;
   std::vector<trace::SlotState> slots;  // current and dirty generation, the next one's summaries
   std::vector<trace::InputMatch> inputs;
+  std::vector<trace::PeerHeader> headers;  // by rank, this rank's own too; empty: there are none
+
+  // What this rank itself has announced to its peers. False: it has announced no call since it
+  // completed the last, so the call that is due has not begun. Nothing: there are no headers.
+  std::optional<bool> Begun() const;
 };
 
 class WorkspaceRead {
@@ -82,6 +87,9 @@ class WorkspaceRead {
   bool FlagAddress(Probe& probe, Device& device, uint64_t* address);
   bool ReadFlags(Probe& probe, Device& device, uint32_t* words);
   bool LocalAddress(Probe& probe, Device& device);
+  bool ReadSequence(Probe& probe, Device& device, const uint32_t* words, uint32_t* sequence);
+  bool ReadHeaders(Probe& probe, Device& device, const uint32_t* words);
+  void FitCallToHeader();
   void PlanGeneration(const Generation& generation, uint32_t role);
   void PlanSlots();
   bool ReadStages(Probe& probe, Device& device, std::vector<Bytes>* out);

@@ -14,7 +14,9 @@ bool SameEnd(const Workspace& workspace, const lamport::DecodedCall& call) {
   return Fits(workspace.rank, call.call.rank, trace::kNoId) &&
          Fits(workspace.world, call.call.world, trace::kNoId) &&
          Fits<uint64_t>(workspace.peers_address, call.peers_address, 0) &&
-         Fits<uint64_t>(workspace.local_address, call.local_address, 0);
+         Fits<uint64_t>(workspace.local_address, call.local_address, 0) &&
+         workspace.generation_bytes == call.generation_bytes &&
+         Fits<uint64_t>(workspace.header_offset, call.header_offset, 0);
 }
 
 }  // namespace
@@ -66,6 +68,8 @@ Workspace* Workspaces::Define(const lamport::Recognition& recognition, uint32_t 
   workspace->peers_address = call.peers_address;
   workspace->local_address = call.local_address;
   workspace->multicast_address = call.multicast_address;
+  workspace->generation_bytes = call.generation_bytes;
+  workspace->header_offset = call.header_offset;
 
   trace::Workspace record{};
   record.workspace_id = workspace->id;

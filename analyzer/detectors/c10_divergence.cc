@@ -99,12 +99,17 @@ std::string Source(const Model& model, const Operation& operation) {
          " of exec " + std::to_string(model.execs[replay.exec].id);
 }
 
+constexpr char kDifferentCalls[] = "Ranks diverge: different calls under one operation number";
+constexpr std::string_view kDecideAlike =
+    "Find why the ranks choose differently at this point: token counts, padding to graph buckets, "
+    "one-shot/two-shot thresholds and fall-backs must be decided the same way on all ranks.";
+
 Finding NewFinding(const Model& model, Index communicator) {
   Finding finding;
   finding.hazard = "C10";
   finding.severity = Severity::kHang;
   finding.place.communicator = communicator;
-  if (!model.communicators[communicator].certain) {
+  if (communicator != kNone && !model.communicators[communicator].certain) {
     finding.missing.push_back("which ranks belong together is inferred: " +
                               model.communicators[communicator].basis);
   }
@@ -114,7 +119,7 @@ Finding NewFinding(const Model& model, Index communicator) {
 Finding DescribeDivergence(const Model& model, Index communicator, const Divergence& divergence) {
   const Member& first = divergence.first.front();
   Finding finding = NewFinding(model, communicator);
-  finding.title = "Ranks diverge: different calls under one operation number";
+  finding.title = kDifferentCalls;
   finding.ranks = Minority(model, divergence.first);
   finding.hangs = HangsSince(model, communicator, first.operation.op);
   PlaceAtReplay(model, first.workspace, first.operation.replay, &finding);
@@ -127,11 +132,7 @@ Finding DescribeDivergence(const Model& model, Index communicator, const Diverge
                                CallName(model, *member.operation.call) + " (" +
                                Source(model, member.operation) + ")");
   }
-  finding.actions = {
-      "Find why the ranks choose differently at this point: token counts, padding to graph "
-      "buckets, "
-      "one-shot/two-shot thresholds and fall-backs must be decided the same way on all ranks.",
-  };
+  finding.actions = {std::string(kDecideAlike)};
   if (finding.hangs.empty()) {
     finding.confidence = Confidence::kLikely;
     finding.missing.push_back("no hang was recorded after it: the trace may have ended too early");
@@ -152,6 +153,74 @@ void CheckCalls(const Model& model, Index communicator, Detection* detection) {
     return;
   }
   detection->findings.push_back(DescribeDivergence(model, communicator, divergence));
+}
+
+// ---------------------------------------------------------------- what peers have announced
+
+struct Announced {
+  uint32_t rank;
+  uint32_t tokens;
+  uint32_t hidden;
+  uint32_t kind;
+
+  bool SameAs(const Announced& other) const {
+    return tokens == other.tokens && hidden == other.hidden && kind == other.kind;
+  }
+};
+
+// The call that this rank is in, as it has announced it and as its peers have: this rank's first.
+std::vector<Announced> AnnouncedCalls(const Model& model, const RankState& state) {
+  const uint32_t own = model.workspaces[state.workspace].rank;
+  std::vector<Announced> calls;
+  for (const PeerHeader& header : model.hangs[state.hang].headers) {
+    if (header.workspace != state.workspace || !header.announced) continue;
+    if (header.sequence != header.own_sequence) continue;
+    const Announced call{header.peer, header.tokens, header.hidden, header.kind};
+    calls.insert(header.peer == own ? calls.begin() : calls.end(), call);
+  }
+  return calls;
+}
+
+// Ranks outside the majority; all of them where there is none.
+std::vector<uint32_t> Minority(const std::vector<Announced>& calls) {
+  std::vector<uint32_t> ranks;
+  for (const Announced& call : calls) {
+    const auto same =
+        std::ranges::count_if(calls, [&](const Announced& other) { return call.SameAs(other); });
+    if (static_cast<size_t>(same) * 2 <= calls.size()) ranks.push_back(call.rank);
+  }
+  std::ranges::sort(ranks);
+  return ranks;
+}
+
+// What a peer sends that has begun another call under this number is never taken.
+void CheckHeaders(const Model& model, const RankState& state, Detection* detection) {
+  const std::vector<Announced> calls = AnnouncedCalls(model, state);
+  const Workspace& own = model.workspaces[state.workspace];
+  if (calls.empty() || calls.front().rank != own.rank) return;
+  const bool alike =
+      std::ranges::all_of(calls, [&](const Announced& call) { return call.SameAs(calls.front()); });
+  if (alike) return;
+  Finding finding = NewFinding(model, own.communicator);
+  finding.title = kDifferentCalls;
+  finding.hangs = {state.hang};
+  finding.ranks = Minority(calls);
+  PlaceAtHang(model, state, FindStuckCalls(model, state), &finding);
+  finding.summary = "The ranks have announced different calls under one number to " +
+                    RankName(model, state.workspace) + ".";
+  for (const Announced& call : calls) {
+    finding.evidence.push_back("rank " + std::to_string(call.rank) + " announced " +
+                               AnnouncedCall(call.tokens, call.hidden, call.kind));
+  }
+  finding.actions = {std::string(kDecideAlike)};
+  detection->findings.push_back(std::move(finding));
+}
+
+// The calls themselves, where all ranks have left a trace, say the same.
+bool FoundByCalls(const Detection& detection, Index communicator) {
+  return std::ranges::any_of(detection.findings, [&](const Finding& finding) {
+    return finding.title == kDifferentCalls && finding.place.communicator == communicator;
+  });
 }
 
 // ---------------------------------------------------------------- a call that never came
@@ -185,6 +254,15 @@ bool NeverLaunched(const Model& model, const RankState& state, Index peer, uint6
   return WasWatched(model.processes[process], model.hangs[state.hang]);
 }
 
+// The peer itself says that it has begun the call, or a later one, whatever was recorded of it.
+bool HasAnnounced(const Model& model, const RankState& state, uint32_t rank) {
+  return std::ranges::any_of(model.hangs[state.hang].headers, [&](const PeerHeader& header) {
+    const auto ahead = static_cast<int32_t>(header.sequence - header.own_sequence);
+    return header.workspace == state.workspace && header.peer == rank && header.announced &&
+           ahead >= 0;
+  });
+}
+
 Finding DescribeMissing(const Model& model, const RankState& state, const StuckCalls& stuck,
                         Index peer, uint64_t op) {
   const Workspace& other = model.workspaces[peer];
@@ -197,6 +275,8 @@ Finding DescribeMissing(const Model& model, const RankState& state, const StuckC
   finding.summary = RankName(model, state.workspace) + " waits in operation " + std::to_string(op) +
                     " for " + RankName(model, peer) + ", which has not launched it.";
   PlaceAtHang(model, state, stuck, &finding);
+  AddSlots(model, state, WordKind::kSentinel, &finding);
+  AddAnnouncements(model, state, &finding);
   const uint64_t calls = EndOfOperations(other);
   finding.evidence.push_back(RankName(model, peer) + ": " + Count(calls, "operation") +
                              " recorded in all, none lost; the one awaited would be number " +
@@ -214,16 +294,30 @@ Finding DescribeMissing(const Model& model, const RankState& state, const StuckC
   return finding;
 }
 
+// Ranks that the stuck call may wait for. Where nothing could be read, but the kernels' journals
+// leave one call, it may be any: no call ends without all ranks.
+std::vector<uint32_t> MayBeAwaited(const Model& model, const RankState& state,
+                                   const StuckCalls& stuck) {
+  const Workspace& own = model.workspaces[state.workspace];
+  if (state.progress == Progress::kWaiting) return state.AbsentPeers(own.rank);
+  std::vector<uint32_t> ranks;
+  if (state.progress != Progress::kUnreadable || !stuck.exact || stuck.guessed) return ranks;
+  for (uint32_t rank = 0; rank < model.communicators[own.communicator].members.size(); ++rank) {
+    if (rank != own.rank) ranks.push_back(rank);
+  }
+  return ranks;
+}
+
 void CheckMissing(const Model& model, const RankState& state, Detection* detection) {
-  if (state.progress != Progress::kWaiting) return;
   const Workspace& own = model.workspaces[state.workspace];
   if (own.communicator == kNone) return;
   const StuckCalls stuck = FindStuckCalls(model, state);
   const std::optional<uint64_t> op = EarliestOp(stuck);
   if (!op) return;
   const std::vector<Index>& members = model.communicators[own.communicator].members;
-  for (const uint32_t rank : state.AbsentPeers(own.rank)) {
+  for (const uint32_t rank : MayBeAwaited(model, state, stuck)) {
     if (rank >= members.size() || members[rank] == kNone) continue;
+    if (HasAnnounced(model, state, rank)) continue;
     if (!NeverLaunched(model, state, members[rank], *op)) continue;
     detection->findings.push_back(DescribeMissing(model, state, stuck, members[rank], *op));
   }
@@ -234,9 +328,14 @@ void CheckMissing(const Model& model, const RankState& state, Detection* detecti
 Detection DetectC10(const Model& model) {
   Detection detection;
   for (Index i = 0; i < model.communicators.size(); ++i) CheckCalls(model, i, &detection);
+  const Detection by_calls = detection;
   for (Index hang = 0; hang < model.hangs.size(); ++hang) {
     if (model.hangs[hang].ended) continue;
-    for (const RankState& state : StatesOf(model, hang)) CheckMissing(model, state, &detection);
+    for (const RankState& state : StatesOf(model, hang)) {
+      const Index communicator = model.workspaces[state.workspace].communicator;
+      if (!FoundByCalls(by_calls, communicator)) CheckHeaders(model, state, &detection);
+      CheckMissing(model, state, &detection);
+    }
   }
   return detection;
 }

@@ -16,17 +16,26 @@ constexpr uint64_t kPeriod = protocol::kGenerations;
 struct Jump {
   Observation before;
   Observation after;
-  uint32_t expected = 0;
+  uint64_t expected = 0;
   bool inside_replay = false;  // nothing but the second one's replay lies between
   bool same_replay = false;    // both are of one replay: nothing at all from outside
 };
 
-uint32_t Expected(const Observation& before, const Observation& after) {
-  return static_cast<uint32_t>((*before.flags.index + (after.position - before.position)) %
-                               kPeriod);
+// The index, or the count of calls where the workspace has one.
+uint64_t IndexOf(const FlagWords& flags) { return flags.epoch.value_or(*flags.index); }
+
+uint64_t Expected(const Observation& before, const Observation& after) {
+  const uint64_t moved = IndexOf(before.flags) + (after.position - before.position);
+  return before.flags.epoch ? moved : moved % kPeriod;
+}
+
+bool Fits(const Observation& before, const Observation& after) {
+  return Leads(before.flags, after.position - before.position, after.flags);
 }
 
 bool Reinitialised(const Observation& before, const Observation& after) {
+  // A count that has gone back is another workspace's, at the same address.
+  if (before.flags.epoch && after.flags.epoch) return *after.flags.epoch < *before.flags.epoch;
   return before.flags.bytes && after.flags.bytes && *before.flags.bytes != *after.flags.bytes;
 }
 
@@ -45,7 +54,7 @@ bool JumpsBack(const std::vector<Observation>& observations, size_t at) {
   if (at + 1 >= observations.size()) return false;
   const Observation& before = observations[at - 1];
   const Observation& next = observations[at + 1];
-  return Expected(before, next) == *next.flags.index;
+  return Fits(before, next);
 }
 
 bool OnOneStream(const Model& model, const Observation& a, const Observation& b) {
@@ -67,7 +76,7 @@ Jumps FindJumps(const Model& model, Index workspace) {
   for (size_t i = 1; i < all.size(); ++i) {
     if (Reinitialised(all[i - 1], all[i])) {
       ++jumps.reinitialised;
-    } else if (Expected(all[i - 1], all[i]) != *all[i].flags.index) {
+    } else if (!Fits(all[i - 1], all[i])) {
       if (JumpsBack(all, i) && !OnOneStream(model, all[i - 1], all[i])) {
         ++jumps.reordered;
         ++i;  // the way back
@@ -88,11 +97,11 @@ std::string ReplayName(const Model& model, Index replay) {
 
 std::string JumpLine(const Model& model, const Jump& jump) {
   const uint64_t calls = jump.after.position - jump.before.position;
-  const std::string entry = "index " + std::to_string(*jump.before.flags.index) +
+  const std::string entry = "index " + std::to_string(IndexOf(jump.before.flags)) +
                             " after operation " + std::to_string(jump.before.position);
   return ReplayName(model, jump.after.replay) + ": " + entry + ", then " +
          Count(calls, "advancing call") + ", exit index " +
-         std::to_string(*jump.after.flags.index) + ", expected " + std::to_string(jump.expected);
+         std::to_string(IndexOf(jump.after.flags)) + ", expected " + std::to_string(jump.expected);
 }
 
 bool SameReset(const std::vector<Jump>& jumps) {
@@ -127,9 +136,8 @@ Finding DescribeJumps(const Model& model, Index workspace, const Jumps& jumps) {
   finding.occurrences = jumps.found.size();
   finding.place.operation = first.before.position;
   AddNodes(model, workspace, first, &finding);
-  const uint64_t got = (*first.after.flags.index + kPeriod - *first.before.flags.index) % kPeriod;
-  const uint64_t due = (first.expected + kPeriod - *first.before.flags.index) % kPeriod;
-  const bool lost = (due + kPeriod - got) % kPeriod == 1;
+  const uint64_t behind = first.expected + kPeriod - IndexOf(first.after.flags);
+  const bool lost = first.after.flags.epoch ? behind > kPeriod : behind % kPeriod == 1;
   finding.summary = std::string(lost ? "An update of the generation index was lost"
                                      : "The generation index moved further than the calls") +
                     (first.inside_replay ? " inside a replay" : " between two replays") +
@@ -174,7 +182,8 @@ void CheckArrivals(const Model& model, Index workspace, Detection* detection) {
   std::optional<LaunchOrder> order;
   std::optional<Finding> finding;
   for (const Observation& at : Observe(model, workspace)) {
-    if (at.flags.arrivals.value_or(0) == 0) continue;
+    const uint32_t left = at.flags.arrivals.value_or(0) + at.flags.share.value_or(0);
+    if (left == 0) continue;
     if (model.snapshots[at.snapshot].place != trace::SnapshotPlace::kTail) continue;
     if (!order) order.emplace(model, model.workspaces[workspace].process);
     if (!WasQuiet(model, workspace, at, *order)) continue;
@@ -188,7 +197,7 @@ void CheckArrivals(const Model& model, Index workspace, Detection* detection) {
         "After a replay, with nothing else running, the arrivals word was not back at 0. The next "
         "call's flag update then fires before all its blocks have arrived.";
     finding->evidence.push_back(ReplayName(model, at.replay) + ": arrivals " +
-                                std::to_string(*at.flags.arrivals) + " after its last call");
+                                std::to_string(left) + " after its last call");
     finding->actions = {
         "Check the kernel's flag update: it must reset the arrivals word in every launch.",
         "Look for a launch that was aborted, or for two launches that overlapped (C9).",

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/collective_call.h"
 #include "kernels/protocol.cuh"
 
 namespace lamplight {
@@ -47,12 +48,35 @@ std::optional<std::array<uint32_t, protocol::kMaxStages>> Written(trace::FlagLay
   return written;
 }
 
+// kernels/collective_call.h, EpochState: arrivals are counted as shares of a call.
+FlagWords ReadEpoch(std::span<const uint32_t> words) {
+  FlagWords flags;
+  if (words.size() < 2) return flags;
+  const uint64_t progress = uint64_t{words[1]} << 32 | words[0];
+  flags.epoch = progress / kernels::kWholeCall;
+  flags.index = static_cast<uint32_t>(*flags.epoch & 1);
+  flags.share = static_cast<uint32_t>(progress % kernels::kWholeCall);
+  if (flags.share == 0) flags.arrivals = 0;
+  return flags;
+}
+
 }  // namespace
+
+Steps StepsBetween(const FlagWords& from, const FlagWords& to) {
+  if (from.epoch && to.epoch) return {*to.epoch - *from.epoch, true};
+  return {(*to.index + protocol::kGenerations - *from.index) % protocol::kGenerations, false};
+}
+
+bool Leads(const FlagWords& from, uint64_t calls, const FlagWords& to) {
+  const Steps steps = StepsBetween(from, to);
+  return steps.calls == (steps.exact ? calls : calls % protocol::kGenerations);
+}
 
 FlagWords ReadFlagWords(trace::FlagLayout layout, std::span<const uint32_t> words) {
   const std::optional<Positions> positions = PositionsOf(layout);
+  if (layout == trace::FlagLayout::kEpoch) return ReadEpoch(words);
   if (!positions) return {};
-  FlagWords flags{At(words, positions->index), At(words, positions->arrivals),
+  FlagWords flags{At(words, positions->index), std::nullopt, At(words, positions->arrivals),
                   At(words, positions->bytes), Written(layout, words)};
   // A value that no kernel writes means that these are not the flag words.
   if (flags.index && *flags.index >= protocol::kGenerations) return {};

@@ -35,6 +35,7 @@ void AddAbsentPeers(const Model& model, const RankState& state, Finding* finding
   finding->evidence.push_back(RankName(model, state.workspace) + ": waits for words from " +
                               RankList(absent) + ", " + Count(state.Sentinel(), "word") +
                               " absent");
+  AddSlots(model, state, WordKind::kSentinel, finding);
   for (const uint32_t rank : absent) {
     const bool traced = own.communicator != kNone &&
                         rank < model.communicators[own.communicator].members.size() &&

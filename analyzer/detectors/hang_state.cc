@@ -70,6 +70,15 @@ void AddSlots(const std::vector<const SlotState*>& slots, uint32_t own_rank, Ran
   for (const auto& [key, sum] : by_peer) state->awaited.push_back(sum);
 }
 
+// What the rank has announced of itself, in workspaces with headers, says as much as its own slots.
+void AddOwnHeader(const Hang& hang, Index workspace, uint32_t own_rank, RankState* state) {
+  for (const PeerHeader& header : hang.headers) {
+    if (header.workspace != workspace || header.peer != own_rank) continue;
+    state->own_slots_read = true;
+    state->own_written = header.announced && header.sequence == header.own_sequence;
+  }
+}
+
 bool Moved(const FlagsRead& first, const FlagsRead& second,
            const std::vector<const SlotState*>& slots) {
   return !std::ranges::equal(WordsOf(first), WordsOf(second)) ||
@@ -77,7 +86,7 @@ bool Moved(const FlagsRead& first, const FlagsRead& second,
 }
 
 Progress Judge(const RankState& state) {
-  const bool arrived = state.flags.arrivals.value_or(0) != 0;
+  const bool arrived = state.flags.arrivals.value_or(0) != 0 || state.flags.share.value_or(0) != 0;
   if (arrived || state.own_written) {
     if (state.awaited.empty()) return Progress::kUnclear;
     return state.Sentinel() > 0 ? Progress::kWaiting : Progress::kAllArrived;
@@ -137,6 +146,7 @@ RankState StateOf(const Model& model, Index hang_index, Index workspace) {
   const std::vector<const SlotState*> slots = SlotsOf(hang, workspace, trace::kSlotCurrent);
   state.flags = ReadFlagWords(model.workspaces[workspace].flag_layout, WordsOf(*second));
   AddSlots(slots, model.workspaces[workspace].rank, &state);
+  AddOwnHeader(hang, workspace, model.workspaces[workspace].rank, &state);
   state.progress = Moved(*first, *second, slots) ? Progress::kMoving : Judge(state);
   if (state.progress != Progress::kNotBegun) return state;
   return BehindTheFlags(model, state).value_or(state);

@@ -51,6 +51,9 @@ std::optional<Observation> Anchor(const Model& model, Index workspace, const OpW
   if (!anchor && !timeline.empty() && timeline.front().before == 0) {
     anchor = Observation{};
     anchor->flags.index = 0;
+    if (model.workspaces[workspace].flag_layout == trace::FlagLayout::kEpoch) {
+      anchor->flags.epoch = 0;
+    }
   }
   return anchor;
 }
@@ -88,12 +91,13 @@ class DueOperations {
       known_ = only_first_ = would_tell;
       return;
     }
-    const uint64_t steps = (*state.flags.index + kPeriod - *anchor->flags.index) % kPeriod;
+    const Steps steps = StepsBetween(anchor->flags, state.flags);
     known_ = true;
-    first_ += steps;
+    first_ += steps.calls;
     // With steps, more calls have ended than have told so.
-    only_first_ = SnapshotsFollowEveryNode(model, model.hangs[state.hang], *anchor) ||
-                  (would_tell && steps == 0);
+    only_first_ = steps.exact ||
+                  SnapshotsFollowEveryNode(model, model.hangs[state.hang], *anchor) ||
+                  (would_tell && steps.calls == 0);
   }
 
   bool Contains(uint64_t op) const {

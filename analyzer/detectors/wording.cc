@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <set>
+#include "kernels/collective_call.h"
 
 namespace lamplight {
 namespace {
@@ -192,9 +193,45 @@ void PlaceAtReplay(const Model& model, Index workspace, Index replay, Finding* f
 
 void AddFlagEvidence(const Model& model, const RankState& state, Finding* finding) {
   std::string line = RankName(model, state.workspace) + ": flag words, read twice and unchanged:";
-  if (state.flags.index) line += " generation " + std::to_string(*state.flags.index);
-  if (state.flags.arrivals) line += ", arrivals " + std::to_string(*state.flags.arrivals);
+  if (state.flags.epoch) {
+    line += " " + Count(*state.flags.epoch, "call") + " completed";
+  } else if (state.flags.index) {
+    line += " generation " + std::to_string(*state.flags.index);
+  }
+  if (state.flags.share.value_or(0) != 0) {
+    line += ", " + std::to_string(*state.flags.share * 100 / kernels::kWholeCall) +
+            " % of the next one's clusters have arrived";
+  } else if (state.flags.arrivals) {
+    line += ", arrivals " + std::to_string(*state.flags.arrivals);
+  }
   finding->evidence.push_back(line);
+  AddAnnouncements(model, state, finding);
+}
+
+void AddAnnouncements(const Model& model, const RankState& state, Finding* finding) {
+  const std::vector<uint32_t> absent = state.AbsentPeers(model.workspaces[state.workspace].rank);
+  for (const PeerHeader& header : model.hangs[state.hang].headers) {
+    if (header.workspace != state.workspace) continue;
+    if (std::ranges::find(absent, header.peer) == absent.end()) continue;
+    std::string line = RankName(model, state.workspace) + ": rank " + std::to_string(header.peer);
+    if (!header.announced) {
+      line += " has announced no call yet";
+    } else {
+      line += " has announced its call number " + std::to_string(header.sequence) + " (" +
+              AnnouncedCall(header.tokens, header.hidden, header.kind) + "), awaited is number " +
+              std::to_string(header.own_sequence) + " (" +
+              AnnouncedCall(header.own_tokens, header.own_hidden, header.own_kind) + ")";
+    }
+    finding->evidence.push_back(std::move(line));
+  }
+}
+
+// The kind is packed as in kernels/trouble.cuh, KindOf.
+std::string AnnouncedCall(uint32_t tokens, uint32_t hidden, uint32_t kind) {
+  static constexpr const char* kTypes[] = {"fp16", "bf16", "fp32", "?"};
+  static constexpr const char* kKernels[] = {"one-shot", "two-shot", "two-shot", "two-shot"};
+  return std::string(kKernels[kind >> 2 & 3]) + ", " + Count(tokens, "token") + " x " +
+         std::to_string(hidden) + " " + kTypes[kind & 3];
 }
 
 void AddSlots(const Model& model, const RankState& state, WordKind kind, Finding* finding) {

@@ -1,21 +1,16 @@
 // What kernels report, read from host memory without any CUDA call. Thread-safe.
-#include <atomic>
 #include <cinttypes>
 #include <cstdio>
 
 #include "kernels/host/versioned.h"
 #include "kernels/host/workspace.h"
+#include "kernels/trouble_reader.h"
 
 namespace lamplight::kernels {
 namespace {
 
-// The kernel writes it last, with a fence before.
-uint32_t KindOf(Diagnostic& diagnostic) {
-  return std::atomic_ref<uint32_t>(diagnostic.trouble).load(std::memory_order_acquire);
-}
-
-void Describe(const Diagnostic& from, uint32_t kind, lamplight_trouble* to) {
-  to->kind = kind;
+void Describe(const Diagnostic& from, lamplight_trouble* to) {
+  to->kind = from.trouble;
   to->workspace = from.workspace;
   to->epoch = from.epoch;
   to->waited_ns = from.waited_ns;
@@ -67,8 +62,8 @@ int Sentence(const lamplight_trouble& t, char* text, size_t bytes) {
     case LAMPLIGHT_TROUBLE_ARRIVAL_RESIDUE:
       return std::snprintf(
           text, bytes,
-          "rank %u counted %u arrivals in a call of %u tokens: two calls ran on the "
-          "workspace at once, or one ended in the middle",
+          "rank %u found %u arrivals left over in a call of %u tokens: another kernel counted "
+          "in its workspace at the same time, or left it in the middle",
           t.rank, t.arrivals, t.tokens);
     case LAMPLIGHT_TROUBLE_MISALIGNED:
       return std::snprintf(text, bytes, "rank %u refused a call: an address is misaligned", t.rank);
@@ -93,22 +88,15 @@ Status QueryTrouble(const Workspace& workspace, lamplight_trouble* to) {
                  sizeof trouble);
   }
   trouble = {};
-  Diagnostic& diagnostic = *workspace.trouble();
-  const uint32_t kind = KindOf(diagnostic);
-  if (kind != LAMPLIGHT_TROUBLE_NONE) Describe(diagnostic, kind, &trouble);
+  const Diagnostic found = ReadTrouble(*workspace.trouble());
+  if (found.trouble != LAMPLIGHT_TROUBLE_NONE) Describe(found, &trouble);
   trouble.struct_size = size;
   std::memset(to, 0, size);
   std::memcpy(to, &trouble, std::min<size_t>(size, sizeof trouble));
   return {};
 }
 
-void ForgetTrouble(const Workspace& workspace) {
-  Diagnostic& diagnostic = *workspace.trouble();
-  // A kernel that is about to report holds the claim and has not said what: it is left alone.
-  if (KindOf(diagnostic) == LAMPLIGHT_TROUBLE_NONE) return;
-  std::atomic_ref<uint32_t>(diagnostic.trouble).store(0, std::memory_order_relaxed);
-  std::atomic_ref<uint32_t>(diagnostic.claim).store(0, std::memory_order_release);
-}
+void ForgetTrouble(const Workspace& workspace) { ForgetTrouble(*workspace.trouble()); }
 
 size_t TroubleText(const lamplight_trouble& trouble, char* buffer, size_t bytes) {
   char text[256];

@@ -121,6 +121,17 @@ cudaError_t InstantiateAround(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned
   return status;
 }
 
+void EmitNodeParams(Session& session, const Exec& exec, const GraphShape::Call& call) {
+  trace::NodeParams record{};
+  record.exec_id = exec.id;
+  record.node = call.node;
+  if (call.enabled) {
+    record.call = call.decoded.call;
+    record.call.kernel_id = call.function->kernel_id;
+  }
+  session.recorder().Emit(trace::RecordType::kNodeParams, record);
+}
+
 void NoteUpdate(Session& session, Exec& exec, uint32_t graph_id, cudaError_t status,
                 const cudaGraphExecUpdateResultInfo* result) {
   trace::ExecUpdate record{};
@@ -154,13 +165,18 @@ class Update {
       return;
     }
     exec_.graph_id = session_.graphs().DefineGraph(session_.graphs().InfoOf(graph_), shape_);
-    CountOps(shape_, workspaces_, &exec_);
     DoubtTheOthers();
     {
       std::lock_guard lock(exec_.mutex);
+      KeepDisabled();
+      CountOps(shape_.calls, workspaces_, &exec_);
       exec_.calls = std::move(shape_.calls);
     }
     NoteUpdate(session_, exec_, exec_.graph_id, status, result);
+    std::lock_guard lock(exec_.mutex);
+    for (const GraphShape::Call& call : exec_.calls) {
+      if (!call.enabled) EmitNodeParams(session_, exec_, call);
+    }
   }
 
  private:
@@ -170,7 +186,15 @@ class Update {
       const auto counts = [at = node](const GraphShape::Call& call) {
         return call.node == at && (call.decoded.call.flags & trace::kCallJournals) != 0;
       };
-      if (std::none_of(shape_.calls.begin(), shape_.calls.end(), counts)) journal.doubtful = true;
+      if (std::none_of(shape_.calls.begin(), shape_.calls.end(), counts)) journal.Doubt(exec_.launched);
+    }
+  }
+
+  // An update leaves nodes switched off that were.
+  void KeepDisabled() {
+    for (const GraphShape::Call& was : exec_.calls) {
+      if (was.enabled) continue;
+      for (GraphShape::Call& call : shape_.calls) call.enabled &= call.node != was.node;
     }
   }
 
@@ -203,19 +227,27 @@ uint32_t PositionOf(const Exec& exec, CUgraphNode node) {
   return found == exec.nodes.end() ? kNowhere : static_cast<uint32_t>(found - exec.nodes.begin());
 }
 
-void EmitNodeParams(Session& session, const Exec& exec, const GraphShape::Call& call) {
-  trace::NodeParams record{};
-  record.exec_id = exec.id;
-  record.node = call.node;
-  record.call = call.decoded.call;
-  record.call.kernel_id = call.function->kernel_id;
-  session.recorder().Emit(trace::RecordType::kNodeParams, record);
+// A node that is switched off moves no flags on, and counts none of its runs.
+void NoteEnabled(Session& session, Exec& exec, uint32_t position, bool enabled) {
+  const auto journal = exec.journals.find(position);
+  if (!enabled && journal != exec.journals.end()) journal->second.Doubt(exec.launched);
+  const std::lock_guard lock(exec.mutex);
+  std::vector<Workspace*> workspaces;
+  for (GraphShape::Call& call : exec.calls) {
+    workspaces.push_back(call.decodable ? session.workspaces().ById(call.decoded.call.workspace_id)
+                                        : nullptr);
+    if (call.node != position || call.enabled == enabled) continue;
+    call.enabled = enabled;
+    call.decoded.call.flags &= ~trace::kCallJournals;
+    EmitNodeParams(session, exec, call);
+  }
+  CountOps(exec.calls, workspaces, &exec);
 }
 
 // The node no longer counts its runs in every replay.
 void Doubt(Session& session, Exec& exec, uint32_t position) {
   const auto journal = exec.journals.find(position);
-  if (journal == exec.journals.end() || journal->second.doubtful.exchange(true)) return;
+  if (journal == exec.journals.end() || !journal->second.Doubt(exec.launched)) return;
   const std::lock_guard lock(exec.mutex);
   for (GraphShape::Call& call : exec.calls) {
     if (call.node != position) continue;
@@ -235,7 +267,7 @@ class NewCall {
       if (exec_ == nullptr) return;
       position_ = PositionOf(*exec_, node);
       const auto journal = exec_->journals.find(position_);
-      if (journal == exec_->journals.end() || journal->second.doubtful) return;
+      if (journal == exec_->journals.end() || journal->second.doubtful()) return;
       if (arguments != nullptr && arguments[0] != nullptr) {
         Fill(*session_->functions().Learn(function, nullptr), journal->second.counter, arguments);
       }
@@ -374,11 +406,11 @@ cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>
 cudaError_t SetNodeEnabled(RealFunction<decltype(&cudaGraphNodeSetEnabled)>& real,
                            cudaGraphExec_t exec, cudaGraphNode_t node, unsigned enabled) noexcept {
   const cudaError_t status = CallReal(real, exec, node, enabled);
-  if (status != cudaSuccess || enabled != 0) return status;
+  if (status != cudaSuccess) return status;
   Guarded([&] {
     Session* session = Session::Running();
     Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
-    if (known != nullptr) Doubt(*session, *known, PositionOf(*known, node));
+    if (known != nullptr) NoteEnabled(*session, *known, PositionOf(*known, node), enabled != 0);
   });
   return status;
 }

@@ -33,10 +33,12 @@ enum class Role : uint8_t {
   kRank,
   kWorld,
   kEps,
-  kIndex,     // generation index that the host passes
-  kWaits,     // this launch awaits the result itself
-  kScalar,    // any other number that must be the same in comparable calls
-  kDataType,  // template argument only
+  kIndex,            // generation index that the host passes
+  kWaits,            // this launch awaits the result itself
+  kGenerationBytes,  // size of a generation, where the state words do not say it
+  kHeaderOffset,     // of the peers' headers in the local buffer, 0: none
+  kScalar,           // any other number that must be the same in comparable calls
+  kDataType,         // template argument only
 };
 
 enum class FieldType : uint8_t { kAddress, kUnsigned, kSigned, kFloat, kBool };

@@ -49,6 +49,8 @@ Role ReadRole(const JsonReader& reader) {
                                              {"eps", Role::kEps},
                                              {"index", Role::kIndex},
                                              {"waits", Role::kWaits},
+                                             {"generation_bytes", Role::kGenerationBytes},
+                                             {"header_offset", Role::kHeaderOffset},
                                              {"scalar", Role::kScalar}});
 }
 
@@ -63,6 +65,8 @@ bool TypeFits(Role role, FieldType type) {
     case Role::kRank:
     case Role::kWorld:
     case Role::kIndex:
+    case Role::kGenerationBytes:
+    case Role::kHeaderOffset:
       return type == FieldType::kSigned || type == FieldType::kUnsigned;
     case Role::kEps:
       return type == FieldType::kFloat;
@@ -121,6 +125,8 @@ class KernelParser {
                                          {"rmsnorm", trace::Algorithm::kRmsNorm},
                                          {"unicast-oneshot", trace::Algorithm::kUnicastOneShot},
                                          {"unicast-twoshot", trace::Algorithm::kUnicastTwoShot},
+                                         {"epoch-oneshot", trace::Algorithm::kEpochOneShot},
+                                         {"epoch-twoshot", trace::Algorithm::kEpochTwoShot},
                                          {"unknown", trace::Algorithm::kUnknown}});
     result_.data_type = reader_.OneOf<trace::DataType>("data_type", trace::DataType::kUnknown,
                                                        {{"f32", trace::DataType::kF32},
@@ -155,6 +161,7 @@ class KernelParser {
                                         {"B", trace::FlagLayout::kEraB},
                                         {"C", trace::FlagLayout::kEraC},
                                         {"unicast", trace::FlagLayout::kUnicast},
+                                        {"epoch", trace::FlagLayout::kEpoch},
                                         {"unknown", trace::FlagLayout::kUnknown}});
     semantics->flag_words = static_cast<uint16_t>(flags.Number("words", 0, 1, kMaxFlagWords));
     if (!flags.Has("words")) flags.Member("words").Complain("is missing");

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "kernels/trouble_reader.h"
 #include "shim/log.h"
 
 namespace lamplight::shim {
@@ -38,10 +39,9 @@ void Tell(const Diagnostic& d) {
       return;
     case Trouble::kArrivalResidue:
       Log().error(
-          "rank {}: more arrivals than blocks in the workspace at {:#x}: a call was left "
-          "unfinished "
-          "on it, or another uses it at the same time",
-          d.rank, d.workspace);
+          "rank {}: {} arrivals were left over in its workspace in a call of {} tokens: another "
+          "kernel counted there at the same time, or left it in the middle",
+          d.rank, d.arrivals, d.tokens);
       return;
     case Trouble::kMisaligned:
       Log().error("rank {}: a tensor or the workspace at {:#x} is not aligned; NaN written", d.rank,
@@ -77,10 +77,10 @@ Diagnostic* SwapDiagnostics::Of(const void* workspace) noexcept {
 void SwapDiagnostics::Drain(Recorder&) {
   const uint32_t used = used_.load();
   for (uint32_t i = 0; i < used; ++i) {
-    const uint32_t trouble = __atomic_load_n(&host_[i].trouble, __ATOMIC_ACQUIRE);
-    if (trouble == 0 || told_[i] != 0) continue;
-    told_[i] = trouble;
-    Tell(host_[i]);
+    if (told_[i] != 0) continue;
+    const Diagnostic found = kernels::ReadTrouble(host_[i]);
+    told_[i] = found.trouble;
+    Tell(found);
   }
 }
 

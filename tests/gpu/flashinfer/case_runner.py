@@ -1,4 +1,4 @@
-"""Runs a program with or without Lamplight on a GPU, ends it where it has hung, asks for the report.
+"""Runs a program with or without Lamplight on a GPU, ends it where it hangs, asks for the report.
 
 Every program runs in a session of its own, so that a kill reaches all of its processes. For one
 thread.

@@ -27,7 +27,7 @@ def parse_arguments(arguments=None) -> argparse.Namespace:
     parser.add_argument("--algorithm", choices=["oneshot", "twoshot"], default="oneshot")
     parser.add_argument("--tokens", type=int, default=8)
     parser.add_argument("--dim", type=int, default=2880, help="hidden size, a multiple of 8")
-    parser.add_argument("--world", type=int, default=payload.WORLD, help="ranks; only 2 is possible")
+    parser.add_argument("--world", type=int, default=payload.WORLD, help="ranks; only 2 works")
     parser.add_argument("--layers", type=int, default=2, help="all-reduce calls in the graph")
     parser.add_argument("--eager", type=int, default=2, help="eager calls before the capture")
     parser.add_argument("--replays", type=int, default=20)
@@ -58,7 +58,8 @@ def first_problem(arguments: argparse.Namespace) -> str:
     if arguments.payload == "random":
         return ""
     if not 0 <= arguments.poison_replay < arguments.replays:
-        return f"--poison-replay {arguments.poison_replay}: replays are 0 to {arguments.replays - 1}"
+        return (f"--poison-replay {arguments.poison_replay}: replays are 0 to "
+                f"{arguments.replays - 1}")
     if not 0 <= arguments.poison_layer < arguments.layers:
         return f"--poison-layer {arguments.poison_layer}: layers are 0 to {arguments.layers - 1}"
     return poison_problem(arguments)
@@ -73,8 +74,8 @@ def poison_problem(arguments: argparse.Namespace) -> str:
         return f"--poison-tokens {arguments.poison_tokens}: tokens are 0 to {arguments.tokens - 1}"
     if arguments.algorithm == "twoshot" and all(token % payload.WORLD for token in tokens):
         return (
-            f"--poison-tokens {arguments.poison_tokens}: in a two-shot rank 0 awaits rank 1's words "
-            "only for even tokens; name one"
+            f"--poison-tokens {arguments.poison_tokens}: in a two-shot rank 0 awaits rank 1's "
+            "words only for even tokens; name one"
         )
     return ""
 
@@ -106,8 +107,8 @@ def own_rows(arguments: argparse.Namespace, replay: int, layer: int):
 
 
 class Model:
-    """Layers of one all-reduce each. Invariant: all tensors are allocated before the capture, so the
-    captured graph reads and writes the same addresses in every replay."""
+    """Layers of one all-reduce each. Invariant: all tensors are allocated before the capture, so
+    the captured graph reads and writes the same addresses in every replay."""
 
     def __init__(self, arguments: argparse.Namespace):
         import torch
@@ -166,7 +167,8 @@ class Model:
             residual = total + residual
             if not self.torch.equal(residual, self.residual_out[layer]):
                 wrong = (residual != self.residual_out[layer]).nonzero()
-                return f"layer {layer}: residual differs at {wrong[0].tolist()}, {len(wrong)} in all"
+                where = wrong[0].tolist()
+                return f"layer {layer}: residual differs at {where}, {len(wrong)} in all"
             scale = (residual.float().square().mean(1, keepdim=True) + self.epsilon).rsqrt()
             expected = residual.float() * scale * self.gamma.float()
             error = (self.output[layer].float() - expected).abs() - 0.02 * expected.abs()
@@ -207,7 +209,8 @@ def replay_all(model: Model, graph) -> int:
         model.load(replay)
         model.torch.cuda.synchronize()
         if arguments.payload == "subnormal" and replay == arguments.poison_replay:
-            say(f"replay {replay}: rank 1 sends negative subnormals in layer {arguments.poison_layer}")
+            say(f"replay {replay}: rank 1 sends negative subnormals in layer "
+                f"{arguments.poison_layer}")
         graph.replay()
         model.torch.cuda.synchronize()
         mismatch = model.first_mismatch()

@@ -2,8 +2,8 @@
 
 PointerWorkspace stands where MNNVLAllReduceFusionWorkspace stands: plain memory instead of a
 multicast mapping, any address passed as the multicast address. LocalWorkspace is one that talks to
-itself. PeerRank writes, by ordinary PyTorch operations in front of the all-reduce on the same stream,
-what rank 1 would have sent to it. All are for one thread.
+itself. PeerRank writes, by ordinary PyTorch operations in front of the all-reduce on the same
+stream, what rank 1 would have sent to it. All are for one thread.
 """
 
 import torch
@@ -34,8 +34,9 @@ class PointerWorkspace(MNNVLAllReduceFusionWorkspace):
 
     def __init__(self, rank: int, words: torch.Tensor, pointers: list, generation: int,
                  multicast: int):
-        # The base class's constructor is left out on purpose: it rendezvous with the other ranks and
-        # maps NVLink multicast memory. Everything that the all-reduce functions read is set here.
+        # The base class's constructor is left out on purpose: it rendezvous with the other ranks
+        # and maps NVLink multicast memory. Everything that the all-reduce functions read is set
+        # here.
         super(MNNVLAllReduceFusionWorkspace, self).__init__(len(pointers), rank)
         self.rank = rank
         self.tp_size = len(pointers)
@@ -59,7 +60,7 @@ class PointerWorkspace(MNNVLAllReduceFusionWorkspace):
 
 
 class LocalWorkspace(PointerWorkspace):
-    """Rank 0, whose multicast address is its own buffer; what it sends to peers is read by nobody."""
+    """Rank 0, whose multicast address is its own buffer; nobody reads what it sends to peers."""
 
     def __init__(self, world: int, tokens: int, dim: int):
         generation = generation_bytes(world, tokens, dim)

@@ -2,8 +2,8 @@
 // stored into all ranks' buffers at the same offset, and the packet of the outbox is emptied.
 //
 // Runs beside the all-reduce that writes the outbox, on a stream of its own. `calls[0]` counts the
-// calls and so tells the generation, as the all-reduce's flags do; `calls[1]` is zero between calls.
-// Compiled to PTX by prepare.sh, launched by multicast.py. Any number of blocks.
+// calls and so tells the generation, as the all-reduce's flags do; `calls[1]` is zero between
+// calls. Compiled to PTX by prepare.sh, launched by multicast.py. Any number of blocks.
 
 namespace {
 

@@ -1,8 +1,8 @@
 """A stand-in for NVLink multicast: a kernel that copies a rank's outbox to all ranks' buffers.
 
 The all-reduce is given the outbox as its multicast address and cannot tell the difference: what it
-stores there arrives in every buffer, its own included. The kernel is multicast.cu, compiled to PTX by
-prepare.sh; the driver is called through ctypes. For one thread.
+stores there arrives in every buffer, its own included. The kernel is multicast.cu, compiled to PTX
+by prepare.sh; the driver is called through ctypes. For one thread.
 """
 
 import ctypes
@@ -18,8 +18,8 @@ class DriverError(RuntimeError):
 
 
 def row_layout(algorithm: str, rank: int, tokens: int, dim: int, generation_bytes: int) -> tuple:
-    """(first, stride, rows, packets of a row) of what `rank` stores to the multicast address: one-shot
-    its own shard of every token, two-shot the sums of the tokens that it owns, in stage 1."""
+    """(first, stride, rows, packets of a row) of what `rank` stores to the multicast address:
+    one-shot its shard of every token, two-shot the sums of the tokens that it owns, in stage 1."""
     packets = dim * 2 // PACKET
     if algorithm == "oneshot":
         return rank * packets, WORLD * packets, tokens, packets
@@ -55,8 +55,8 @@ class Driver:
 
 
 class Multicast:
-    """Of one rank's workspace. Invariant: `open` and `close` come in pairs around every all-reduce of
-    the workspace, so that its calls are counted as its flags count them."""
+    """Of one rank's workspace. Invariant: `open` and `close` come in pairs around every all-reduce
+    of the workspace, so that its calls are counted as its flags count them."""
 
     def __init__(self, driver: Driver, rank: int, generation_bytes: int, pointers):
         import torch

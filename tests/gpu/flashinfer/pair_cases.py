@@ -1,8 +1,8 @@
 """Two ranks in two processes (two_ranks.py) under Lamplight: neither, one or both with our kernels.
 
 What each case must end with follows from who reads subnormals with a flush-to-zero compare: in a
-one-shot every original rank of the old release that takes part, since it reads its own data back too;
-in a two-shot the original rank that owns the token; in the trtllm one-shot nobody.
+one-shot every original rank of the old release that takes part, since it reads its own data back
+too; in a two-shot the original rank that owns the token; in the trtllm one-shot nobody.
 """
 
 import argparse

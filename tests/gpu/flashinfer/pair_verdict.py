@@ -1,7 +1,7 @@
 """Compares a report (docs/report_schema.md) with what two ranks did: who was swapped, who is stuck.
 
-Pure functions; what the ranks sent comes from payload.py and the manifest alone. Each check returns a
-list of problems, empty when the report is right.
+Pure functions; what the ranks sent comes from payload.py and the manifest alone. Each check
+returns a list of problems, empty when the report is right.
 """
 
 import argparse
@@ -10,8 +10,8 @@ import payload
 import two_ranks
 import verdict
 
-# Before 0.6.12 the parameters of the trtllm kernel have padding where later ones have a weight bias;
-# where it is not zero, by chance, the kernel is left as it is.
+# Before 0.6.12 the parameters of the trtllm kernel have padding where later ones have a weight
+# bias; where it is not zero, by chance, the kernel is left as it is.
 REFUSALS = {"allreduce_fusion_kernel_oneshot_lamport": "weight bias"}
 
 
@@ -49,7 +49,8 @@ def check_swaps(report: dict, manifest: argparse.Namespace, swapped: tuple, old:
 
 
 def check_clean(report: dict, manifest: argparse.Namespace) -> list:
-    problems = [f"reports {finding['hazard']}: {finding['title']}" for finding in report["findings"]]
+    problems = [f"reports {finding['hazard']}: {finding['title']}"
+                for finding in report["findings"]]
     expected = manifest.replays * len(manifest.algorithm)
     for rank, pid in enumerate(pid_by_rank(report)):
         replays = sum(p["replays_completed"] for p in report["processes"] if p["pid"] == pid)
@@ -66,8 +67,9 @@ def check_stuck(report: dict, manifest: argparse.Namespace, stuck: tuple) -> lis
         return [f"findings are {sorted(hazards)}, expected exactly C1"]
     problems = [f"confidence is {finding['confidence']}, expected proven" for finding in findings
                 if finding["confidence"] != "proven"]
-    problems += [f"replay is {finding['place']['replay']}, expected {manifest.poison_replay + 1}"
-                 for finding in findings if finding["place"]["replay"] != manifest.poison_replay + 1]
+    expected = manifest.poison_replay + 1
+    problems += [f"replay is {finding['place']['replay']}, expected {expected}"
+                 for finding in findings if finding["place"]["replay"] != expected]
     ranks = sorted({rank for finding in findings for rank in finding["ranks"]})
     if ranks != sorted(stuck):
         return problems + [f"the cause is at ranks {ranks}, expected {sorted(stuck)}"]

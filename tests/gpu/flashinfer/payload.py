@@ -1,8 +1,8 @@
 """What each rank sends in each call, and what a Lamport kernel must find in its slots.
 
-Pure functions of (seed, call, rank): the program under test and the checker of the report compute the
-same words independently of each other and of the GPU. Needs no package. bf16 values travel as 16-bit
-patterns; a payload is a list of rows, one array of patterns for each token.
+Pure functions of (seed, call, rank): the program under test and the checker of the report compute
+the same words independently of each other and of the GPU. Needs no package. bf16 values travel as
+16-bit patterns; a payload is a list of rows, one array of patterns for each token.
 """
 
 import array
@@ -87,8 +87,8 @@ class Slot:
 
 
 def awaited(algorithm: str, rows: list, receiver: int, peer: int) -> list:
-    """What `receiver` awaits of `peer`'s rows. One-shot: every token. Two-shot: SCATTER of the tokens
-    that the receiver owns."""
+    """What `receiver` awaits of `peer`'s rows. One-shot: every token. Two-shot: SCATTER of the
+    tokens that the receiver owns."""
     slots = []
     for token, row in enumerate(rows):
         if algorithm == "twoshot" and token % WORLD != receiver:

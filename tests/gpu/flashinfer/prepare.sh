@@ -1,9 +1,9 @@
 #!/bin/bash
 # Gets FlashInfer releases ready for a GPU machine without a network: downloads the wheels from the
 # Python package index, builds the two all-reduce modules (MNNVL and "trtllm") with FlashInfer's own
-# build code and flags for sm_90a (no GPU needed), and packs all of it, small, into OUTDIR/carry. The
-# Python code and the CUDA sources stay as released; the built modules lie where FlashInfer looks for
-# prebuilt ones.
+# build code and flags for sm_90a (no GPU needed), and packs all of it, small, into OUTDIR/carry.
+# The Python code and the CUDA sources stay as released; the built modules lie where FlashInfer
+# looks for prebuilt ones.
 set -euo pipefail
 
 usage() {
@@ -32,7 +32,8 @@ readonly tvm_ffi=apache-tvm-ffi==0.1.15.post2
 readonly cuda_bindings=(cuda-bindings==13.0.3 cuda-pathfinder==1.9.0)
 readonly torch=torch==2.11.0
 readonly modules=(trtllm_mnnvl_comm trtllm_comm)
-readonly build_needs=(filelock numpy ninja einops nvidia-ml-py tabulate click tqdm requests packaging)
+readonly build_needs=(
+  filelock numpy ninja einops nvidia-ml-py tabulate click tqdm requests packaging)
 device_python=${DEVICE_PYTHON:-3.12}
 python=${PYTHON:-python3}
 

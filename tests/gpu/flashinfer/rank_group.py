@@ -1,7 +1,7 @@
 """Two processes that share one GPU: their sockets, and each other's device memory.
 
-Device memory goes from process to process as PyTorch's own CUDA IPC handles. One object in each rank's
-process, used by one thread; every method is called by both ranks in the same order.
+Device memory goes from process to process as PyTorch's own CUDA IPC handles. One object in each
+rank's process, used by one thread; every method is called by both ranks in the same order.
 """
 
 import os
@@ -50,8 +50,8 @@ def environment_of(rank: int) -> dict:
 
 
 def run_both(command: list) -> int:
-    """Starts `command --rank R --socket FD` for both ranks; the exit status of the first that fails.
-    The other is ended then, since it would wait for ever."""
+    """Starts `command --rank R --socket FD` for both ranks; the exit status of the first that
+    fails. The other is ended then, since it would wait for ever."""
     ends = socket.socketpair()
     processes = [subprocess.Popen([*command, "--rank", str(rank), "--socket", str(end.fileno())],
                                   pass_fds=[end.fileno()], env=environment_of(rank))

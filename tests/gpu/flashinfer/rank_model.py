@@ -69,8 +69,8 @@ class TrtllmCalls:
 
 
 class RankModel:
-    """Layers of one all-reduce each. Invariant: all tensors are allocated before the first capture, so
-    captured graphs read and write the same addresses in every replay."""
+    """Layers of one all-reduce each. Invariant: all tensors are allocated before the first
+    capture, so captured graphs read and write the same addresses in every replay."""
 
     def __init__(self, arguments, group):
         self._arguments, self._rank = arguments, group.rank
@@ -117,7 +117,8 @@ class RankModel:
             residual = total + residual
             wrong = (residual != self.residual_out[layer]).nonzero()
             if len(wrong):
-                return f"layer {layer}: residual differs at {wrong[0].tolist()}, {len(wrong)} in all"
+                where = wrong[0].tolist()
+                return f"layer {layer}: residual differs at {where}, {len(wrong)} in all"
             scale = (residual.float().square().mean(1, keepdim=True) + EPSILON).rsqrt()
             expected = residual.float() * scale * self._gamma.float()
             error = (self.output[layer].float() - expected).abs() - NORM_ERROR * expected.abs()

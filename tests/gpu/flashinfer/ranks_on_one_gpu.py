@@ -2,9 +2,9 @@
 """All ranks of FlashInfer's fused all-reduce + residual + RMSNorm, in one process on one GPU.
 
 FlashInfer's own functions and modules, unmodified; only the workspaces are made here, of ordinary
-PyTorch memory, as its constructors would fill them. One thread may drive all ranks: give each rank a
-stream of its own and make every rank's call before anything waits, for the kernels of a call wait for
-each other. Run as a program, it checks both classes on the GPU. One thread.
+PyTorch memory, as its constructors would fill them. One thread may drive all ranks: give each rank
+a stream of its own and make every rank's call before anything waits, for the kernels of a call
+wait for each other. Run as a program, it checks both classes on the GPU. One thread.
 
 Exit status as a program: 0 all right, 1 wrong results, 2 bad arguments, 77 no GPU here.
 """

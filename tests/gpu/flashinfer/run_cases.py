@@ -87,7 +87,7 @@ def check_report(runner: Runner, case: Case, folder: pathlib.Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", type=pathlib.Path, required=True, help="has bin/lamplight")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="an empty or missing folder")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="empty or missing")
     parser.add_argument("--old", required=True, metavar="VERSION=SITE", help="a release that hangs")
     parser.add_argument("--new", required=True, metavar="VERSION=SITE", help="a fixed release")
     parser.add_argument("--multicast", type=pathlib.Path, required=True, help="multicast.ptx")

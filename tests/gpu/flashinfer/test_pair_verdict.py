@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The two-rank cases' arguments and checkers, without a GPU: right reports pass, near misses do not."""
+"""The two-rank cases' arguments and checkers, without a GPU: near misses must not pass."""
 
 import copy
 import pathlib
@@ -14,7 +14,8 @@ from case_runner import Outcome
 
 PTX = ["--multicast", __file__]  # any file
 PIDS = [100, 101]
-KERNELS = {"oneshot": [("_ZN…28oneshotAllreduceFusionKernelILh2E…", "lamplight_oneshot_mnnvl_bf16_w2")],
+KERNELS = {"oneshot": [("_ZN…28oneshotAllreduceFusionKernelILh2E…",
+                        "lamplight_oneshot_mnnvl_bf16_w2")],
            "twoshot": [("_ZN…22twoshotAllreduceKernelILh2E…", "lamplight_sends_mnnvl_bf16_w2"),
                        ("_ZN…14rmsNormLamportI…", "lamplight_norm_mnnvl_bf16_w0")],
            "trtllm-oneshot": [("_ZN…39allreduce_fusion_kernel_oneshot_lamportI…",
@@ -80,7 +81,8 @@ class Arguments(unittest.TestCase):
         self.assertIn("--multicast", two_ranks.first_problem(parsed))
 
     def test_only_the_named_rank_sends_subnormals(self):
-        manifest = manifest_of("--payload", "subnormal", "--poison-rank", "1", "--poison-tokens", "odd")
+        manifest = manifest_of("--payload", "subnormal", "--poison-rank", "1",
+                               "--poison-tokens", "odd")
         poisoned = [[any(map(payload.is_alias, payload.words_of(row)))
                      for row in two_ranks.rows_of(manifest, 3, 0, rank)] for rank in range(2)]
         self.assertEqual(poisoned, [[False] * 8, [False, True] * 4])

@@ -61,7 +61,8 @@ class Payload(unittest.TestCase):
         self.assertEqual(aliased, [False, False, True, False])
 
     def test_poison_leaves_the_other_words_as_they_were(self):
-        before, after = payload.healthy(1, 2, 1, 1, 2880)[0], payload.subnormal(1, 2, 1, 1, 2880, [0])[0]
+        before = payload.healthy(1, 2, 1, 1, 2880)[0]
+        after = payload.subnormal(1, 2, 1, 1, 2880, [0])[0]
         changed = [at for at, (a, b) in enumerate(zip(before, after)) if a != b]
         self.assertTrue(10 < len(changed) < 60 and all(at % 2 == 1 for at in changed), changed)
 

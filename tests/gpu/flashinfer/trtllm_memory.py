@@ -1,7 +1,7 @@
-"""The workspace of FlashInfer's non-MNNVL ("trtllm") fusion kernels, made of ordinary device memory.
+"""The workspace of FlashInfer's non-MNNVL ("trtllm") fusion kernels, of ordinary device memory.
 
-As trtllm_create_ipc_workspace_for_all_reduce_fusion fills it (flashinfer/comm/trtllm_ar.py, 0.6.4 and
-0.7.2.post1): a device array of 3W + 1 addresses, the peers' buffers, barrier flags and Lamport
+As trtllm_create_ipc_workspace_for_all_reduce_fusion fills it (flashinfer/comm/trtllm_ar.py, 0.6.4
+and 0.7.2.post1): a device array of 3W + 1 addresses, the peers' buffers, barrier flags and Lamport
 buffers, and five words of the rank's own. For one thread.
 """
 

@@ -21,8 +21,8 @@ import rank_group
 EXIT_WRONG = 1
 EXIT_NO_GPU = 77
 ALGORITHMS = ("oneshot", "twoshot", "trtllm-oneshot")
-AGREED = ("all {} replays right; residuals equal the peer's, norms differ in {} values by at most {} "
-          "units")
+AGREED = ("all {} replays right; residuals equal the peer's, norms differ in {} values by at most "
+          "{} units")
 NORM_UNITS = 1  # by which kernels that round at other places may differ
 
 
@@ -69,7 +69,8 @@ def first_problem(arguments: argparse.Namespace) -> str:
     if arguments.payload == "random":
         return ""
     if not 0 <= arguments.poison_replay < arguments.replays:
-        return f"--poison-replay {arguments.poison_replay}: replays are 0 to {arguments.replays - 1}"
+        return (f"--poison-replay {arguments.poison_replay}: replays are 0 to "
+                f"{arguments.replays - 1}")
     if not 0 <= arguments.poison_layer < arguments.layers:
         return f"--poison-layer {arguments.poison_layer}: layers are 0 to {arguments.layers - 1}"
     if not poison_tokens(arguments):
@@ -169,7 +170,8 @@ class Session:
         arguments = self._arguments
         poisons = arguments.poison_rank in ("both", str(arguments.rank))
         if arguments.payload == "subnormal" and replay == arguments.poison_replay and poisons:
-            self.say(f"replay {replay}: sends negative subnormals in layer {arguments.poison_layer}")
+            self.say(f"replay {replay}: sends negative subnormals in layer "
+                     f"{arguments.poison_layer}")
 
     def _agree(self) -> bool:
         differing, worst = 0, 0

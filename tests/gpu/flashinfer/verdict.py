@@ -75,7 +75,8 @@ def check_slot(reported: dict, expected: payload.Slot, generation: int) -> list:
 
 
 def check_clean(report: dict, manifest: argparse.Namespace) -> list:
-    problems = [f"reports {finding['hazard']}: {finding['title']}" for finding in report["findings"]]
+    problems = [f"reports {finding['hazard']}: {finding['title']}"
+                for finding in report["findings"]]
     replays = sum(process["replays"] for process in report["processes"])
     if replays != manifest.replays:
         problems.append(f"{replays} replays were recorded, the program made {manifest.replays}")

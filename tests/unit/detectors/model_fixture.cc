@@ -185,6 +185,22 @@ Index World::Snap(Index replay_index, trace::SnapshotPlace place, uint32_t index
   return snapshot_index;
 }
 
+Index World::SnapEager(Index eager, uint32_t index) {
+  const EagerLaunch& launch = model.eager[eager];
+  const Index snapshot_index = static_cast<Index>(model.snapshots.size());
+  Snapshot snapshot;
+  snapshot.workspace = launch.call.workspace;
+  snapshot.op = launch.op;
+  snapshot.gpu_ns = snapshot.time_ns = now_;
+  snapshot.place = trace::SnapshotPlace::kNode;
+  snapshot.words = 9;
+  snapshot.word[protocol::kCurrentIndex] = index;
+  snapshot.word[protocol::kBytesPerBuffer] = 1 << 17;
+  model.snapshots.push_back(snapshot);
+  model.workspaces[snapshot.workspace].snapshots.push_back(snapshot_index);
+  return snapshot_index;
+}
+
 Index World::Tail(Index replay, uint32_t index, uint32_t arrivals) {
   const Index snapshot = Snap(replay, trace::SnapshotPlace::kTail, index);
   model.snapshots[snapshot].word[protocol::kArrivals] = arrivals;

@@ -55,6 +55,8 @@ class World {
   // The tail snapshot of a replay that has completed.
   Index Tail(Index replay, uint32_t index, uint32_t arrivals = 0);
   Index Snap(Index replay, trace::SnapshotPlace place, uint32_t index, uint32_t node = 0);
+  // What an eager call leaves itself.
+  Index SnapEager(Index eager, uint32_t index);
   void OrderBy(trace::OrderKind kind, uint32_t rank, Index stream, uint32_t event = 0,
                uint64_t serial = 0);
 

@@ -192,26 +192,5 @@ TEST(Refusal, OnlyTheFirstTroubleIsKept) {
   EXPECT_EQ(refused.group().diagnostic(0).index, 3u);
 }
 
-// More arrivals than the grid has clusters: left behind by a kernel that died, or by another on the
-// same workspace. The epoch protocol counts shares of a call, which add up whatever was there.
-TEST(Residue, OfAWholeGridIsReported) {
-  for (const Route& route : kRoutes) {
-    if (route.protocol == Protocol::kEpoch) continue;
-    SCOPED_TRACE(NameOf(route));
-    for (const uint32_t tokens : {2u, 3u}) {
-      const Work work{.kernel = route.kernel, .tokens = tokens, .hidden = 64};
-      RankGroup group(ShapeFor(route, 2, work));
-      const uint32_t word = route.protocol == Protocol::kMnnvl ? 8 : 0;
-      group.state(1)[word] = tokens;
-      std::vector<Tensors> tensors = RandomTensors(2, work, 1);
-      group.DoAll(work, tensors);
-      EXPECT_EQ(group.diagnostic(0).trouble, 0u);
-      EXPECT_EQ(group.diagnostic(1).trouble, CodeOf(Trouble::kArrivalResidue));
-      EXPECT_GE(group.diagnostic(1).arrivals, tokens);
-      ExpectExact(tensors, work);
-    }
-  }
-}
-
 }  // namespace
 }  // namespace lamplight::kernels

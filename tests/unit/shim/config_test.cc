@@ -12,7 +12,7 @@ class ConfigTest : public ::testing::Test {
  protected:
   void SetUp() override {
     for (const char* name : {"LAMPLIGHT_DISABLE", "LAMPLIGHT_TIMEOUT", "LAMPLIGHT_MODE",
-                             "LAMPLIGHT_RING_MB", "LAMPLIGHT_DIR"}) {
+                             "LAMPLIGHT_RING_MB", "LAMPLIGHT_DIR", "LAMPLIGHT_JOURNAL"}) {
       unsetenv(name);
     }
   }
@@ -37,6 +37,16 @@ TEST_F(ConfigTest, DisableTakesAnythingButZero) {
 TEST_F(ConfigTest, TimeoutMayBeAFraction) {
   setenv("LAMPLIGHT_TIMEOUT", "1.5", 1);
   EXPECT_EQ(Config::FromEnvironment().timeout.count(), 1500);
+}
+
+TEST_F(ConfigTest, JournalIsOnUnlessZero) {
+  EXPECT_TRUE(Config::FromEnvironment().journal);
+  setenv("LAMPLIGHT_JOURNAL", "0", 1);
+  EXPECT_FALSE(Config::FromEnvironment().journal);
+  setenv("LAMPLIGHT_JOURNAL", "off", 1);
+  const Config config = Config::FromEnvironment();
+  EXPECT_TRUE(config.journal);
+  EXPECT_NE(config.complaints.find("LAMPLIGHT_JOURNAL=off"), std::string::npos);
 }
 
 TEST_F(ConfigTest, BadValuesKeepTheDefaultAndAreNamed) {

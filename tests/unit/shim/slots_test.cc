@@ -64,6 +64,86 @@ TEST(SlotLayout, LeavesOutTokensBeyondTheBuffer) {
   EXPECT_EQ(stages[0].bytes, 320u);
 }
 
+// A row of 72 fp32 takes two lines of 30, and one of 12; lines come in pairs.
+constexpr uint64_t kLineRow = 4 * 128;
+
+TEST(SlotLayout, EpochOneShotHasTwoGenerationsOfLines) {
+  const auto stages = LayoutOf(Call(3, 72, 2, 1), trace::Algorithm::kEpochOneShot,
+                               trace::DataType::kF32, {1, 1 << 16, 0xabc}, kNoLimit);
+  ASSERT_EQ(stages.size(), 1u);
+  EXPECT_TRUE(stages[0].lines);
+  EXPECT_EQ(stages[0].tag, 0xabcu);
+  EXPECT_EQ(stages[0].begin, 1u << 16);
+  EXPECT_EQ(stages[0].words, 72u);
+  EXPECT_EQ(stages[0].bytes, 6 * kLineRow);
+  EXPECT_EQ(stages[0].SlotBytes(), kLineRow);
+  ASSERT_EQ(stages[0].slots.size(), 6u);
+  EXPECT_EQ(stages[0].slots[4].token, 2u);
+  EXPECT_EQ(stages[0].slots[4].peer, 0u);
+  EXPECT_EQ(stages[0].slots[4].offset, 4 * kLineRow);
+  EXPECT_TRUE(stages[0].slots[4].awaited);
+  EXPECT_FALSE(stages[0].slots[5].awaited) << "a rank does not poll what it sends itself";
+}
+
+TEST(SlotLayout, EpochTwoShotSharesAGenerationBetweenItsStages) {
+  const auto stages = LayoutOf(Call(5, 72, 2, 1), trace::Algorithm::kEpochTwoShot,
+                               trace::DataType::kF32, {0, 1 << 16, 1}, kNoLimit);
+  ASSERT_EQ(stages.size(), 2u);
+  ASSERT_EQ(stages[0].slots.size(), 4u);  // tokens 1 and 3, from both ranks
+  EXPECT_EQ(stages[0].slots[2].token, 3u);
+  EXPECT_EQ(stages[0].slots[2].offset, 2 * kLineRow);
+  EXPECT_EQ(stages[1].begin, 1u << 15);
+  ASSERT_EQ(stages[1].slots.size(), 5u);
+  EXPECT_EQ(stages[1].slots[4].peer, 0u);
+  EXPECT_EQ(stages[1].slots[4].offset, 4 * kLineRow);
+}
+
+TEST(SlotLayout, EpochTokensBeyondTheGenerationAreLeftOut) {
+  const auto stages = LayoutOf(Call(5, 72, 2, 0), trace::Algorithm::kEpochOneShot,
+                               trace::DataType::kF32, {0, 5 * kLineRow, 1}, kNoLimit);
+  EXPECT_EQ(stages[0].slots.size(), 4u);
+}
+
+class Lines : public ::testing::Test {
+ protected:
+  void Tag(std::vector<std::byte>* bytes, uint64_t slot, uint32_t line, uint64_t tag) {
+    std::memcpy(bytes->data() + slot * kLineRow + line * 128 + 120, &tag, 8);
+  }
+  const StageLayout layout_ = LayoutOf(Call(1, 72, 2, 0), trace::Algorithm::kEpochOneShot,
+                                       trace::DataType::kF32, {0, 1 << 16, 7}, kNoLimit)[0];
+  std::vector<std::byte> first_ = std::vector<std::byte>(layout_.bytes);
+};
+
+TEST_F(Lines, ArriveByTheirTagAlone) {
+  for (uint32_t line = 0; line < 3; ++line) Tag(&first_, 0, line, 7);
+  Tag(&first_, 1, 0, 7);
+  Tag(&first_, 1, 1, 6);  // of the call two before
+  const auto states = ClassifySlots(layout_, first_, first_, 10);
+  ASSERT_EQ(states.size(), 3u);  // a summary for each peer, one detail
+  EXPECT_EQ(states[0].arrived, 72u);
+  EXPECT_EQ(states[1].sentinel, 42u);
+  EXPECT_EQ(states[2].peer, 1u);
+  EXPECT_EQ(states[2].arrived, 30u);
+  EXPECT_EQ(states[2].sentinel, 42u);
+  EXPECT_EQ(states[2].alias, 0u);
+  EXPECT_EQ(states[2].first_sentinel[0], 30u);
+  EXPECT_EQ(states[2].first_sentinel[1], 60u);
+  EXPECT_EQ(states[2].first_sentinel[2], trace::kNoId);
+}
+
+TEST_F(Lines, ThatCameBetweenTheReadsHaveChanged) {
+  std::vector<std::byte> second = first_;
+  Tag(&second, 1, 2, 7);
+  const auto states = ClassifySlots(layout_, first_, second, 10);
+  EXPECT_EQ(states[1].changed, 12u);
+  EXPECT_EQ(states[1].arrived, 12u);
+}
+
+TEST_F(Lines, CutOffAreIgnored) {
+  first_.resize(2 * kLineRow - 1);
+  EXPECT_EQ(ClassifySlots(layout_, first_, first_, 10).size(), 2u);  // peer 0 and its detail
+}
+
 TEST(SlotLayout, IsEmptyWithoutDimensions) {
   const auto call = Call(trace::kNoId, 8, 2, 0);
   EXPECT_TRUE(

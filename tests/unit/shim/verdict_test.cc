@@ -70,6 +70,18 @@ TEST_F(VerdictTest, AKernelThatMayStillPollTheGenerationBeforeHasBegun) {
   EXPECT_FALSE(Says("has not begun"));
 }
 
+TEST_F(VerdictTest, OwnHeaderTellsWhetherTheKernelHasBegun) {
+  Slot(0, trace::kNoId, 100, 0);
+  evidence_.headers.resize(2);
+  evidence_.headers[1].own_sequence = 5;
+  EXPECT_TRUE(Says("has not begun"));
+  evidence_.headers[1].announced = 1;
+  evidence_.headers[1].sequence = 4;
+  EXPECT_TRUE(Says("has not begun"));
+  evidence_.headers[1].sequence = 5;
+  EXPECT_TRUE(Says("nothing has arrived from rank 0"));
+}
+
 TEST_F(VerdictTest, NamesTheRankFromWhichNothingCame) {
   Slot(0, trace::kNoId, 0, 0);
   Slot(3, trace::kNoId, 100, 0);

@@ -89,11 +89,39 @@ TEST(OwnKernels, UnicastFlagsLieBehindTheWorkspaceAsInTheField) {
   EXPECT_EQ(decoded.flags_address, 0x4000u + 4 * sizeof(void*));
 }
 
-TEST(OwnKernels, EpochCallsAreNamedButNotDecoded) {
-  const KernelId id = kernels::IdFor(Kernel::kOneShot, Protocol::kEpoch, DataType::kBf16, 4);
-  EXPECT_TRUE(Recognised(id).lamport);
-  EXPECT_FALSE(Recognised(id).decoded);
-  EXPECT_FALSE(Recognised(id).reason.empty());
+TEST(OwnKernels, EpochCallsTellWhatTheirStateDoesNot) {
+  CollectiveCall call = Call();
+  call.generation_bytes = uint64_t{3} << 32;
+  call.header_offset = uint64_t{7} << 32;
+  for (const Kernel kernel : {Kernel::kOneShot, Kernel::kTwoShot}) {
+    for (const DataType type : {DataType::kFp16, DataType::kBf16, DataType::kFp32}) {
+      const KernelId id = kernels::IdFor(kernel, Protocol::kEpoch, type, 4);
+      const lamport::Recognition recognition = Recognised(id);
+      ASSERT_TRUE(recognition.decoded) << kernels::SymbolOf(id) << recognition.reason;
+      EXPECT_EQ(recognition.flag_layout, trace::FlagLayout::kEpoch);
+      EXPECT_EQ(recognition.flag_words * sizeof(uint32_t), sizeof(kernels::EpochState));
+      EXPECT_EQ(recognition.algorithm, kernel == Kernel::kOneShot
+                                           ? trace::Algorithm::kEpochOneShot
+                                           : trace::Algorithm::kEpochTwoShot);
+      const lamport::DecodedCall decoded = Decoded(id, call);
+      EXPECT_EQ(decoded.flags_address, 0x6000u);
+      EXPECT_EQ(decoded.local_address, 0x5000u);
+      EXPECT_EQ(decoded.generation_bytes, call.generation_bytes);
+      EXPECT_EQ(decoded.header_offset, call.header_offset);
+      EXPECT_NE(decoded.call.flags & trace::kCallAdvances, 0u);
+      EXPECT_EQ(decoded.call.expected_arrivals, 16u);
+    }
+  }
+}
+
+TEST(OwnKernels, MnnvlCallsTellWhereTheirHeadersAre) {
+  CollectiveCall call = Call();
+  call.header_offset = 0x9000;
+  for (const Kernel kernel : {Kernel::kOneShot, Kernel::kTwoShot}) {
+    const KernelId id = kernels::IdFor(kernel, Protocol::kMnnvl, DataType::kFp32, 2);
+    EXPECT_EQ(Decoded(id, call).header_offset, 0x9000u);
+    EXPECT_EQ(Decoded(id, call).generation_bytes, 0u);
+  }
 }
 
 TEST(OwnKernels, AnotherParameterSizeIsNotDecoded) {

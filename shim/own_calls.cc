@@ -1,0 +1,58 @@
+// The kernels' own code, compiled for the host.
+#include "shim/own_calls.h"
+
+#include "kernels/epoch.cuh"
+
+namespace lamplight::shim {
+namespace {
+
+kernels::DataType TypeOf(trace::DataType type) {
+  switch (type) {
+    case trace::DataType::kF32:
+      return kernels::DataType::kFp32;
+    case trace::DataType::kBf16:
+      return kernels::DataType::kBf16;
+    default:
+      return kernels::DataType::kFp16;
+  }
+}
+
+kernels::Kernel KernelOf(trace::Algorithm algorithm) {
+  const bool two_shot =
+      algorithm == trace::Algorithm::kTwoShot || algorithm == trace::Algorithm::kEpochTwoShot;
+  return two_shot ? kernels::Kernel::kTwoShot : kernels::Kernel::kOneShot;
+}
+
+kernels::Protocol ProtocolOf(trace::Algorithm algorithm) {
+  const bool epoch =
+      algorithm == trace::Algorithm::kEpochOneShot || algorithm == trace::Algorithm::kEpochTwoShot;
+  return epoch ? kernels::Protocol::kEpoch : kernels::Protocol::kMnnvl;
+}
+
+kernels::CollectiveCall CallOf(const trace::LamportCall& call, trace::DataType type) {
+  kernels::CollectiveCall own{};
+  own.tokens = call.tokens;
+  own.hidden = call.dim;
+  own.world = call.world;
+  own.data_type = TypeOf(type);
+  return own;
+}
+
+}  // namespace
+
+uint32_t KindOf(const trace::LamportCall& call, trace::Algorithm algorithm, trace::DataType type) {
+  return kernels::KindOf(CallOf(call, type), KernelOf(algorithm), ProtocolOf(algorithm));
+}
+
+uint64_t TagOf(const trace::LamportCall& call, trace::Algorithm algorithm, trace::DataType type,
+               uint64_t epoch) {
+  return kernels::TagOf(CallOf(call, type), KernelOf(algorithm), epoch + 1);
+}
+
+bool IsWhole(const kernels::Header& header) {
+  const uint32_t kind = header.kind_and_check >> 16;
+  const uint32_t check = kernels::CheckOf(header.sequence, header.tokens, header.hidden, kind);
+  return kind != 0 && (header.kind_and_check & 0xffffu) == check;
+}
+
+}  // namespace lamplight::shim

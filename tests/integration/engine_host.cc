@@ -1,0 +1,322 @@
+// An engine that links liblamplight_kernels: ranks as processes, eager calls, graphs built in all
+// the ways that a host may build them, and a rank that stops at a known place.
+//
+// usage: engine_host MODE PROTOCOL ALGORITHM WORLD; the modes are those of main() below. Every rank
+// prints what it finds wrong and ends with 1; a hang is cut off after a few seconds with 3.
+#include <cuda_runtime_api.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lamplight/collective.h"
+
+namespace {
+
+constexpr uint32_t kHidden = 72;  // not a whole number of lines of the epoch protocol
+constexpr uint32_t kTokens = 5;
+constexpr uint32_t kMaxTokens = 8;
+constexpr uint32_t kMaxWorld = 4;
+constexpr uint32_t kCalls = 4;  // in one graph
+constexpr int kOk = 0, kWrong = 1, kHang = 3;
+
+// What the processes share: an all-gather's board.
+struct Board {
+  pthread_barrier_t barrier;
+  unsigned char bytes[kMaxWorld * 8192];
+};
+
+struct Seat {
+  Board* board;
+  uint32_t rank;
+  uint32_t world;
+
+  void Meet() const { pthread_barrier_wait(&board->barrier); }
+};
+
+int AllGather(void* context, const void* send, size_t bytes, void* receive) {
+  const Seat& seat = *static_cast<Seat*>(context);
+  if (seat.world * bytes > sizeof seat.board->bytes) return 1;
+  std::memcpy(seat.board->bytes + seat.rank * bytes, send, bytes);
+  seat.Meet();
+  std::memcpy(receive, seat.board->bytes, seat.world * bytes);
+  seat.Meet();
+  return 0;
+}
+
+void Fail(const std::string& problem) {
+  std::fprintf(stderr, "engine_host: %s\n", problem.c_str());
+  std::_Exit(kWrong);
+}
+
+void Check(cudaError_t status, const char* call) {
+  if (status != cudaSuccess) Fail(std::string(call) + ": " + cudaGetErrorString(status));
+}
+#define CHECK(call) Check(call, #call)
+
+void CheckOurs(lamplight_status status, const char* call) {
+  char text[512] = "";
+  if (status == LAMPLIGHT_OK) return;
+  lamplight_last_error(text, sizeof text);
+  Fail(std::string(call) + ": " + text);
+}
+#define CHECK_OURS(call) CheckOurs(call, #call)
+
+struct Choice {
+  uint32_t protocol;
+  uint32_t algorithm;
+};
+
+class Rank {
+ public:
+  Rank(const Seat& seat, const Choice& choice) : seat_(seat), choice_(choice) {
+    CHECK(cudaSetDevice(0));
+    CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+    lamplight_workspace_options options = LAMPLIGHT_WORKSPACE_OPTIONS_INIT;
+    options.world = seat.world;
+    options.rank = seat.rank;
+    options.all_gather = AllGather;
+    options.all_gather_context = &seat_;
+    options.max_tokens = kMaxTokens;
+    options.max_hidden = kHidden;
+    options.dtype = LAMPLIGHT_FP32;
+    options.protocol = choice.protocol;
+    options.generation_bytes = 1 << 16;
+    CHECK_OURS(lamplight_workspace_create(&options, &workspace_));
+    const std::vector<float> ones(kMaxTokens * kHidden, static_cast<float>(seat.rank + 1));
+    CHECK(cudaMalloc(reinterpret_cast<void**>(&input_), Bytes()));
+    CHECK(cudaMalloc(reinterpret_cast<void**>(&output_), Bytes()));
+    CHECK(cudaMemcpy(input_, ones.data(), Bytes(), cudaMemcpyHostToDevice));
+  }
+
+  void Call(uint32_t tokens) {
+    lamplight_call call = LAMPLIGHT_CALL_INIT;
+    call.input = input_;
+    call.output = output_;
+    call.tokens = tokens;
+    call.hidden = kHidden;
+    call.dtype = LAMPLIGHT_FP32;
+    call.algorithm = choice_.algorithm;
+    CHECK_OURS(lamplight_all_reduce(workspace_, &call, stream_));
+  }
+
+  cudaGraph_t Capture(uint32_t calls, uint32_t tokens) {
+    cudaGraph_t graph = nullptr;
+    CHECK(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal));
+    for (uint32_t i = 0; i < calls; ++i) Call(tokens);
+    CHECK(cudaStreamEndCapture(stream_, &graph));
+    return graph;
+  }
+
+  void Replay(cudaGraphExec_t exec, int times) {
+    for (int i = 0; i < times; ++i) CHECK(cudaGraphLaunch(exec, stream_));
+    Settle();
+  }
+
+  void Settle() {
+    CHECK(cudaStreamSynchronize(stream_));
+    float first = 0;
+    CHECK(cudaMemcpy(&first, output_, sizeof first, cudaMemcpyDeviceToHost));
+    const uint32_t sum = seat_.world * (seat_.world + 1) / 2;
+    if (first != static_cast<float>(sum)) {
+      Fail("sum " + std::to_string(first) + " instead of " + std::to_string(sum));
+    }
+    CHECK(cudaMemset(output_, 0xff, Bytes()));
+  }
+
+  cudaStream_t stream() const { return stream_; }
+  const Seat& seat() const { return seat_; }
+
+ private:
+  static constexpr size_t Bytes() { return kMaxTokens * kHidden * sizeof(float); }
+
+  Seat seat_;
+  Choice choice_;
+  cudaStream_t stream_ = nullptr;
+  lamplight_workspace* workspace_ = nullptr;
+  float* input_ = nullptr;
+  float* output_ = nullptr;
+};
+
+std::vector<cudaGraphNode_t> Nodes(cudaGraph_t graph) {
+  size_t count = 0;
+  CHECK(cudaGraphGetNodes(graph, nullptr, &count));
+  std::vector<cudaGraphNode_t> nodes(count);
+  CHECK(cudaGraphGetNodes(graph, nodes.data(), &count));
+  return nodes;
+}
+
+cudaKernelNodeParams ParametersOf(cudaGraphNode_t node) {
+  cudaKernelNodeParams parameters{};
+  CHECK(cudaGraphKernelNodeGetParams(node, &parameters));
+  return parameters;
+}
+
+// The one argument of each kernel of a graph, byte for byte.
+std::string ArgumentsOf(cudaGraph_t graph) {
+  constexpr size_t kArgumentBytes = 256;
+  std::string bytes;
+  for (const cudaGraphNode_t node : Nodes(graph)) {
+    bytes.append(static_cast<const char*>(ParametersOf(node).kernelParams[0]), kArgumentBytes);
+  }
+  return bytes;
+}
+
+cudaGraphExec_t Instantiate(cudaGraph_t graph) {
+  const std::string before = ArgumentsOf(graph);
+  cudaGraphExec_t exec = nullptr;
+  CHECK(cudaGraphInstantiate(&exec, graph, 0));
+  if (ArgumentsOf(graph) != before) Fail("instantiating has changed the graph");
+  return exec;
+}
+
+// ---------------------------------------------------------------- modes
+
+// 3 eager calls; exec 1: 6 replays, exec 2 of the same graph: 4, in turn; exec 3: 2.
+void Healthy(Rank& rank) {
+  for (int i = 0; i < 3; ++i) rank.Call(kTokens);
+  rank.Settle();
+  const cudaGraph_t graph = rank.Capture(kCalls, kTokens);
+  const cudaGraphExec_t first = Instantiate(graph);
+  const cudaGraphExec_t second = Instantiate(graph);
+  rank.Replay(first, 2);
+  rank.Replay(second, 4);
+  rank.Replay(first, 4);
+  rank.Replay(Instantiate(rank.Capture(kCalls, kMaxTokens)), 2);
+}
+
+// exec 1: 2 replays, an update, 2 replays, new parameters of node 1, 2 replays.
+void Update(Rank& rank) {
+  const cudaGraph_t graph = rank.Capture(kCalls, kTokens);
+  const cudaGraph_t other = rank.Capture(kCalls, kMaxTokens);
+  const std::string before = ArgumentsOf(other);
+  const cudaGraphExec_t exec = Instantiate(graph);
+  rank.Replay(exec, 2);
+  cudaGraphExecUpdateResultInfo result{};
+  CHECK(cudaGraphExecUpdate(exec, other, &result));
+  if (ArgumentsOf(other) != before) Fail("an update has changed the graph");
+  rank.Replay(exec, 2);
+  const cudaKernelNodeParams parameters = ParametersOf(Nodes(other)[1]);
+  CHECK(cudaGraphExecKernelNodeSetParams(exec, Nodes(graph)[1], &parameters));
+  if (ArgumentsOf(other) != before) Fail("new parameters have changed the graph they came from");
+  rank.Replay(exec, 2);
+}
+
+// exec 1: 3 replays of a graph with a child graph and one call behind it.
+void Child(Rank& rank) {
+  const cudaGraph_t child = rank.Capture(kCalls - 1, kTokens);
+  const std::string before = ArgumentsOf(child);
+  cudaGraph_t outer = rank.Capture(1, kTokens);
+  const cudaGraphNode_t call = Nodes(outer)[0];
+  cudaGraphNode_t node = nullptr;
+  CHECK(cudaGraphAddChildGraphNode(&node, outer, &call, 1, child));
+  cudaGraphExec_t exec = nullptr;
+  CHECK(cudaGraphInstantiate(&exec, outer, 0));
+  if (ArgumentsOf(child) != before) Fail("instantiating has changed the child graph");
+  rank.Replay(exec, 3);
+}
+
+// exec 1: 2 replays, 2 with node 1 disabled, 2 with it enabled again.
+void Disable(Rank& rank) {
+  const cudaGraph_t graph = rank.Capture(kCalls, kTokens);
+  const cudaGraphExec_t exec = Instantiate(graph);
+  for (const unsigned enabled : {1u, 0u, 1u}) {
+    CHECK(cudaGraphNodeSetEnabled(exec, Nodes(graph)[1], enabled));
+    rank.Replay(exec, 2);
+  }
+}
+
+[[noreturn]] void EndInAWhile(int status) {
+  std::this_thread::sleep_for(std::chrono::seconds(5));
+  std::_Exit(status);
+}
+
+// All make `common` calls in the third replay of a graph, and then rank 1 makes no more.
+void StopInside(Rank& rank, uint32_t common) {
+  const cudaGraphExec_t all = Instantiate(rank.Capture(kCalls, kTokens));
+  const cudaGraphExec_t some = Instantiate(rank.Capture(common, kTokens));
+  rank.Replay(all, 2);
+  const bool stops = rank.seat().rank == 1;
+  CHECK(cudaGraphLaunch(stops ? some : all, rank.stream()));
+  EndInAWhile(stops ? kOk : kHang);
+}
+
+void StopEager(Rank& rank) {
+  for (int i = 0; i < 3; ++i) rank.Call(kTokens);
+  rank.Settle();
+  if (rank.seat().rank == 1) EndInAWhile(kOk);
+  rank.Call(kTokens);
+  EndInAWhile(kHang);
+}
+
+// Rank 1 makes another call than the others, and the last rank none, so that the others hang.
+void Diverge(Rank& rank) {
+  const uint32_t own = rank.seat().rank;
+  const cudaGraphExec_t exec = Instantiate(rank.Capture(1, own == 1 ? kTokens + 1 : kTokens));
+  rank.Call(kTokens);
+  rank.Settle();
+  if (own + 1 < rank.seat().world) CHECK(cudaGraphLaunch(exec, rank.stream()));
+  EndInAWhile(kHang);
+}
+
+void Run(const std::string& mode, Rank& rank) {
+  if (mode == "healthy") return Healthy(rank);
+  if (mode == "update") return Update(rank);
+  if (mode == "child") return Child(rank);
+  if (mode == "disable") return Disable(rank);
+  if (mode == "stop-inside") return StopInside(rank, 2);
+  if (mode == "stop-eager") return StopEager(rank);
+  if (mode == "diverge") return Diverge(rank);
+  Fail("no mode \"" + mode + "\"");
+}
+
+Board* MakeBoard(uint32_t world) {
+  void* shared =
+      mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  auto* board = static_cast<Board*>(shared);
+  pthread_barrierattr_t attributes;
+  pthread_barrierattr_init(&attributes);
+  pthread_barrierattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_barrier_init(&board->barrier, &attributes, world);
+  return board;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 5) return 64;
+  const Choice choice{
+      std::string(argv[2]) == "epoch" ? LAMPLIGHT_PROTOCOL_EPOCH : LAMPLIGHT_PROTOCOL_MNNVL,
+      std::string(argv[3]) == "one-shot" ? LAMPLIGHT_ALGORITHM_ONE_SHOT
+                                         : LAMPLIGHT_ALGORITHM_TWO_SHOT};
+  const auto world = static_cast<uint32_t>(std::atoi(argv[4]));
+  Board* board = MakeBoard(world);
+  // CUDA begins in the children: a child forked after the first call could make none.
+  for (uint32_t rank = 0; rank < world; ++rank) {
+    if (fork() != 0) continue;
+    alarm(60);
+    const Seat seat{board, rank, world};
+    {
+      Rank own(seat, choice);
+      Run(argv[1], own);
+      seat.Meet();
+    }
+    std::exit(kOk);
+  }
+  int worst = kOk;
+  for (uint32_t rank = 0; rank < world; ++rank) {
+    int status = 0;
+    wait(&status);
+    worst = std::max(worst, WIFEXITED(status) ? WEXITSTATUS(status) : 100);
+  }
+  return worst;
+}

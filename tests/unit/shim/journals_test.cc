@@ -1,0 +1,309 @@
+// Journals in the kernels of ours in a graph: filled for a while, and what is planned because of
+// them. The driver is a table of functions over a few nodes.
+#include "shim/journals.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "kernels/launch_plan.h"
+#include "shim/instrument.h"
+
+namespace lamplight::shim {
+namespace {
+
+using kernels::CollectiveCall;
+using kernels::DataType;
+using kernels::Kernel;
+using kernels::Protocol;
+
+// A kernel node of the driver's.
+struct Node {
+  CollectiveCall call{};
+  CUcontext context = nullptr;
+  bool refuses = false;
+  int set = 0;
+  void* argument = nullptr;
+};
+
+Node& NodeAt(CUgraphNode handle) { return *reinterpret_cast<Node*>(handle); }
+CUgraphNode HandleOf(Node& node) { return reinterpret_cast<CUgraphNode>(&node); }
+
+CUresult GetParameters(CUgraphNode handle, CUDA_KERNEL_NODE_PARAMS* parameters) {
+  Node& node = NodeAt(handle);
+  node.argument = &node.call;
+  *parameters = {};
+  parameters->ctx = node.context;
+  parameters->kernelParams = &node.argument;
+  return CUDA_SUCCESS;
+}
+
+CUresult SetParameters(CUgraphNode handle, const CUDA_KERNEL_NODE_PARAMS* parameters) {
+  Node& node = NodeAt(handle);
+  if (node.refuses) return CUDA_ERROR_NOT_SUPPORTED;
+  ++node.set;
+  std::memcpy(&node.call, parameters->kernelParams[0], sizeof node.call);
+  return CUDA_SUCCESS;
+}
+
+// Enough for Device::Open, which finds context 1, and for journals.
+DriverApi FakeDriver() {
+  DriverApi api{};
+  api.ThreadExchangeStreamCaptureMode = [](CUstreamCaptureMode*) { return CUDA_SUCCESS; };
+  api.CtxGetCurrent = [](CUcontext* context) {
+    *context = reinterpret_cast<CUcontext>(1);
+    return CUDA_SUCCESS;
+  };
+  api.CtxGetDevice = [](CUdevice* device) {
+    *device = 0;
+    return CUDA_SUCCESS;
+  };
+  api.ModuleLoadData = [](CUmodule*, const void*) { return CUDA_SUCCESS; };
+  api.ModuleGetFunction = [](CUfunction*, CUmodule, const char*) { return CUDA_SUCCESS; };
+  api.StreamCreate = [](CUstream*, unsigned) { return CUDA_SUCCESS; };
+  api.StreamQuery = [](CUstream) { return CUDA_SUCCESS; };
+  api.MemHostAlloc = [](void** memory, size_t bytes, unsigned) {
+    *memory = std::calloc(1, bytes);  // as the shim's own: for the life of the process
+    return CUDA_SUCCESS;
+  };
+  api.MemHostGetDevicePointer = [](CUdeviceptr* device, void* host, unsigned) {
+    *device = reinterpret_cast<CUdeviceptr>(host);
+    return CUDA_SUCCESS;
+  };
+  api.MemAlloc = [](CUdeviceptr* device, size_t) {
+    *device = 0x10000;
+    return CUDA_SUCCESS;
+  };
+  api.MemsetD8Async = [](CUdeviceptr, unsigned char, size_t, CUstream) { return CUDA_SUCCESS; };
+  api.MemcpyDtoHAsync = [](void*, CUdeviceptr, size_t, CUstream) { return CUDA_SUCCESS; };
+  api.LaunchKernel = [](CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
+                        unsigned, CUstream, void**, void**) { return CUDA_SUCCESS; };
+  api.EventCreate = [](CUevent*, unsigned) { return CUDA_SUCCESS; };
+  api.GraphKernelNodeGetParams = GetParameters;
+  api.GraphKernelNodeSetParams = SetParameters;
+  return api;
+}
+
+class JournalsTest : public ::testing::Test {
+ protected:
+  JournalsTest() {
+    std::string error;
+    device_ = Device::Open(driver_, &error);
+    exec_.device = device_.get();
+    exec_.id = 9;
+  }
+
+  const Function* FunctionOf(const std::string& symbol, size_t parameter_bytes) {
+    const lamport::ParameterSpan parameters[] = {{0, parameter_bytes}};
+    functions_.push_back(std::make_unique<Function>());
+    functions_.back()->symbol = symbol;
+    functions_.back()->recognition = abi_->Recognise(symbol, parameters);
+    return functions_.back().get();
+  }
+
+  // A node of one of our kernels on workspace `workspace`, in a chain.
+  void Add(Kernel kernel, Workspace* workspace, CollectiveCall call = {}) {
+    call.state = reinterpret_cast<void*>(workspace->flags_address);
+    call.tokens = 4;
+    call.hidden = 64;
+    call.world = 2;
+    call.rank = 1;
+    nodes_.push_back(std::make_unique<Node>());
+    nodes_.back()->call = call;
+    const std::string symbol =
+        kernels::SymbolOf(kernels::IdFor(kernel, Protocol::kMnnvl, DataType::kBf16, 2));
+    const Function* function = FunctionOf(symbol, sizeof(CollectiveCall));
+    lamport::DecodedCall decoded{};
+    void* argument = &call;
+    ASSERT_TRUE(lamport::Decode(function->recognition, &argument, {}, &decoded));
+    decoded.call.workspace_id = workspace->id;
+    AddCall(function, decoded, workspace);
+  }
+  // A kernel of the field's, which cannot journal.
+  void AddOther(Workspace* workspace) {
+    nodes_.push_back(std::make_unique<Node>());
+    lamport::DecodedCall decoded{};
+    decoded.call.flags = trace::kCallAdvances;
+    AddCall(&other_, decoded, workspace);
+  }
+  void AddCall(const Function* function, const lamport::DecodedCall& decoded,
+               Workspace* workspace) {
+    const auto node = shape_.own++;
+    shape_.nodes.push_back(HandleOf(*nodes_.back()));
+    shape_.kinds.push_back(CU_GRAPH_NODE_TYPE_KERNEL);
+    shape_.top.push_back(node);
+    shape_.order.push_back(node);
+    if (node > 0) shape_.edges.push_back({node - 1, node, 0, 0});
+    shape_.calls.push_back({node, function, decoded, true});
+    workspaces_.push_back(workspace);
+  }
+
+  void Fill() {
+    PlanJournals(shape_, workspaces_, &exec_);
+    instrumentation_.FillJournals(exec_, &shape_);
+  }
+  bool Marked(size_t call) const {
+    return (shape_.calls[call].decoded.call.flags & trace::kCallJournals) != 0;
+  }
+  std::vector<trace::SnapshotPlace> Planned(Mode mode) {
+    PlanInstrumentation(driver_, shape_, mode, workspaces_, &exec_);
+    std::vector<trace::SnapshotPlace> places;
+    for (const PlannedSnapshot& snapshot : exec_.snapshots) places.push_back(snapshot.place);
+    return places;
+  }
+
+  const DriverApi driver_ = FakeDriver();
+  const std::unique_ptr<lamport::AbiTable> abi_ = lamport::AbiTable::Load("", nullptr);
+  std::unique_ptr<Device> device_;
+  std::vector<std::unique_ptr<Function>> functions_;
+  Function other_;
+  Workspace one_, two_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  GraphShape shape_;
+  std::vector<Workspace*> workspaces_;
+  Exec exec_;
+  Instrumentation instrumentation_{driver_, nullptr};
+
+  void SetUp() override {
+    ASSERT_NE(device_, nullptr);
+    one_.id = 1;
+    one_.flags_address = 0x1000;
+    two_.id = 2;
+    two_.flags_address = 0x2000;
+  }
+};
+
+TEST_F(JournalsTest, NodesAreToldWhoTheyAre) {
+  Add(Kernel::kOneShot, &one_);
+  Add(Kernel::kTwoShot, &two_);
+  Fill();
+  const kernels::Journal& first = nodes_[0]->call.journal;
+  const kernels::Journal& second = nodes_[1]->call.journal;
+  EXPECT_NE(first.ring, 0u);
+  EXPECT_EQ(first.tickets, 0x10000u);
+  EXPECT_EQ(first.exec_id, 9u);
+  EXPECT_EQ(first.workspace_id, 1u);
+  EXPECT_EQ(first.node, 0u);
+  EXPECT_EQ(second.workspace_id, 2u);
+  EXPECT_EQ(second.node, 1u);
+  EXPECT_NE(first.counter_and_bits >> 8, 0u);
+  EXPECT_NE(first.counter_and_bits >> 8, second.counter_and_bits >> 8);
+  EXPECT_TRUE(Marked(0) && Marked(1));
+}
+
+TEST_F(JournalsTest, GraphIsGivenBackByteForByte) {
+  CollectiveCall call{};
+  call.epsilon = 0.25f;
+  call.fragments = 3;
+  Add(Kernel::kOneShot, &one_, call);
+  const CollectiveCall before = nodes_[0]->call;
+  Fill();
+  EXPECT_NE(std::memcmp(&before, &nodes_[0]->call, sizeof before), 0);
+  EXPECT_TRUE(instrumentation_.added());
+  instrumentation_.Remove();
+  EXPECT_EQ(std::memcmp(&before, &nodes_[0]->call, sizeof before), 0);
+  EXPECT_EQ(nodes_[0]->set, 2);
+  EXPECT_FALSE(instrumentation_.added());
+}
+
+TEST_F(JournalsTest, CallsThatMoveNothingOnAndForeignKernelsAreLeftAlone) {
+  Add(Kernel::kTwoShotSends, &one_);
+  Add(Kernel::kTwoShotNorm, &one_);
+  AddOther(&one_);
+  Fill();
+  EXPECT_EQ(nodes_[0]->set, 0);
+  EXPECT_EQ(nodes_[1]->set, 1);
+  EXPECT_EQ(nodes_[2]->set, 0);
+  EXPECT_EQ(exec_.journals.size(), 1u);
+}
+
+TEST_F(JournalsTest, NodesOfAnotherContextAreLeftAlone) {
+  Add(Kernel::kOneShot, &one_);
+  Add(Kernel::kOneShot, &one_);
+  nodes_[0]->context = reinterpret_cast<CUcontext>(2);
+  nodes_[1]->context = reinterpret_cast<CUcontext>(1);
+  Fill();
+  EXPECT_FALSE(Marked(0));
+  EXPECT_TRUE(Marked(1));
+}
+
+TEST_F(JournalsTest, WhatTheDriverRefusesIsNotMarked) {
+  Add(Kernel::kOneShot, &one_);
+  nodes_[0]->refuses = true;
+  Fill();
+  EXPECT_FALSE(Marked(0));
+  EXPECT_EQ(Planned(Mode::kDefault), std::vector{trace::SnapshotPlace::kTail});
+}
+
+TEST_F(JournalsTest, DoubtfulNodesAreNotTold) {
+  Add(Kernel::kOneShot, &one_);
+  PlanJournals(shape_, workspaces_, &exec_);
+  exec_.journals.at(0).Doubt(3);
+  instrumentation_.FillJournals(exec_, &shape_);
+  EXPECT_EQ(nodes_[0]->set, 0);
+}
+
+TEST_F(JournalsTest, NoTailWhereAllCallsTell) {
+  Add(Kernel::kOneShot, &one_);
+  Add(Kernel::kOneShot, &two_);
+  Fill();
+  EXPECT_TRUE(Planned(Mode::kDefault).empty());
+  EXPECT_TRUE(exec_.tells_itself);
+}
+
+TEST_F(JournalsTest, TailOfTheWorkspaceThatDoesNotTell) {
+  Add(Kernel::kOneShot, &one_);
+  Add(Kernel::kOneShot, &two_);
+  AddOther(&two_);
+  Fill();
+  ASSERT_EQ(Planned(Mode::kDefault), std::vector{trace::SnapshotPlace::kTail});
+  EXPECT_EQ(exec_.snapshots[0].workspaces, std::vector<Workspace*>{&two_});
+  EXPECT_FALSE(exec_.tells_itself);
+}
+
+TEST_F(JournalsTest, JournalModePutsNoNodeBehindOneThatTells) {
+  Add(Kernel::kOneShot, &one_);
+  AddOther(&one_);
+  Add(Kernel::kOneShot, &one_);
+  Fill();
+  EXPECT_EQ(Planned(Mode::kJournal),
+            (std::vector{trace::SnapshotPlace::kHead, trace::SnapshotPlace::kNode,
+                         trace::SnapshotPlace::kTail}));
+  EXPECT_EQ(exec_.snapshots[1].node, 1u);
+}
+
+TEST_F(JournalsTest, StrictModeKeepsItsHead) {
+  Add(Kernel::kOneShot, &one_);
+  Fill();
+  EXPECT_EQ(Planned(Mode::kStrict), std::vector{trace::SnapshotPlace::kHead});
+}
+
+TEST_F(JournalsTest, ReplaysCountWhenEveryNodeHasTold) {
+  Add(Kernel::kOneShot, &one_);
+  Add(Kernel::kOneShot, &one_);
+  PlanJournals(shape_, workspaces_, &exec_);
+  exec_.journals.at(0).newest = 7;
+  EXPECT_EQ(exec_.JournalledReplays(), 0u);
+  exec_.journals.at(1).newest = 6;
+  EXPECT_EQ(exec_.JournalledReplays(), 6u);
+}
+
+TEST_F(JournalsTest, EagerCallsCarryTheirOperation) {
+  const kernels::Journal journal = EagerJournal(*device_, 4, 0x1'0000'0007u);
+  EXPECT_EQ(journal.exec_id, 0u);
+  EXPECT_EQ(journal.workspace_id, 4u);
+  EXPECT_EQ(journal.node, 7u);
+  EXPECT_EQ(journal.counter_and_bits >> 8, 0u);
+}
+
+TEST(WholeOperation, IsTheNearestToTheNewest) {
+  EXPECT_EQ(WholeOperation(7, 9), 7u);
+  EXPECT_EQ(WholeOperation(9, 7), 9u);
+  EXPECT_EQ(WholeOperation(0xfffffff0u, 0x1'0000'0005u), 0xfffffff0u);
+  EXPECT_EQ(WholeOperation(3, 0x1'0000'0005u), 0x1'0000'0003u);
+}
+
+}  // namespace
+}  // namespace lamplight::shim
