@@ -87,10 +87,11 @@ def options_for(world: int, rank: int, device: int, protocol: str, room: int) ->
 
 
 def generation_bytes(world: int, tokens: int, hidden: int, element_bytes: int = 2) -> int:
-    """Room for either algorithm in either protocol; a row is lines of 128 bytes that carry 120."""
-    lines = -(-hidden * element_bytes // 120)
+    """Room for either algorithm in either protocol; a row is pairs of lines, 256 bytes that carry
+    240."""
+    pairs = -(-hidden * element_bytes // 240)
     one_shot, two_shot = world * tokens, 2 * -(-tokens // world) * world
-    return max(one_shot, two_shot) * lines * 128
+    return max(one_shot, two_shot) * pairs * 256
 
 
 class Workspace:

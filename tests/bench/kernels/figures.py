@@ -63,23 +63,24 @@ def contenders_of(cells: list) -> list:
     return list(dict.fromkeys(name for cell in cells for name in cell["us"]))
 
 
-def rows_of(cells: list, world: int) -> list:
+def rows_of(cells: list, world: int, floor: bool) -> list:
     names = contenders_of(cells)
-    rows = [["hidden", "tokens", "floor", *names, "fastest peer", "ratio"]]
+    rows = [["hidden", "tokens", *(["floor"] if floor else []), *names, "fastest peer", "ratio"]]
     for cell in cells:
         times = [time_of(cell, name) for name in names]
         peer = fastest_peer(cell)
         rows.append([
             str(cell["hidden"]), str(cell["tokens"]),
-            f"{floor_us(world, cell['tokens'], cell['hidden']):.2f}",
+            *([f"{floor_us(world, cell['tokens'], cell['hidden']):.2f}"] if floor else []),
             *("-" if time is None else f"{time:.2f}" for time in times),
             peer[0] if peer else "-", mark(ratio(cell)),
         ])
     return rows
 
 
-def table(cells: list, world: int) -> str:
-    rows = rows_of(cells, world)
+def table(cells: list, world: int, floor: bool = True) -> str:
+    """`floor`: with the least that separate GPUs need."""
+    rows = rows_of(cells, world, floor)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |"
              for row in rows]
@@ -116,8 +117,9 @@ def document(cells: list, world: int, method: dict, machine: dict) -> dict:
     }
 
 
-def write_plot(cells: list, world: int, path: str) -> str:
-    """One panel for each hidden size; returns "" or why there is no plot."""
+def write_plot(cells: list, world: int, path: str, one_gpu: bool = False) -> str:
+    """One panel for each hidden size; returns "" or why there is no plot. `one_gpu`: the ranks share
+    one, so there is no floor."""
     try:
         import matplotlib
     except ImportError:
@@ -128,8 +130,10 @@ def write_plot(cells: list, world: int, path: str) -> str:
     sizes = sorted({cell["hidden"] for cell in cells})
     figure, axes = pyplot.subplots(1, len(sizes), figsize=(6 * len(sizes), 5), squeeze=False)
     for axis, hidden in zip(axes[0], sizes):
-        plot_panel(axis, [cell for cell in cells if cell["hidden"] == hidden], world)
-        axis.set_title(f"{world} GPUs, hidden {hidden}, bf16")
+        plot_panel(axis, [cell for cell in cells if cell["hidden"] == hidden],
+                   None if one_gpu else world)
+        what = f"{world} ranks on one GPU" if one_gpu else f"{world} GPUs"
+        axis.set_title(f"{what}, hidden {hidden}, bf16")
     axes[0][0].set_ylabel("µs per operation")
     axes[0][-1].legend(fontsize="small")
     figure.tight_layout()
@@ -137,7 +141,7 @@ def write_plot(cells: list, world: int, path: str) -> str:
     return ""
 
 
-def plot_panel(axis, cells: list, world: int) -> None:
+def plot_panel(axis, cells: list, world) -> None:
     cells = sorted(cells, key=lambda cell: cell["tokens"])
     for name in contenders_of(cells):
         points = [(cell["tokens"], time_of(cell, name)) for cell in cells]
@@ -145,6 +149,7 @@ def plot_panel(axis, cells: list, world: int) -> None:
         style = "-" if name.startswith(OUR_PREFIX) else "--"
         axis.plot([x for x, _ in points], [y for _, y in points], style, marker=".", label=name)
     tokens = [cell["tokens"] for cell in cells]
-    axis.plot(tokens, [floor_us(world, count, cells[0]["hidden"]) for count in tokens], "k:",
-              label="floor")
+    if world is not None:
+        axis.plot(tokens, [floor_us(world, count, cells[0]["hidden"]) for count in tokens], "k:",
+                  label="floor")
     axis.set(xscale="log", yscale="log", xlabel="tokens")

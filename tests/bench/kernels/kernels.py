@@ -3,8 +3,8 @@
 
 One process for each GPU, bf16, CUDA graphs of 64 operations timed by CUDA events; each figure is the
 median over all replays of the slowest rank. All contenders of a size run in turn, several rounds of
-them. On one GPU two ranks share it, and only variants of ours are compared: such figures say nothing
-about separate GPUs. What is not installed is named and left out.
+them. On one GPU, two or four ranks have a share of it each, and ours is compared with FlashInfer's
+kernels without a link between the ranks. What is not installed is named and left out.
 
 Exit status: 0 measured, 1 some contender gave wrong results or hung, 2 usage, 77 no GPU here.
 """
@@ -41,6 +41,7 @@ def parse_arguments(arguments=None) -> argparse.Namespace:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=pathlib.Path, help="has lib/liblamplight_kernels.so")
     parser.add_argument("--gpus", type=int, choices=(1, 2, 4, 8), help="default: all there are")
+    parser.add_argument("--ranks", type=int, choices=(2, 4), default=2, help="that share one GPU")
     parser.add_argument("--hidden", type=numbers, default=list(HIDDEN))
     parser.add_argument("--tokens", type=numbers, default=None)
     parser.add_argument("--replays", type=int, default=30, help="of each graph, in all (default 30)")

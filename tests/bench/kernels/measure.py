@@ -6,6 +6,7 @@ import torch
 
 OPERATIONS = 64  # in a graph
 WARM_UP = 3
+APART = 2
 
 
 def capture(step, stream=None) -> torch.cuda.CUDAGraph:
@@ -36,19 +37,34 @@ class Timing:
         self._events = [torch.cuda.Event(enable_timing=True) for _ in range(replays + 1)]
 
     def launch(self) -> None:
+        for turn in range(self.turns):
+            self.launch_once(turn)
+
+    def launch_once(self, turn: int) -> None:
+        """The first replays are not timed: ranks that began apart meet there."""
         with torch.cuda.stream(self._stream):
-            for _ in range(2):  # ranks that began apart meet here
-                self._graph.replay()
-            self._events[0].record()
-            for event in self._events[1:]:
-                self._graph.replay()
-                event.record()
+            if turn == APART:
+                self._events[0].record()
+            self._graph.replay()
+            if turn >= APART:
+                self._events[turn - APART + 1].record()
+
+    @property
+    def turns(self) -> int:
+        return len(self._events) + APART - 1
 
     def microseconds(self) -> list:
         """Of one operation, for each replay. Waits."""
         self._stream.synchronize()
         pairs = zip(self._events, self._events[1:])
         return [begin.elapsed_time(end) * 1000 / OPERATIONS for begin, end in pairs]
+
+
+def launch_together(timings: list) -> None:
+    """In turns: no rank's launches fill the queue while another's have not begun."""
+    for turn in range(timings[0].turns):
+        for timing in timings:
+            timing.launch_once(turn)
 
 
 def median_of(rounds: list) -> float:

@@ -1,103 +1,170 @@
-"""Two ranks on one GPU: variants of ours beside each other. Not comparable with separate GPUs: no
-link, and the ranks share processors and caches. Needs PyTorch."""
+"""Two or four ranks on one GPU, each on its own share of the multiprocessors: ours beside
+FlashInfer's kernels. No link lies between the ranks: the figures compare what the kernels themselves
+cost, not what separate GPUs would take. Needs PyTorch."""
 
 import argparse
 import faulthandler
 import json
+import pathlib
+import sys
 
 import binding
 import contenders
 import figures
 import measure
+import partition
 import torch
 
-WORLD = 2
-# With more the ranks' blocks might not all be resident, and a rank would wait for one that cannot run.
-MOST_TOKENS = 8
-TOKENS = (1, 4, 8)
+TOKENS = (1, 4, 16, 64, 128, 256, 1024)
 ROUNDS = 3
 HANG_S = 180
-
-# name: (protocol, algorithm, PDL)
-VARIANTS = {f"ours {protocol} {algorithm}{'' if pdl else ' no-pdl'}": (protocol, algorithm, pdl)
-            for protocol in binding.PROTOCOLS for algorithm in ("one-shot", "two-shot")
-            for pdl in (True, False)}
+FLASHINFER_TESTS = pathlib.Path(__file__).parents[2] / "gpu" / "flashinfer"
 
 
-class Pair:
-    """Both ranks of one protocol, driven by one thread: every launch is asynchronous."""
+class Ours:
+    """Both algorithms of one protocol, all ranks driven by one thread."""
 
-    def __init__(self, library: binding.Library, protocol: str, most_hidden: int):
-        meeting = binding.Meeting(WORLD)
-        room = binding.generation_bytes(WORLD, MOST_TOKENS, most_hidden)
-        self.workspaces = binding.on_threads(WORLD, lambda rank: binding.Workspace(
-            library, binding.options_for(WORLD, rank, 0, protocol, room), meeting.gather_for(rank)))
-        self.streams = [torch.cuda.Stream() for _ in range(WORLD)]
+    def __init__(self, library: binding.Library, world: int, most: tuple, protocol: str,
+                 algorithm: str, pdl: bool = True):
+        self.world, self._algorithm, self._pdl = world, algorithm, pdl
+        meeting = binding.Meeting(world)
+        room = binding.generation_bytes(world, *most)
+        self._workspaces = binding.on_threads(world, lambda rank: binding.Workspace(
+            library, binding.options_for(world, rank, 0, protocol, room), meeting.gather_for(rank)))
 
-    def graphs(self, algorithm: str, pdl: bool, tokens: int, hidden: int) -> tuple:
-        """([a graph for each rank], reason why not)"""
-        tensors = [contenders.tensors_for(rank, tokens, hidden) for rank in range(WORLD)]
-        calls = [contenders.our_call(one, algorithm, pdl) for one in tensors]
+    def step(self, rank: int, tensors):
+        call = contenders.our_call(tensors, self._algorithm, self._pdl)
+        return lambda: self._workspaces[rank].all_reduce(
+            call, torch.cuda.current_stream().cuda_stream)
+
+    def destroy(self) -> None:
+        for workspace in self._workspaces:
+            workspace.destroy()
+
+
+class FlashInfer:
+    """FlashInfer's own kernels, on workspaces that hold all ranks (tests/gpu/flashinfer)."""
+
+    def __init__(self, kind: str, world: int, most: tuple):
+        import ranks_on_one_gpu
+
+        self._ranks = ranks_on_one_gpu.CLASSES[kind](world, *most)
+
+    def step(self, rank: int, tensors):
+        return lambda: self._ranks.call(rank, tensors, "oneshot", True)
+
+    def destroy(self) -> None:
+        self._ranks = None
+
+
+def makers(library: binding.Library, world: int, most: tuple) -> dict:
+    """name: makes the contender."""
+
+    def ours(*arguments):
+        return lambda: Ours(library, world, most, *arguments)
+
+    every = {figures.OURS: ours("epoch", "auto"), "ours one-shot": ours("epoch", "one-shot"),
+             "ours two-shot": ours("epoch", "two-shot"),
+             "ours one-shot no-pdl": ours("epoch", "one-shot", False),
+             "ours mnnvl one-shot": ours("mnnvl", "one-shot"),
+             "FlashInfer trtllm one-shot": lambda: FlashInfer("trtllm", world, most)}
+    if world == 2:
+        every["FlashInfer MNNVL one-shot"] = lambda: FlashInfer("mnnvl", world, most)
+    return every
+
+
+class Race:
+    """Contenders of all sizes, one at a time. Invariant: rank r works on streams[r] only."""
+
+    def __init__(self, streams: list, replays: int):
+        self.streams = streams
+        self._replays = -(-replays // ROUNDS)
+
+    def _on(self, rank: int, action) -> None:
+        with torch.cuda.stream(self.streams[rank]):
+            action()
+
+    def graphs(self, contender, tokens: int, hidden: int) -> tuple:
+        """([(graph, tensors) for each rank], reason why not)"""
+        world = len(self.streams)
+        tensors = [contenders.tensors_for(rank, tokens, hidden) for rank in range(world)]
+        steps = [contender.step(rank, tensors[rank]) for rank in range(world)]
         torch.cuda.synchronize()
-
-        def step(rank: int):
-            return lambda: self.workspaces[rank].all_reduce(calls[rank],
-                                                            self.streams[rank].cuda_stream)
-
-        for rank in range(WORLD):
-            step(rank)()
+        for _ in range(measure.WARM_UP):
+            for rank, step in enumerate(steps):
+                self._on(rank, step)
         torch.cuda.synchronize()
-        wrong = [contenders.mismatch(one, WORLD) for one in tensors]
-        graphs = [measure.capture(step(rank), self.streams[rank]) for rank in range(WORLD)]
+        wrong = [contenders.mismatch(one, world) for one in tensors]
+        graphs = [measure.capture(step, self.streams[rank]) for rank, step in enumerate(steps)]
         # The graphs hold the tensors' addresses.
         return list(zip(graphs, tensors)), next((why for why in wrong if why), "")
 
-    def times(self, graphs: list, replays: int) -> list:
+    def round(self, graphs: list) -> list:
         """For each rank, of one operation in each replay."""
-        timings = [measure.Timing(graph, replays, stream)
+        timings = [measure.Timing(graph, self._replays, stream)
                    for (graph, _), stream in zip(graphs, self.streams)]
-        for timing in timings:
-            timing.launch()
+        measure.launch_together(timings)
         return [timing.microseconds() for timing in timings]
 
 
-def measure_cell(pairs: dict, tokens: int, hidden: int, replays: int) -> dict:
-    cell = {"hidden": hidden, "tokens": tokens, "us": {}, "missing": {}}
+def measure_cell(race: Race, ready: dict, missing: dict, tokens: int, hidden: int) -> dict:
+    cell = {"hidden": hidden, "tokens": tokens, "us": {}, "missing": dict(missing)}
     graphs, rounds = {}, {}
-    for name, (protocol, algorithm, pdl) in VARIANTS.items():
-        prepared, wrong = pairs[protocol].graphs(algorithm, pdl, tokens, hidden)
+    for name, contender in ready.items():
+        prepared, wrong = race.graphs(contender, tokens, hidden)
         if wrong:
             cell["missing"][name] = wrong
         else:
             graphs[name], rounds[name] = prepared, []
     for _ in range(ROUNDS):
         for name, prepared in graphs.items():
-            pair = pairs[VARIANTS[name][0]]
-            rounds[name].append(pair.times(prepared, -(-replays // ROUNDS)))
+            rounds[name].append(race.round(prepared))
     for name, times in rounds.items():
         cell["us"][name] = [measure.median_of([ranks[rank] for ranks in times])
-                            for rank in range(WORLD)]
+                            for rank in range(len(race.streams))]
     return cell
 
 
+def prepare(library: binding.Library, world: int, most: tuple, only: str) -> tuple:
+    """({name: contender}, {name: why not})"""
+    sys.path.append(str(FLASHINFER_TESTS))
+    ready, missing = {}, {}
+    for name, make in makers(library, world, most).items():
+        if only not in name:
+            continue
+        try:
+            ready[name] = make()
+        except ImportError as error:
+            missing[name] = f"not installed: {error}"
+    return ready, missing
+
+
 def run(arguments: argparse.Namespace) -> int:
-    tokens = arguments.tokens or list(TOKENS)
-    if max(tokens) > MOST_TOKENS:
-        print(f"--tokens {max(tokens)}: at most {MOST_TOKENS} where two ranks share a GPU")
-        return 2
-    library = binding.Library(str(arguments.library))
+    tokens, world = arguments.tokens or list(TOKENS), arguments.ranks
     faulthandler.dump_traceback_later(HANG_S, exit=True)
-    pairs = {name: Pair(library, name, max(arguments.hidden)) for name in binding.PROTOCOLS}
-    cells = []
+    try:
+        streams, processors = partition.streams(world)
+    except partition.Unpartitioned as error:
+        print(f"SKIPPED: {world} ranks need shares of the GPU: {error}")
+        return 77
+    library = binding.Library(str(arguments.library))
+    ready, missing = prepare(library, world, (max(tokens), max(arguments.hidden)), arguments.only)
+    race, cells = Race(streams, arguments.replays), []
     for hidden in arguments.hidden:
         for count in tokens:
             faulthandler.dump_traceback_later(HANG_S, exit=True)
-            cells.append(measure_cell(pairs, count, hidden, arguments.replays))
-    print(f"{torch.cuda.get_device_name()}: {WORLD} ranks on one GPU, NOT comparable with separate "
-          "GPUs; µs per operation\n")
-    print(figures.table(cells, WORLD))
+            cells.append(measure_cell(race, ready, missing, count, hidden))
+            print(f"hidden {hidden} tokens {count}: done", file=sys.stderr, flush=True)
+    print(f"{torch.cuda.get_device_name()}: {world} ranks on one GPU, {processors} multiprocessors "
+          "each, NO LINK between them; µs per operation\n")
+    print(figures.table(cells, world, floor=False))
+    print("\n" + figures.summary(cells))
     print("\n".join(figures.reasons(cells)))
+    if arguments.plot:
+        why = figures.write_plot(cells, world, str(arguments.plot), one_gpu=True)
+        print(why or f"plot: {arguments.plot}")
     if arguments.json:
-        content = {"ranks_on_one_gpu": WORLD, "comparable": False, "cells": cells}
+        content = {"ranks_on_one_gpu": world, "multiprocessors_of_a_rank": processors,
+                   "link": False, "gpu": torch.cuda.get_device_name(), "cells": cells}
         arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return int(any(cell["missing"] for cell in cells))
+    return int(any("wrong results" in why for cell in cells for why in cell["missing"].values()))
