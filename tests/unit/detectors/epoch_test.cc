@@ -62,7 +62,7 @@ class EpochWorkspaces : public ::testing::Test {
 };
 
 TEST(EpochWords, CountCalls) {
-  const uint32_t words[] = {5, 1, 3, 0};
+  const uint32_t words[] = {5, 1, 3 * protocol::kArrivalStep, 0};
   const FlagWords flags = ReadFlagWords(trace::FlagLayout::kEpoch, words);
   EXPECT_EQ(flags.epoch, 0x1'0000'0005u);
   EXPECT_EQ(flags.index, 1u);
