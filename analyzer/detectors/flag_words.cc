@@ -37,6 +37,12 @@ std::optional<uint32_t> At(std::span<const uint32_t> words, uint32_t position) {
   return words[position];
 }
 
+// Kernels of ours count in a way of their own.
+std::optional<uint32_t> Arrivals(std::span<const uint32_t> words, uint32_t position) {
+  const std::optional<uint32_t> word = At(words, position);
+  return word ? std::optional(protocol::ArrivalsIn(*word)) : std::nullopt;
+}
+
 std::optional<std::array<uint32_t, protocol::kMaxStages>> Written(trace::FlagLayout layout,
                                                                   std::span<const uint32_t> words) {
   if (layout != trace::FlagLayout::kEraC) return std::nullopt;
@@ -76,7 +82,7 @@ FlagWords ReadFlagWords(trace::FlagLayout layout, std::span<const uint32_t> word
   const std::optional<Positions> positions = PositionsOf(layout);
   if (layout == trace::FlagLayout::kEpoch) return ReadEpoch(words);
   if (!positions) return {};
-  FlagWords flags{At(words, positions->index), std::nullopt, At(words, positions->arrivals),
+  FlagWords flags{At(words, positions->index), std::nullopt, Arrivals(words, positions->arrivals),
                   At(words, positions->bytes), Written(layout, words)};
   // A value that no kernel writes means that these are not the flag words.
   if (flags.index && *flags.index >= protocol::kGenerations) return {};

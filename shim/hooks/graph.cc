@@ -2,12 +2,12 @@
 #include "shim/hooks/graph.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "shim/hooks/guard.h"
+#include "shim/hooks/node_params.h"
 #include "shim/instrument.h"
 #include "shim/log.h"
 
@@ -121,17 +121,6 @@ cudaError_t InstantiateAround(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned
   return status;
 }
 
-void EmitNodeParams(Session& session, const Exec& exec, const GraphShape::Call& call) {
-  trace::NodeParams record{};
-  record.exec_id = exec.id;
-  record.node = call.node;
-  if (call.enabled) {
-    record.call = call.decoded.call;
-    record.call.kernel_id = call.function->kernel_id;
-  }
-  session.recorder().Emit(trace::RecordType::kNodeParams, record);
-}
-
 void NoteUpdate(Session& session, Exec& exec, uint32_t graph_id, cudaError_t status,
                 const cudaGraphExecUpdateResultInfo* result) {
   trace::ExecUpdate record{};
@@ -186,7 +175,8 @@ class Update {
       const auto counts = [at = node](const GraphShape::Call& call) {
         return call.node == at && (call.decoded.call.flags & trace::kCallJournals) != 0;
       };
-      if (std::none_of(shape_.calls.begin(), shape_.calls.end(), counts)) journal.Doubt(exec_.launched);
+      if (std::none_of(shape_.calls.begin(), shape_.calls.end(), counts))
+        journal.Doubt(exec_.launched);
     }
   }
 
@@ -206,132 +196,6 @@ class Update {
   std::vector<Workspace*> workspaces_;
   Instrumentation nodes_;
 };
-
-lamport::LaunchShape ShapeOf(const cudaKernelNodeParams& parameters,
-                             const lamport::DecodedCall& was) {
-  lamport::LaunchShape shape{};
-  shape.grid[0] = parameters.gridDim.x;
-  shape.grid[1] = parameters.gridDim.y;
-  shape.grid[2] = parameters.gridDim.z;
-  shape.block = parameters.blockDim.x * parameters.blockDim.y * parameters.blockDim.z;
-  shape.cluster = was.call.cluster;  // node attributes do not change with the parameters
-  shape.pdl = (was.call.flags & trace::kCallPdl) != 0;
-  shape.cooperative = (was.call.flags & trace::kCallCooperative) != 0;
-  return shape;
-}
-
-constexpr uint32_t kNowhere = trace::kNoId;
-
-uint32_t PositionOf(const Exec& exec, CUgraphNode node) {
-  const auto found = std::find(exec.nodes.begin(), exec.nodes.end(), node);
-  return found == exec.nodes.end() ? kNowhere : static_cast<uint32_t>(found - exec.nodes.begin());
-}
-
-// A node that is switched off moves no flags on, and counts none of its runs.
-void NoteEnabled(Session& session, Exec& exec, uint32_t position, bool enabled) {
-  const auto journal = exec.journals.find(position);
-  if (!enabled && journal != exec.journals.end()) journal->second.Doubt(exec.launched);
-  const std::lock_guard lock(exec.mutex);
-  std::vector<Workspace*> workspaces;
-  for (GraphShape::Call& call : exec.calls) {
-    workspaces.push_back(call.decodable ? session.workspaces().ById(call.decoded.call.workspace_id)
-                                        : nullptr);
-    if (call.node != position || call.enabled == enabled) continue;
-    call.enabled = enabled;
-    call.decoded.call.flags &= ~trace::kCallJournals;
-    EmitNodeParams(session, exec, call);
-  }
-  CountOps(exec.calls, workspaces, &exec);
-}
-
-// The node no longer counts its runs in every replay.
-void Doubt(Session& session, Exec& exec, uint32_t position) {
-  const auto journal = exec.journals.find(position);
-  if (journal == exec.journals.end() || !journal->second.Doubt(exec.launched)) return;
-  const std::lock_guard lock(exec.mutex);
-  for (GraphShape::Call& call : exec.calls) {
-    if (call.node != position) continue;
-    call.decoded.call.flags &= ~trace::kCallJournals;
-    EmitNodeParams(session, exec, call);
-  }
-}
-
-// New parameters of one node of an exec, with the journal in them that the node had.
-class NewCall {
- public:
-  // `function` and `arguments` as the host gives them.
-  NewCall(CUgraphExec handle, CUgraphNode node, const void* function, void** arguments) noexcept {
-    Guarded([&] {
-      session_ = Session::Running();
-      exec_ = session_ == nullptr ? nullptr : session_->graphs().FindExec(handle);
-      if (exec_ == nullptr) return;
-      position_ = PositionOf(*exec_, node);
-      const auto journal = exec_->journals.find(position_);
-      if (journal == exec_->journals.end() || journal->second.doubtful()) return;
-      if (arguments != nullptr && arguments[0] != nullptr) {
-        Fill(*session_->functions().Learn(function, nullptr), journal->second.counter, arguments);
-      }
-    });
-  }
-
-  // Null: the host's own are to be used.
-  void** arguments() { return filled_ ? &argument_ : nullptr; }
-  // The real call took the parameters.
-  void Taken() {
-    if (exec_ != nullptr && !filled_) Doubt(*session_, *exec_, position_);
-  }
-  bool filled() const { return filled_; }
-
- private:
-  void Fill(const Function& function, uint32_t counter, void** arguments) {
-    lamport::DecodedCall decoded{};
-    if (!lamport::Decode(function.recognition, arguments, {}, &decoded)) return;
-    if (!CanJournal(function, decoded)) return;
-    const Workspace* workspace =
-        session_->workspaces().Resolve(function.recognition, exec_->device->ordinal(), &decoded);
-    if (workspace == nullptr) return;
-    std::memcpy(&call_, arguments[0], sizeof(call_));
-    call_.journal = NodeJournal(*exec_->device, exec_->id, workspace->id, position_, counter);
-    filled_ = true;
-  }
-
-  Session* session_ = nullptr;
-  Exec* exec_ = nullptr;
-  uint32_t position_ = kNowhere;
-  kernels::CollectiveCall call_{};
-  void* argument_ = &call_;
-  bool filled_ = false;
-};
-
-void NoteNodeParams(Session& session, Exec& exec, CUgraphNode node,
-                    const cudaKernelNodeParams& parameters, bool journals) {
-  const uint32_t position = PositionOf(exec, node);
-  if (position == kNowhere) return;
-  std::lock_guard lock(exec.mutex);
-  for (GraphShape::Call& call : exec.calls) {
-    if (call.node != position || !call.decodable || parameters.kernelParams == nullptr) continue;
-    lamport::DecodedCall decoded{};
-    if (!lamport::Decode(call.function->recognition, parameters.kernelParams,
-                         ShapeOf(parameters, call.decoded), &decoded)) {
-      continue;
-    }
-    const uint32_t before = call.decoded.call.workspace_id;
-    session.workspaces().Resolve(call.function->recognition,
-                                 exec.device == nullptr ? trace::kNoId : exec.device->ordinal(),
-                                 &decoded);
-    call.decoded = decoded;
-    if (journals) call.decoded.call.flags |= trace::kCallJournals;
-    if (decoded.call.workspace_id != before) session.StopSnapshots(exec);
-    EmitNodeParams(session, exec, call);
-  }
-}
-
-void NoteNodeParams(CUgraphExec handle, CUgraphNode node, const cudaKernelNodeParams& parameters,
-                    bool journals) {
-  Session* session = Session::Running();
-  Exec* exec = session == nullptr ? nullptr : session->graphs().FindExec(handle);
-  if (exec != nullptr) NoteNodeParams(*session, *exec, node, parameters, journals);
-}
 
 }  // namespace
 
@@ -360,57 +224,6 @@ cudaError_t ExecUpdate(RealFunction<decltype(&cudaGraphExecUpdate)>& real, cudaG
   Guarded([&] {
     if (update) update->Commit(status, result);
     update.reset();
-  });
-  return status;
-}
-
-cudaError_t SetNodeParams(RealFunction<decltype(&cudaGraphExecKernelNodeSetParams)>& real,
-                          cudaGraphExec_t exec, cudaGraphNode_t node,
-                          const cudaKernelNodeParams* parameters) noexcept {
-  if (parameters == nullptr) return CallReal(real, exec, node, parameters);
-  NewCall call(exec, node, parameters->func, parameters->kernelParams);
-  cudaKernelNodeParams taken = *parameters;
-  if (call.filled()) taken.kernelParams = call.arguments();
-  const cudaError_t status = CallReal(real, exec, node, call.filled() ? &taken : parameters);
-  if (status != cudaSuccess) return status;
-  Guarded([&] {
-    call.Taken();
-    NoteNodeParams(exec, node, *parameters, call.filled());
-  });
-  return status;
-}
-
-cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>& real,
-                             cudaGraphExec_t exec, cudaGraphNode_t node,
-                             cudaGraphNodeParams* parameters) noexcept {
-  if (parameters == nullptr || parameters->type != cudaGraphNodeTypeKernel) {
-    return CallReal(real, exec, node, parameters);
-  }
-  NewCall call(exec, node, parameters->kernel.func, parameters->kernel.kernelParams);
-  cudaGraphNodeParams taken = *parameters;
-  if (call.filled()) taken.kernel.kernelParams = call.arguments();
-  const cudaError_t status = CallReal(real, exec, node, call.filled() ? &taken : parameters);
-  if (status != cudaSuccess) return status;
-  Guarded([&] {
-    call.Taken();
-    cudaKernelNodeParams kernel{};
-    kernel.func = parameters->kernel.func;
-    kernel.gridDim = parameters->kernel.gridDim;
-    kernel.blockDim = parameters->kernel.blockDim;
-    kernel.kernelParams = parameters->kernel.kernelParams;
-    NoteNodeParams(exec, node, kernel, call.filled());
-  });
-  return status;
-}
-
-cudaError_t SetNodeEnabled(RealFunction<decltype(&cudaGraphNodeSetEnabled)>& real,
-                           cudaGraphExec_t exec, cudaGraphNode_t node, unsigned enabled) noexcept {
-  const cudaError_t status = CallReal(real, exec, node, enabled);
-  if (status != cudaSuccess) return status;
-  Guarded([&] {
-    Session* session = Session::Running();
-    Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
-    if (known != nullptr) NoteEnabled(*session, *known, PositionOf(*known, node), enabled != 0);
   });
   return status;
 }

@@ -4,7 +4,6 @@
 import dataclasses
 import functools
 import itertools
-import json
 import sys
 
 import scenario
@@ -26,15 +25,9 @@ class Run:
         done = bench.run(command, 90, bench.environment(**extra))
         expect(done.status == expected_status,
                f"engine_host ended with {done.status}: {done.last_words()}")
-        self.bench = bench
         self.errors = done.errors
         self.traces = sorted(folder.glob("*.lamptrace"))
         self.report = bench.report(folder)
-
-    def records(self, trace, kind: str) -> list:
-        command = [self.bench.lamplight, "dump", trace, "--type", kind, "--format", "json"]
-        lines = map(json.loads, self.bench.run(command, 60).output.splitlines())
-        return [line["fields"] for line in lines if line["type"] == kind]
 
     def clean(self) -> "Run":
         expect(self.report["verdict"] == "clean", f"findings: {self.report['findings']}")
@@ -67,13 +60,13 @@ def check_index_moves(protocol: str, snapshots: list, eager: list) -> None:
 def check_journal(protocol: str, algorithm: str, bench: Bench) -> None:
     run = Run(bench, f"healthy {protocol} {algorithm} 2").clean()
     for trace in run.traces:
-        execs = run.records(trace, "Exec")
+        execs = bench.records(trace, "Exec")
         expect([e["snapshots"] for e in execs] == [CALLS] * 3, f"execs {execs}")
-        snapshots = run.records(trace, "Snapshot")
+        snapshots = bench.records(trace, "Snapshot")
         expect(places(snapshots) == every({1: 6, 2: 4, 3: 2}, list(range(CALLS))),
                f"snapshots {places(snapshots)}")
         expect({s["place"] for s in snapshots} == {NODE}, "a snapshot is not of a node")
-        eager = run.records(trace, "EagerSnapshot")
+        eager = bench.records(trace, "EagerSnapshot")
         expect([s["op"] for s in eager] == [0, 1, 2], f"eager snapshots {eager}")
         check_index_moves(protocol, snapshots, eager)
 
@@ -81,16 +74,16 @@ def check_journal(protocol: str, algorithm: str, bench: Bench) -> None:
 def check_off(bench: Bench) -> None:
     run = Run(bench, "healthy mnnvl one-shot 2", LAMPLIGHT_JOURNAL="0").clean()
     for trace in run.traces:
-        snapshots = run.records(trace, "Snapshot")
+        snapshots = bench.records(trace, "Snapshot")
         expect({s["place"] for s in snapshots} == {TAIL}, "LAMPLIGHT_JOURNAL=0: a node's snapshot")
         expect(len(snapshots) == 12, f"{len(snapshots)} tail snapshots, expected 12")
-        expect(not run.records(trace, "EagerSnapshot"), "LAMPLIGHT_JOURNAL=0: an eager snapshot")
+        expect(not bench.records(trace, "EagerSnapshot"), "LAMPLIGHT_JOURNAL=0: an eager snapshot")
 
 
 def check_update(bench: Bench) -> None:
     run = Run(bench, "update mnnvl one-shot 2").clean()
     for trace in run.traces:
-        got = places(run.records(trace, "Snapshot"))
+        got = places(bench.records(trace, "Snapshot"))
         expect(got == every({1: 6}, list(range(CALLS))), f"snapshots {got}")
 
 
@@ -98,7 +91,7 @@ def check_child(bench: Bench) -> None:
     """Node 1 is the child graph; its nodes come behind the outer graph's own."""
     run = Run(bench, "child mnnvl two-shot 2").clean()
     for trace in run.traces:
-        got = places(run.records(trace, "Snapshot"))
+        got = places(bench.records(trace, "Snapshot"))
         expect(got == every({1: 3}, [0, 2, 3, 4]), f"snapshots {got}")
 
 
@@ -106,7 +99,7 @@ def check_disable(bench: Bench) -> None:
     """What a node counts that does not run in every replay is no replay: it is left out."""
     run = Run(bench, "disable mnnvl one-shot 2").clean()
     for trace in run.traces:
-        got = places(run.records(trace, "Snapshot"))
+        got = places(bench.records(trace, "Snapshot"))
         expect(got == sorted(every({1: 6}, [0, 2, 3]) + every({1: 2}, [1])), f"snapshots {got}")
 
 
@@ -191,8 +184,8 @@ def check_diverge_alone(bench: Bench) -> None:
     """From one rank's trace alone: its peers' own headers name both shapes."""
     run = Run(bench, "diverge epoch one-shot 4", scenario.HANG)
     for trace in run.traces:
-        hangs = run.records(trace, "Hang")
-        headers = run.records(trace, "PeerHeader")
+        hangs = bench.records(trace, "Hang")
+        headers = bench.records(trace, "PeerHeader")
         if not hangs or {h["own_tokens"] for h in headers} != {5}:
             continue
         (finding,) = bench.report(trace)["findings"]

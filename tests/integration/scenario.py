@@ -93,6 +93,12 @@ class Bench:
         expect(done.status in (0, 1), f"report ended with {done.status}: {done.last_words()}")
         return json.loads(done.output) | {"exit_status": done.status}
 
+    def records(self, trace: pathlib.Path, kind: str) -> list:
+        """The fields of every record of one kind in one file."""
+        command = [self.lamplight, "dump", trace, "--type", kind, "--format", "json"]
+        lines = map(json.loads, self.run(command, 60).output.splitlines())
+        return [line["fields"] for line in lines if line["type"] == kind]
+
 
 def kill_session(process: subprocess.Popen) -> None:
     with contextlib.suppress(ProcessLookupError):

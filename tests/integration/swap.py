@@ -12,6 +12,7 @@ from scenario import Bench, expect
 WORKLOAD = "--dim 64 --requests 60 --buckets 1,4,8 --hang-limit 8 --verify "
 POISON = "--payload subnormal "
 TIMEOUT_S = 2
+ADVANCES, NODE = 1, 2  # kCallAdvances, SnapshotPlace::kNode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +74,32 @@ def check_case(name: str, bench: Bench) -> None:
         expect(float(waits.group(1)) <= 2 * TIMEOUT_S, f"after {waits.group(1)} s")
 
 
+def check_journal(bench: Bench) -> None:
+    """Every swapped node leaves its own snapshot in every replay, and no snapshot node is added."""
+    trace = bench.folder / "trace"
+    done = bench.serve_traced(WORKLOAD + "--kernel legacy --algorithm twoshot", trace, TIMEOUT_S,
+                              LAMPLIGHT_SWAP="1")
+    expect(done.status == scenario.OK, f"the server ended with {done.status}: {done.last_words()}")
+    for file in trace.glob("*.lamptrace"):
+        lamport = {graph["graph_id"]: {node["node"] for node in bench.records(file, "Node")
+                                       if node["graph_id"] == graph["graph_id"]
+                                       and node["call"]["flags"] & ADVANCES}
+                   for graph in bench.records(file, "Graph")}
+        graph_of = {e["exec_id"]: e["graph_id"] for e in bench.records(file, "Exec")}
+        launches = [launch for launch in bench.records(file, "GraphLaunch")
+                    if launch["status"] == 0]
+        wanted = sorted((launch["exec_id"], launch["replay"], node) for launch in launches
+                        for node in lamport[graph_of[launch["exec_id"]]])
+        snapshots = bench.records(file, "Snapshot")
+        got = sorted((s["exec_id"], s["replay"], s["node"]) for s in snapshots)
+        expect(wanted and got == wanted, f"snapshots {got[:20]}, expected {wanted[:20]}")
+        expect({s["place"] for s in snapshots} == {NODE}, "a snapshot is not of a node")
+        eager = bench.records(file, "EagerSnapshot")
+        ended = [e["op"] for e in bench.records(file, "EagerLaunch")
+                 if e["call"]["flags"] & ADVANCES]
+        expect(ended and [s["op"] for s in eager] == ended, f"eager snapshots {eager}")
+
+
 def check_refused(bench: Bench) -> None:
     """A kernel that is nobody's we know keeps running, with one line that says why."""
     trace = bench.folder / "trace"
@@ -97,4 +124,4 @@ def check_bad_value(bench: Bench) -> None:
 if __name__ == "__main__":
     sys.exit(scenario.main(__doc__, {
         name: functools.partial(check_case, name) for name in CASES
-    } | {"refused": check_refused, "bad-value": check_bad_value}))
+    } | {"journal": check_journal, "refused": check_refused, "bad-value": check_bad_value}))

@@ -23,6 +23,7 @@ PROPERTIES = {
     "stale_read": "no stale read: a call takes exactly what was sent for it",
     "lost_update": "no lost update: index and epoch follow the calls",
     "residue": "no residue: no arrivals are left when a call is over",
+    "unreported": "every residue of arrivals is reported",
     "overtaken": "a place is free of stores on their way when the next one is sent",
 }
 

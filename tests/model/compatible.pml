@@ -9,6 +9,7 @@
  *                 Default: send, clear, poll, arrive, update, trigger.
  *   MIXED_GROUP   rank 0 in the field's order, the others in ours; not with CHAIN
  *   TRIGGER_LAST  the field's order, but the trigger follows the update
+ *   RESIDUE       launch.pml
  * and the mutations, each in the `#ifdef` of its name.
  */
 #ifndef W
@@ -123,7 +124,7 @@ inline Clear() {
 }
 
 inline Arrive() {
-  arrivals[r]++;
+  CountIn(r);
   printf("rank %d block %d call %d: arrives, %d have\n", r, b, op, arrivals[r])
 }
 
@@ -138,7 +139,8 @@ inline Arrive() {
 /* Block 0 only. Three stores: a reader that is too early can see one and miss the others. */
 inline UpdateFlags() {
   d_step {
-    arrivals[r] >= B ->
+    Here(r) >= B ->
+    Report(r);
     if
     :: Updates(r, op) ->
       dirty[r] = current[r];
@@ -152,7 +154,7 @@ inline UpdateFlags() {
     clear0[r] = FirstSlots(Shape(op));
     clear1[r] = SecondSlots(Shape(op))
   }
-  arrivals[r] = 0
+  ForgetArrivals(r)
 }
 
 inline UpdateByFirstBlock() {

@@ -5,7 +5,7 @@
  * A packet has two words here, the tag and the payload, which land together; with SPLIT they do
  * not. A payload is the number of the call that it was sent for, a ghost.
  *
- * Switches: W, B, CHAIN as in compatible.pml; TAG_BITS: the tag is cut to so many bits; and the
+ * Switches: W, B, CHAIN, RESIDUE as in compatible.pml; TAG_BITS: the tag is cut to so many bits; and the
  * mutations.
  */
 #ifndef W
@@ -117,8 +117,8 @@ inline ReadEpoch() {
 inline Arrive() {
   d_step {
     number = 0;
-    arrivals[r]++;
-    n = arrivals[r];
+    CountIn(r);
+    n = Here(r);
     printf("rank %d block %d call %d: arrives, %d have\n", r, b, op, n)
   }
   if
@@ -127,7 +127,7 @@ inline Arrive() {
   fi;
   d_step {
     if
-    :: n >= B -> arrivals[r] = 0
+    :: n >= B -> Report(r); ForgetArrivals(r)
     :: else
     fi;
     n = 0

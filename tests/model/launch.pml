@@ -6,13 +6,33 @@
  * what the end of a kernel makes visible. Without CHAIN the next call waits for the end of all
  * blocks.
  *
+ * RESIDUE: something else has left an arrival in each rank's word. A block counts in both halves of
+ * the word, and what was left is in the lower one only. The upper half, `counted`, is modelled only
+ * then; otherwise the halves are equal. ONE_COUNT, a mutation and the field: no upper half.
+ *
  * LANES is how many calls of a rank may run at a time; 1 will do where nothing that others see
  * follows the trigger.
  */
 byte turn[W];     /* the call that may pass its grid dependency */
 byte released[W]; /* blocks of that call which have triggered, or ended */
 byte blocks_done;
-bool lost_update, residue;
+bool lost_update, residue, unreported;
+
+#if defined(RESIDUE) && !defined(ONE_COUNT)
+byte counted[W];
+bool reported[W];
+#define Here(rank) counted[rank]
+inline CountIn(rank) { arrivals[rank]++; counted[rank]++ }
+inline Report(rank) { reported[rank] = reported[rank] || arrivals[rank] != counted[rank] }
+inline ForgetArrivals(rank) { d_step { arrivals[rank] = 0; counted[rank] = 0 } }
+#define ResidueIsReported(rank) reported[rank]
+#else
+#define Here(rank) arrivals[rank]
+inline CountIn(rank) { arrivals[rank]++ }
+inline Report(rank) { skip }
+inline ForgetArrivals(rank) { arrivals[rank] = 0 }
+#define ResidueIsReported(rank) true
+#endif
 
 #define Lane(r, b, lane) (((r)*LANES + (lane)) * B + (b))
 
@@ -60,6 +80,8 @@ proctype Quiet() {
       assert(!lost_update);
       residue = (arrivals[rank] != 0);
       assert(!residue);
+      unreported = !ResidueIsReported(rank);
+      assert(!unreported);
       rank++
     :: else -> break
     od

@@ -75,7 +75,7 @@ TEST(EpochWords, CountCallsAndSharesOfOne) {
   EXPECT_EQ(flags.share, 3u);
   EXPECT_FALSE(flags.arrivals);
   EXPECT_FALSE(flags.bytes);
-  EXPECT_FALSE(ReadFlagWords(trace::FlagLayout::kEpoch, {words, 2}).index);
+  EXPECT_FALSE(ReadFlagWords(trace::FlagLayout::kEpoch, {words, 1}).index);
 }
 
 TEST_F(EpochWorkspaces, CountLeavesOneNodeOfSeven) {

@@ -21,6 +21,8 @@ TEST(FlagWords, FollowTheLayout) {
   EXPECT_EQ(ReadFlagWords(FlagLayout::kEraC, words).index, 1u);
   EXPECT_EQ(ReadFlagWords(FlagLayout::kUnicast, words).index, 2u);
   EXPECT_EQ(ReadFlagWords(FlagLayout::kUnicast, words).arrivals, 1u);
+  const uint32_t ours[] = {0, 2, 131072, 1, 0, 0, 0, 0, 5 * protocol::kArrivalStep};
+  EXPECT_EQ(ReadFlagWords(FlagLayout::kEraC, ours).arrivals, 5u);
   EXPECT_FALSE(ReadFlagWords(FlagLayout::kUnknown, words).index);
 }
 

@@ -1,0 +1,11 @@
+// What the hooks of graphs share about single nodes of an exec.
+#pragma once
+
+#include "shim/session.h"
+
+namespace lamplight::shim::hooks {
+
+// The node's call from here on: none where the host has switched it off.
+void EmitNodeParams(Session& session, const Exec& exec, const GraphShape::Call& call);
+
+}  // namespace lamplight::shim::hooks
