@@ -104,11 +104,11 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
     const uint64_t clusters = machine::Clusters();
     const uint64_t cluster = this->place_.cluster;
     const uint64_t share = kWholeCall * (cluster + 1) / clusters - kWholeCall * cluster / clusters;
-    if (this->call_.journal.ring == 0) return machine::AddTo(&state_->progress, share);
     progress_ = machine::CountIn(&state_->progress, share) + share;
   }
   LAMPLIGHT_DEVICE void Leave() const {
-    if (this->call_.journal.ring == 0 || progress_ % kWholeCall != 0) return;
+    machine::Await(static_cast<uint32_t>(progress_));
+    if (progress_ % kWholeCall != 0) return;
     WriteJournal(this->call_, reinterpret_cast<const uint32_t*>(state_),
                  sizeof(EpochState) / sizeof(uint32_t));
   }
@@ -120,7 +120,7 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
   uint32_t stages_;
   uint64_t tag_;
   uint64_t generation_;
-  uint64_t progress_ = 0;  // behind this cluster's arrival, where there is a journal
+  uint64_t progress_ = 0;  // behind this cluster's arrival
   Standing standing_;
 };
 

@@ -124,6 +124,14 @@ class Exchange {
     }
   }
 
+  // Makes packets of this rank's buffer empty again, each thread of the grid its share.
+  LAMPLIGHT_DEVICE void Arm(machine::Words4* target, uint64_t packets,
+                            const machine::Words4& empty) const {
+    for (uint64_t i = place_.GridThread(); i < packets; i += place_.GridThreads()) {
+      machine::Store(target + i, empty);
+    }
+  }
+
   LAMPLIGHT_DEVICE char* Local() const { return local_; }
   LAMPLIGHT_DEVICE char* Buffer(uint32_t peer) const {
     const bool inlined = kInline || call_.peer_table == nullptr;

@@ -49,15 +49,25 @@ uint32_t PlainThreads(const KernelId& id) {
   return id.world == 2 || id.world == 4 ? kPlainThreadsOfProcessor : kMaxPlainThreads;
 }
 
+uint32_t PlainBlock(uint32_t slots, uint32_t cluster) {
+  return RoundUp((slots + cluster - 1) / cluster, 32);
+}
+
+// Clusters that the device holds at once.
+uint32_t ResidentClusters(const KernelId& id, uint32_t slots, uint32_t cluster,
+                          const DeviceLimits& limits) {
+  const uint32_t blocks = limits.processors * (PlainThreads(id) / PlainBlock(slots, cluster));
+  return blocks / cluster;
+}
+
 void PlanPlain(const KernelId& id, uint32_t tokens, uint32_t slots, const DeviceLimits& limits,
                LaunchPlan* plan) {
   *plan = {};
   plan->form = KernelForm::kPlain;
   plan->cluster = ClusterFor(slots, tokens, kMaxPlainThreads, kLeastPlainThreads, limits);
-  plan->block = RoundUp((slots + plan->cluster - 1) / plan->cluster, 32);
+  plan->block = PlainBlock(slots, plan->cluster);
   plan->grid_y = plan->cluster;
-  const uint32_t blocks = limits.processors * (PlainThreads(id) / plan->block);
-  plan->grid_x = std::min(tokens, std::max(blocks / plan->cluster, 1u));
+  plan->grid_x = std::min(tokens, std::max(ResidentClusters(id, slots, plan->cluster, limits), 1u));
 }
 
 void PlanGeneral(const KernelId& id, uint32_t tokens, uint32_t slots, Quantisation quantisation,

@@ -97,6 +97,14 @@ LAMPLIGHT_MACHINE uint64_t Poll(const uint64_t* address) {
   return value;
 }
 
+// Does not let the thread go on before `value` has come. A load of one's own store comes back when
+// the store is where every thread of the GPU sees it: that orders the few stores that need it, and
+// waits for no others, as a fence would.
+LAMPLIGHT_MACHINE void Await(uint32_t value) {
+  asm volatile("{.reg .pred p;\nsetp.eq.u32 p, %0, 0xffffffff;\n@p nanosleep.u32 0;}" ::"r"(value)
+               : "memory");
+}
+
 // A pair of lines of 128 bytes: 16 threads, one half of a warp, store 16 bytes each by one
 // instruction. Each line ends with the tag, in place of eight bytes of its last thread; those of
 // thread 7 go with thread 15, which has no unit. NVLink and the L2 cache keep the 128 bytes of such
@@ -166,16 +174,11 @@ LAMPLIGHT_MACHINE uint64_t CountIn(uint64_t* counter, uint64_t step) {
                : "memory");
   return before;
 }
-// The same where nobody asks for the count before, and nobody waits.
-LAMPLIGHT_MACHINE void AddTo(uint64_t* counter, uint64_t step) {
-  asm volatile("red.relaxed.gpu.global.add.u64 [%0], %1;" ::"l"(counter), "l"(step) : "memory");
-}
 LAMPLIGHT_MACHINE uint64_t TakeTicket(uint64_t* counter) {
   return atomicAdd(reinterpret_cast<unsigned long long*>(counter), 1ull);
 }
 // Host-mapped memory. True for the first caller.
 LAMPLIGHT_MACHINE bool Claim(uint32_t* flag) { return atomicCAS_system(flag, 0u, 1u) == 0; }
-LAMPLIGHT_MACHINE void FenceDevice() { __threadfence(); }
 LAMPLIGHT_MACHINE void FenceSystem() { __threadfence_system(); }
 
 LAMPLIGHT_MACHINE uint64_t TimeNs() {
@@ -213,16 +216,15 @@ Words4 Poll(const Words4* address);
 void Send(Words4* address, const Words4& value);
 uint32_t Poll(const uint32_t* address);
 uint64_t Poll(const uint64_t* address);
+void Await(uint32_t value);
 void SendPair(Words4* packet, Words4 value, uint64_t tag, bool active);
 bool PollPair(const Words4* packet, uint64_t tag, bool active, Words4* value);
 void CompletePair(Words4* value);
 bool AnyOfWarp(bool here);
 uint32_t CountIn(uint32_t* counter, uint32_t step);
 uint64_t CountIn(uint64_t* counter, uint64_t step);
-void AddTo(uint64_t* counter, uint64_t step);
 uint64_t TakeTicket(uint64_t* counter);
 bool Claim(uint32_t* flag);
-void FenceDevice();
 void FenceSystem();
 uint64_t TimeNs();
 float InverseRoot(float value);

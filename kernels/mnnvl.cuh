@@ -124,6 +124,8 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
     machine::Store(reinterpret_cast<machine::Words4*>(flags) + 1, sizes);
     if (call.header_offset != 0) *CallsOf(standing) = standing.epoch + 1;
     *const_cast<volatile uint32_t*>(standing.arrivals) = 0;
+    machine::Await(machine::Poll(flags) | machine::Poll(flags + protocol::kClearBytes0) |
+                   machine::Poll(standing.arrivals));
     WriteJournal(call, flags, protocol::kFlagWords);
   }
 
@@ -150,9 +152,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
     const uint32_t packets = ((bytes < stage_bytes ? bytes : stage_bytes) + 15) / 16;
     auto* target = reinterpret_cast<machine::Words4*>(
         this->Local() + protocol::StageOffset(dirty_, stage, dirty_stages_, bytes_));
-    for (uint32_t i = this->place_.GridThread(); i < packets; i += this->place_.GridThreads()) {
-      machine::Store(target + i, empty);
-    }
+    this->Arm(target, packets, empty);
   }
 
   uint32_t stages_;

@@ -66,11 +66,8 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
     auto* target = reinterpret_cast<machine::Words4*>(
         this->Local() + Generation((index_ + 2) % protocol::kGenerations));
     const uint64_t packets = clear_elements_ / Piece::kElements;
-    for (uint64_t i = this->place_.GridThread();
-         i < packets && i < generation_bytes_ / sizeof(machine::Words4);
-         i += this->place_.GridThreads()) {
-      machine::Store(target + i, empty.words);
-    }
+    const uint64_t most = generation_bytes_ / sizeof(machine::Words4);
+    this->Arm(target, packets < most ? packets : most, empty.words);
   }
 
   // The first thread of each cluster, when all of the cluster has read what it awaited and cleared
@@ -88,6 +85,8 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
     words[protocol::kUnicastIndex] = protocol::NextIndex(standing.index);
     words[protocol::kUnicastClearElements] = call.tokens * call.hidden * world;
     words[protocol::kUnicastArrivals] = 0;
+    machine::Await(words[protocol::kUnicastIndex] | words[protocol::kUnicastClearElements] |
+                   words[protocol::kUnicastArrivals]);
     WriteJournal(call, standing.arrivals, protocol::kUnicastWords);
   }
 

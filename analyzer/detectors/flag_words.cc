@@ -82,8 +82,11 @@ FlagWords ReadFlagWords(trace::FlagLayout layout, std::span<const uint32_t> word
   const std::optional<Positions> positions = PositionsOf(layout);
   if (layout == trace::FlagLayout::kEpoch) return ReadEpoch(words);
   if (!positions) return {};
-  FlagWords flags{At(words, positions->index), std::nullopt, Arrivals(words, positions->arrivals),
-                  At(words, positions->bytes), Written(layout, words)};
+  FlagWords flags;
+  flags.index = At(words, positions->index);
+  flags.arrivals = Arrivals(words, positions->arrivals);
+  flags.bytes = At(words, positions->bytes);
+  flags.written = Written(layout, words);
   // A value that no kernel writes means that these are not the flag words.
   if (flags.index && *flags.index >= protocol::kGenerations) return {};
   return flags;

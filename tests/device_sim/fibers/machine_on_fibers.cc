@@ -138,6 +138,7 @@ Words4 Poll(const Words4* address) {
 void Send(Words4* address, const Words4& value) { StoreWords(address, value); }
 uint32_t Poll(const uint32_t* address) { return __atomic_load_n(address, __ATOMIC_ACQUIRE); }
 uint64_t Poll(const uint64_t* address) { return __atomic_load_n(address, __ATOMIC_ACQUIRE); }
+void Await(uint32_t) {}
 
 // A pair of lines is stored and seen whole: its tags go last and are looked at first.
 void SendPair(Words4* packet, Words4 value, uint64_t tag, bool active) {
@@ -176,7 +177,6 @@ uint32_t CountIn(uint32_t* counter, uint32_t step) {
 uint64_t CountIn(uint64_t* counter, uint64_t step) {
   return __atomic_fetch_add(counter, step, __ATOMIC_ACQ_REL);
 }
-void AddTo(uint64_t* counter, uint64_t step) { CountIn(counter, step); }
 uint64_t TakeTicket(uint64_t* counter) {
   return __atomic_fetch_add(counter, uint64_t{1}, __ATOMIC_ACQ_REL);
 }
@@ -184,7 +184,6 @@ bool Claim(uint32_t* flag) {
   uint32_t free = 0;
   return __atomic_compare_exchange_n(flag, &free, 1u, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
-void FenceDevice() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 void FenceSystem() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 uint64_t TimeNs() { return CurrentScheduler().context().global_timer_ns(); }
