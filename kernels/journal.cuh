@@ -25,10 +25,8 @@ LAMPLIGHT_COLD void WriteSlot(const CollectiveCall* call, const uint32_t* words,
   const uint64_t ticket = machine::TakeTicket(tickets);
   if (counter != 0) *const_cast<volatile uint64_t*>(runs) = run;
   const uint64_t now = machine::TimeNs();
-  const uint64_t tag = static_cast<uint64_t>(SnapshotTag(ticket)) << 32;
   const uint64_t mask = (uint64_t{1} << (journal.counter_and_bits & 0xff)) - 1;
   auto* slot = reinterpret_cast<SnapshotSlot*>(journal.ring) + (ticket & mask);
-  volatile uint64_t* cell = slot->cell;
   const uint32_t head[kFirstWordCell] = {journal.exec_id,
                                          journal.workspace_id,
                                          static_cast<uint32_t>(run),
@@ -37,12 +35,19 @@ LAMPLIGHT_COLD void WriteSlot(const CollectiveCall* call, const uint32_t* words,
                                          static_cast<uint32_t>(now >> 32),
                                          journal.node,
                                          kJournalPlace | count << 16};
+  const auto value = [&](uint32_t cell) {
+    if (cell < kFirstWordCell) return head[cell];
+    const uint32_t word = cell - kFirstWordCell;
+    return word < count ? *const_cast<const volatile uint32_t*>(words + word) : 0;
+  };
+  // Two cells by one store of 16 bytes, as NCCL's LL protocol has them (NCCL 2.28,
+  // src/device/prims_ll.h): over the bus each store costs the same, whatever its width.
+  const uint32_t tag = SnapshotTag(ticket);
+  auto* pair = reinterpret_cast<machine::Words4*>(slot->cell);
   LAMPLIGHT_UNROLL
-  for (uint32_t i = 0; i < kFirstWordCell; ++i) cell[i] = tag | head[i];
-  LAMPLIGHT_UNROLL
-  for (uint32_t i = 0; i < kSnapshotWords; ++i) {
-    const uint32_t word = i < count ? *const_cast<const volatile uint32_t*>(words + i) : 0;
-    cell[kFirstWordCell + i] = tag | word;
+  for (uint32_t i = 0; i < (CellsOf(kSnapshotWords) + 1) / 2; ++i) {
+    if (2 * i >= CellsOf(count)) break;
+    machine::Send(pair + i, {{value(2 * i), tag, value(2 * i + 1), tag}});
   }
 }
 

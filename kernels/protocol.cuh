@@ -15,6 +15,8 @@ namespace lamplight::protocol {
 
 // "Not here yet": fp32 −0.0. Every 32-bit word of a workspace is initialised and re-armed to it.
 inline constexpr uint32_t kSentinel = 0x80000000u;
+// The same for workspaces of the non-MNNVL family that are made for 16-bit types: −0 in each half.
+inline constexpr uint32_t kHalfSentinels = 0x80008000u;
 // Generations of buffer that rotate; call n uses generation n % 3.
 inline constexpr uint32_t kGenerations = 3;
 inline constexpr uint32_t kMaxStages = 4;

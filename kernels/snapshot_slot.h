@@ -31,10 +31,16 @@ inline constexpr uint32_t kSnapshotCells = sizeof(SnapshotRecord) / 4;
 inline constexpr uint32_t kFirstWordCell = offsetof(SnapshotRecord, word) / 4;
 static_assert(kSnapshotCells == 20 && kSnapshotCells <= kSnapshotThreads);
 
-// One slot of the host-mapped ring. A cell is written by one 64-bit store: the value below, a tag
-// above, so that the writer needs no fence; a slot is whole when all its cells carry the tag of one
-// ticket. Fences over the bus would cost every replay more than a microsecond.
-struct SnapshotSlot {
+// Cells that a record with so many flag words needs; what lies behind them means nothing.
+LAMPLIGHT_HD constexpr uint32_t CellsOf(uint32_t words) {
+  return kFirstWordCell + (words < kSnapshotWords ? words : kSnapshotWords);
+}
+inline constexpr uint32_t kCountCell = offsetof(SnapshotRecord, place_and_words) / 4;
+
+// One slot of the host-mapped ring. A cell is written whole: the value below, a tag above, so that
+// the writer needs no fence; a slot is whole when all the cells that its record needs carry the tag
+// of one ticket. Fences over the bus would cost every replay more than a microsecond.
+struct alignas(16) SnapshotSlot {
   uint64_t cell[kSnapshotThreads];
 };
 static_assert(sizeof(SnapshotSlot) == 256);

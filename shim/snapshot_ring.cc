@@ -15,18 +15,19 @@ uint64_t Load(const uint64_t& cell) { return __atomic_load_n(&cell, __ATOMIC_ACQ
 // it.
 SlotState Read(const SnapshotSlot& slot, uint64_t ticket, SnapshotRecord* out, int32_t* ahead) {
   uint32_t values[kSnapshotCells];
-  bool whole = true;
+  uint32_t whole = 0;  // cells from the first on
   *ahead = 0;
   for (uint32_t i = 0; i < kSnapshotCells; ++i) {
     const uint64_t cell = Load(slot.cell[i]);
     const auto distance =
         static_cast<int32_t>(static_cast<uint32_t>(cell >> 32) - SnapshotTag(ticket));
-    whole &= distance == 0;
+    if (distance == 0 && whole == i) ++whole;
     *ahead = std::max(*ahead, distance);
     values[i] = static_cast<uint32_t>(cell);
   }
   if (*ahead > 0) return SlotState::kLapped;
-  if (!whole) return SlotState::kWaiting;
+  if (whole <= kCountCell || whole < CellsOf(values[kCountCell] >> 16)) return SlotState::kWaiting;
+  std::fill(values + CellsOf(values[kCountCell] >> 16), values + kSnapshotCells, 0);
   std::memcpy(out, values, sizeof(values));
   return SlotState::kWhole;
 }

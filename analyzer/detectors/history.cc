@@ -125,14 +125,16 @@ bool NothingLostSince(const Model& model, Index snapshot) {
 
 std::optional<LastFinished> LastToFinish(const Model& model, Index workspace) {
   const std::vector<Observation> observations = Observe(model, workspace);
-  for (auto last = observations.rbegin(); last != observations.rend(); ++last) {
-    const Snapshot& snapshot = model.snapshots[last->snapshot];
-    if (snapshot.place != trace::SnapshotPlace::kNode || last->position == 0) continue;
-    const auto operation = FindOperation(model, workspace, last->position - 1);
-    if (!operation || !NothingLostSince(model, last->snapshot)) return std::nullopt;
-    return LastFinished{*operation, snapshot.gpu_ns};
-  }
-  return std::nullopt;
+  if (observations.empty()) return std::nullopt;
+  const Observation& newest = observations.back();
+  if (newest.position == 0 || !NothingLostSince(model, newest.snapshot)) return std::nullopt;
+  const auto last = FindOperation(model, workspace, newest.position - 1);
+  if (!last) return std::nullopt;
+  // Only where the call behind it would have told as well was this one the last.
+  const auto next = FindOperation(model, workspace, newest.position);
+  const Process& process = model.processes[model.workspaces[workspace].process];
+  if (next && !next->call->journals() && process.mode != "journal") return std::nullopt;
+  return LastFinished{*last, model.snapshots[newest.snapshot].gpu_ns};
 }
 
 Index FindReplay(const Model& model, Index exec, uint64_t number) {

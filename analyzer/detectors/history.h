@@ -55,12 +55,12 @@ struct Observation {
 // All snapshots whose place is known, by position. Snapshots without an index are left out.
 std::vector<Observation> Observe(const Model& model, Index workspace);
 
-// What a rank's own calls told last: the newest of them that is known to be complete.
+// The call of a rank that was the last to end.
 struct LastFinished {
   Operation operation;
   uint64_t gpu_ns = 0;
 };
-// Nothing where no call on the workspace has journalled, or snapshots were lost behind it.
+// Nothing where a later one may have ended without a snapshot that is here.
 std::optional<LastFinished> LastToFinish(const Model& model, Index workspace);
 
 // No snapshot of the process can have been lost behind this one.

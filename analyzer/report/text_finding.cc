@@ -119,7 +119,7 @@ void WriteSlots(const std::vector<SlotWords>& slots, TextWriter* out) {
   }
 }
 
-// In the words of the group: a rank without a line has kernels that do not journal.
+// A rank without a line has kernels of which it cannot be told.
 void WriteLastFinished(const Model& model, const std::vector<LastFinishedCall>& calls,
                        TextWriter* out) {
   if (calls.empty()) return;
@@ -135,7 +135,7 @@ void WriteLastFinished(const Model& model, const std::vector<LastFinishedCall>& 
                     eager ? "eager" : std::to_string(call.node.position),
                     NumberOr(call.node.tokens, "?") + " x " + NumberOr(call.node.dim, "?")});
   }
-  out->Line("  Last to finish, as the kernels themselves have recorded");
+  out->Line("  Last to finish, by the snapshots behind the calls");
   out->Table(rows, "    ");
   if (calls.size() > kMaxSlots) {
     out->Line("    and " + std::to_string(calls.size() - kMaxSlots) +

@@ -72,12 +72,37 @@ Status CheckFlags(const uint32_t* flags) {
   return {};
 }
 
+// The first words of the generation that the next call but one uses: no rank can have sent there
+// yet.
+Status CheckArmed(const lamplight_adopt_options& options, const uint32_t* flags) {
+  const uint32_t next = protocol::NextIndex(flags[protocol::kCurrentIndex]);
+  const char* start =
+      static_cast<const char*>(options.local) + uint64_t{next} * flags[protocol::kBytesPerBuffer];
+  uint32_t words[kGenerationAlignment / sizeof(uint32_t)];
+  Copies copies;
+  LAMPLIGHT_TRY(copies.Open());
+  LAMPLIGHT_TRY(copies.Copy(words, start, sizeof words));
+  for (const uint32_t word : words) {
+    if (word == protocol::kSentinel) continue;
+    const bool by_halves = word == protocol::kHalfSentinels;
+    return Error(LAMPLIGHT_ERROR_STATE,
+                 "options->local holds %08x in generation %u, which no call has written: %s. Fill "
+                 "all three generations with words of 80000000 on every rank, before any call",
+                 word, next,
+                 by_halves ? "it is armed for 16-bit elements, as FlashInfer's trtllm workspaces "
+                             "are, and calls of fp32 would take that for data"
+                           : "it is not armed, and calls would take that for data");
+  }
+  return {};
+}
+
 Status ReadGeneration(const lamplight_adopt_options& options, uint64_t* generation_bytes) {
   uint32_t flags[protocol::kFlagWords];
   Copies copies;
   LAMPLIGHT_TRY(copies.Open());
   LAMPLIGHT_TRY(copies.Copy(flags, options.flags, sizeof flags));
   LAMPLIGHT_TRY(CheckFlags(flags));
+  LAMPLIGHT_TRY(CheckArmed(options, flags));
   *generation_bytes = flags[protocol::kBytesPerBuffer];
   if (options.generation_bytes == 0 || options.generation_bytes == *generation_bytes) return {};
   return Error(LAMPLIGHT_ERROR_STATE,

@@ -3,53 +3,18 @@
 #include <cstring>
 
 #include "kernels/trouble_reader.h"
+#include "kernels/trouble_text.h"
 #include "shim/log.h"
 
 namespace lamplight::shim {
 namespace {
 
 using kernels::Diagnostic;
-using kernels::Trouble;
 
-void Tell(const Diagnostic& d) {
-  const double seconds = static_cast<double>(d.waited_ns) * 1e-9;
-  switch (static_cast<Trouble>(d.trouble)) {
-    case Trouble::kTimeout:
-      Log().error(
-          "rank {} waits for rank {} since {:.1f} s: token {}, word {}, stage {}, generation {} of "
-          "the workspace at {:#x}; the word holds {:#010x}; it waits on",
-          d.rank, d.peer, seconds, d.token, d.word, d.stage, d.index, d.workspace, d.bits[0]);
-      return;
-    case Trouble::kDivergence:
-      Log().error(
-          "ranks {} and {} are in different calls: {} tokens of {} here, {} tokens of {} there; "
-          "the "
-          "missing results are NaN",
-          d.rank, d.peer, d.tokens, d.hidden, d.peer_tokens, d.peer_hidden);
-      return;
-    case Trouble::kCapacity:
-      Log().error(
-          "rank {}: {} tokens of {} do not fit a generation of the workspace at {:#x}; the call "
-          "wrote NaN instead of overflowing it",
-          d.rank, d.tokens, d.hidden, d.workspace);
-      return;
-    case Trouble::kCorruptState:
-      Log().error("rank {}: the flag words of the workspace at {:#x} are impossible; NaN written",
-                  d.rank, d.workspace);
-      return;
-    case Trouble::kArrivalResidue:
-      Log().error(
-          "rank {}: {} arrivals were left over in its workspace in a call of {} tokens: another "
-          "kernel counted there at the same time, or left it in the middle",
-          d.rank, d.arrivals, d.tokens);
-      return;
-    case Trouble::kMisaligned:
-      Log().error("rank {}: a tensor or the workspace at {:#x} is not aligned; NaN written", d.rank,
-                  d.workspace);
-      return;
-    case Trouble::kNothing:
-      return;
-  }
+void Tell(const Diagnostic& found) {
+  char text[256];
+  kernels::TroubleText(found, text, sizeof text);
+  Log().error("swapped kernel: {}; buffer at {:#x}", text, found.workspace);
 }
 
 }  // namespace
@@ -80,7 +45,7 @@ void SwapDiagnostics::Drain(Recorder&) {
     if (told_[i] != 0) continue;
     const Diagnostic found = kernels::ReadTrouble(host_[i]);
     told_[i] = found.trouble;
-    Tell(found);
+    if (found.trouble != 0) Tell(found);
   }
 }
 

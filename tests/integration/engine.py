@@ -84,7 +84,7 @@ def check_update(bench: Bench) -> None:
     run = Run(bench, "update mnnvl one-shot 2").clean()
     for trace in run.traces:
         got = places(bench.records(trace, "Snapshot"))
-        expect(got == every({1: 6}, list(range(CALLS))), f"snapshots {got}")
+        expect(got == every({1: 8}, list(range(CALLS))), f"snapshots {got}")
 
 
 def check_child(bench: Bench) -> None:

@@ -194,7 +194,8 @@ void Healthy(Rank& rank) {
   rank.Replay(Instantiate(rank.Capture(kCalls, kMaxTokens)), 2);
 }
 
-// exec 1: 2 replays, an update, 2 replays, new parameters of node 1, 2 replays.
+// exec 1: 2 replays, an update, 2 replays, new parameters of node 1, 2 replays, of node 2 by the
+// other call, 2 replays.
 void Update(Rank& rank) {
   const cudaGraph_t graph = rank.Capture(kCalls, kTokens);
   const cudaGraph_t other = rank.Capture(kCalls, kMaxTokens);
@@ -208,6 +209,16 @@ void Update(Rank& rank) {
   const cudaKernelNodeParams parameters = ParametersOf(Nodes(other)[1]);
   CHECK(cudaGraphExecKernelNodeSetParams(exec, Nodes(graph)[1], &parameters));
   if (ArgumentsOf(other) != before) Fail("new parameters have changed the graph they came from");
+  rank.Replay(exec, 2);
+  cudaGraphNodeParams generic{};
+  generic.type = cudaGraphNodeTypeKernel;
+  generic.kernel.func = parameters.func;
+  generic.kernel.gridDim = parameters.gridDim;
+  generic.kernel.blockDim = parameters.blockDim;
+  generic.kernel.sharedMemBytes = parameters.sharedMemBytes;
+  generic.kernel.kernelParams = parameters.kernelParams;
+  CHECK(cudaGraphExecNodeSetParams(exec, Nodes(graph)[2], &generic));
+  if (ArgumentsOf(other) != before) Fail("generic parameters have changed their graph");
   rank.Replay(exec, 2);
 }
 

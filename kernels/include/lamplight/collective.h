@@ -59,7 +59,7 @@ typedef enum lamplight_status {
   LAMPLIGHT_ERROR_DEVICE = 15,       /* no such device, or not the one that is current */
   LAMPLIGHT_ERROR_CAPTURE = 16,      /* the stream's capture forbids or has lost the call */
   LAMPLIGHT_ERROR_UNSUPPORTED = 17,  /* the device or the driver has not what was asked for */
-  LAMPLIGHT_ERROR_STATE = 18,        /* the flag words of an adopted workspace are impossible */
+  LAMPLIGHT_ERROR_STATE = 18,        /* an adopted workspace: impossible flag words, or not armed */
   LAMPLIGHT_ERROR_EXCHANGE = 19,     /* the all-gather failed or left bytes that are no record */
   LAMPLIGHT_ERROR_EXCHANGE_TIMEOUT = 20, /* the all-gather did not return in time */
   LAMPLIGHT_ERROR_DISAGREEMENT = 21,     /* the ranks asked for different workspaces */
@@ -183,7 +183,9 @@ LAMPLIGHT_API lamplight_status lamplight_workspace_create(
     const lamplight_workspace_options* options, lamplight_workspace** workspace);
 
 /* Memory of the caller in the layout of FlashInfer's MNNVL workspaces (0.6.0 and later: nine flag
- * words), which original kernels of other ranks may use at the same time. */
+ * words), which original kernels of other ranks may use at the same time. Every word is armed with
+ * 0x80000000, so calls of all dtypes may follow one another. Workspaces of FlashInfer's trtllm
+ * family, armed for one width of elements, cannot be adopted. */
 typedef struct lamplight_adopt_options {
   uint32_t struct_size; /* sizeof(lamplight_adopt_options) */
   uint32_t world;
@@ -206,7 +208,8 @@ typedef struct lamplight_adopt_options {
   uint32_t reserved; /* 0 */
 } lamplight_adopt_options;
 
-/* Reads the flag words once, and the device array of peers. Exchanges nothing: the caller's memory
+/* Reads the flag words once, the device array of peers, and some words of `local` that no call can
+ * have written: they must be armed. Exchanges nothing: the caller's memory
  * must be initialised and mapped on all ranks. The caller keeps it alive until the workspace is
  * destroyed and no graph that was captured with it will run again. */
 LAMPLIGHT_API lamplight_status lamplight_workspace_adopt(const lamplight_adopt_options* options,

@@ -165,6 +165,32 @@ TEST_F(Journals, TellWhatEveryRankFinishedLast) {
   EXPECT_EQ(finding.last_finished[1].exec, kNone);
 }
 
+TEST_F(Journals, DoNotTellOfCallsBehindThatHaveNone) {
+  const Index exec = world.AddExec(0, 2);
+  world.Tail(world.Replay(exec), 2);
+  Finding finding;
+  finding.place.communicator = 0;
+  AddLastFinished(world.model, &finding);
+  EXPECT_EQ(finding.last_finished.size(), 1u) << "nothing was launched behind it";
+  world.Replay(exec);
+  finding.last_finished.clear();
+  AddLastFinished(world.model, &finding);
+  EXPECT_TRUE(finding.last_finished.empty());
+}
+
+TEST_F(Journals, LostBehindThemLeaveTheLastUnknown) {
+  const Index replay = world.Replay(AddExec(0, 5));
+  Tell(replay, 3);
+  world.model.processes[0].snapshots_lost = true;
+  Snapshot other = world.model.snapshots.back();
+  other.workspace = world.AddWorkspace(0);
+  world.model.snapshots.push_back(other);
+  Finding finding;
+  finding.place.communicator = 0;
+  AddLastFinished(world.model, &finding);
+  EXPECT_TRUE(finding.last_finished.empty());
+}
+
 TEST_F(Journals, ProveARankThatHasNotCalledWhereNothingCouldBeRead) {
   const Index replay = world.Replay(AddExec(0, 5));
   Tell(replay, 2);

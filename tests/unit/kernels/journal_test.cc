@@ -32,7 +32,8 @@ class Ring {
   // Whether every cell of the record in `ticket`'s slot carries its tag.
   bool Whole(uint64_t ticket) const {
     const SnapshotSlot& slot = slots_[ticket % slots_.size()];
-    return std::all_of(slot.cell, slot.cell + kSnapshotCells,
+    const uint32_t words = static_cast<uint32_t>(slot.cell[kCountCell]) >> 16;
+    return std::all_of(slot.cell, slot.cell + CellsOf(words),
                        [&](uint64_t cell) { return cell >> 32 == ticket + 1; });
   }
   SnapshotRecord Record(uint64_t ticket) const {

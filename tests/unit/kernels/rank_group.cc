@@ -144,6 +144,11 @@ CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tenso
   if (shape_.protocol == Protocol::kUnicast || shape_.world > kInlinePeers) {
     call.peer_table = table(rank);
   }
+  if (!multicast.empty()) call.multicast = multicast[rank];
+  if (peers_are_null) {
+    std::fill(std::begin(call.peer), std::end(call.peer), nullptr);
+    call.peer_table = nullptr;
+  }
   if (shape_.protocol == Protocol::kEpoch) call.generation_bytes = shape_.generation_bytes;
   call.header_offset = shape_.protocol == Protocol::kUnicast ? 0 : header_offset_;
   call.timeout_ns = timeout_ns;

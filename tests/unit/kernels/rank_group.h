@@ -100,6 +100,8 @@ class RankGroup {
   DeviceLimits limits{132, 9};
   uint64_t timeout_ns = 0;
   std::chrono::seconds deadline{60};
+  std::vector<void*> multicast;  // each rank's multicast address; empty: none
+  bool peers_are_null = false;   // whoever stores to a peer's address crashes
 
   // The call of one rank, for tests that change it before Launch.
   CollectiveCall CallOf(uint32_t rank, const Work& work, Tensors& tensors);

@@ -21,6 +21,7 @@ class Adopt : public testing::Test {
   Adopt() {
     flags_ = Allocate(64);
     for (void*& buffer : buffers_) buffer = Allocate(4 * kGeneration);
+    for (uint32_t generation = 0; generation < 3; ++generation) Fill(generation, 0x80000000);
     table_ = static_cast<void**>(Allocate(sizeof buffers_));
     EXPECT_EQ(cudaSuccess, cudaMemcpy(table_, buffers_, sizeof buffers_, cudaMemcpyHostToDevice));
     SetFlags({0, 2, kGeneration, 0, 0, 0, 0, 0, 0});
@@ -32,6 +33,13 @@ class Adopt : public testing::Test {
   void SetFlags(const Flags& flags) {
     ASSERT_EQ(cudaSuccess,
               cudaMemcpy(flags_, flags.data(), 4 * flags.size(), cudaMemcpyHostToDevice));
+  }
+
+  // Of rank 1's buffer.
+  void Fill(uint32_t generation, uint32_t word) {
+    const Flags words(kGeneration / 4, word);
+    char* start = static_cast<char*>(buffers_[1]) + generation * kGeneration;
+    ASSERT_EQ(cudaSuccess, cudaMemcpy(start, words.data(), kGeneration, cudaMemcpyHostToDevice));
   }
 
   Options Good() {
@@ -70,6 +78,28 @@ class Adopt : public testing::Test {
   void** table_;
   std::vector<void*> allocated_;
 };
+
+// What the next call writes, and what the one before has left, may be anything.
+TEST_F(Adopt, ABufferThatIsNotArmedIsRefused) {
+  for (uint32_t index = 0; index < 3; ++index) {
+    const uint32_t next = (index + 1) % 3;
+    SetFlags({index, (index + 2) % 3, kGeneration, 0, 0, 0, 0, 0, 0});
+    Fill(index, 0x3f803f80);
+    Fill((index + 2) % 3, 0);
+    Fill(next, 0x80000000);
+    EXPECT_EQ(LAMPLIGHT_OK, Try(Good())) << LastError();
+    Fill(next, 0);
+    Refuses(Good(), LAMPLIGHT_ERROR_STATE,
+            "options->local holds 00000000 in generation " + std::to_string(next));
+    Refuses(Good(), LAMPLIGHT_ERROR_STATE, "it is not armed");
+  }
+}
+
+// An fp32 call would take every pair of 16-bit −0 for a negative subnormal.
+TEST_F(Adopt, ABufferThatIsArmedFor16BitElementsIsRefused) {
+  Fill(1, 0x80008000);
+  Refuses(Good(), LAMPLIGHT_ERROR_STATE, "it is armed for 16-bit elements");
+}
 
 TEST_F(Adopt, UsesTheCallersMemoryAsItIs) {
   for (const bool on_device : {false, true}) {

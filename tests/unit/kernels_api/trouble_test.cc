@@ -66,9 +66,37 @@ TEST_F(TroubleOf, ATimeoutHasAllFields) {
   EXPECT_EQ(96u, trouble.word);
   EXPECT_EQ(0x80000000u, trouble.bits[0]);
   EXPECT_EQ(
-      "rank 1 has waited 10.250 s for rank 3: token 5, word 96, stage 0 of generation 1 holds "
+      "rank 1 waits for rank 3 since 10.250 s: token 5, word 96, stage 0 of generation 1 holds "
       "80000000 (call 17, 8 tokens of 4096)",
       TextOf(trouble));
+}
+
+// What the device counts in both halves of a word is told in clusters.
+TEST_F(TroubleOf, ArrivalsAreClusters) {
+  Diagnostic diagnostic = Timeout();
+  diagnostic.arrivals = 0x00030003;
+  Report(diagnostic);
+  EXPECT_EQ(3u, Query(workspace()).arrivals);
+}
+
+TEST_F(TroubleOf, AResidueSaysHowManyWereLeft) {
+  Diagnostic diagnostic = Timeout();
+  diagnostic.trouble = static_cast<uint32_t>(Trouble::kArrivalResidue);
+  diagnostic.word = 6;
+  Report(diagnostic);
+  const lamplight_trouble trouble = Query(workspace());
+  EXPECT_EQ(6u, trouble.arrivals);
+  EXPECT_EQ(0u, trouble.word);
+  EXPECT_EQ(0u, TextOf(trouble).find("rank 1 found 6 arrivals left over in a call of 8 tokens"));
+}
+
+// Swapped kernels run on workspaces that count no calls.
+TEST_F(TroubleOf, ATimeoutWithoutACountNamesNoCall) {
+  Diagnostic diagnostic = Timeout();
+  diagnostic.epoch = 0;
+  Report(diagnostic);
+  EXPECT_NE(std::string::npos,
+            TextOf(Query(workspace())).find("holds 80000000 (8 tokens of 4096)"));
 }
 
 TEST_F(TroubleOf, ADivergenceShowsBothCalls) {

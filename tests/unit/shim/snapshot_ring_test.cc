@@ -18,16 +18,40 @@ class SnapshotRingTest : public ::testing::Test {
 
   void WriteCell(uint64_t ticket, uint32_t cell) {
     const uint64_t tag = static_cast<uint64_t>(SnapshotTag(ticket)) << 32;
-    slots_[ticket % kSlots].cell[cell] = tag | static_cast<uint32_t>(ticket);
+    const bool count = cell == kCountCell;
+    slots_[ticket % kSlots].cell[cell] =
+        tag | (count ? words_ << 16 : static_cast<uint32_t>(ticket));
   }
 
   std::vector<SnapshotSlot> slots_ = std::vector<SnapshotSlot>(kSlots);
   SnapshotRing ring_{slots_.data(), kSlots};
   SnapshotRecord out_{};
+  uint32_t words_ = kSnapshotWords;  // of the records that are written
 };
 
 TEST_F(SnapshotRingTest, IsEmptyUntilASlotIsPublished) {
   EXPECT_FALSE(ring_.Next(&out_));
+  for (uint32_t cell = 0; cell + 1 < kSnapshotCells; ++cell) WriteCell(0, cell);
+  EXPECT_FALSE(ring_.Next(&out_));
+  WriteCell(0, kSnapshotCells - 1);
+  EXPECT_TRUE(ring_.Next(&out_));
+}
+
+TEST_F(SnapshotRingTest, ARecordOfFewWordsNeedsNoMoreCells) {
+  for (uint64_t ticket = 0; ticket < kSlots; ++ticket) Write(ticket);
+  while (ring_.Next(&out_)) {
+  }
+  words_ = 4;
+  for (uint32_t cell = 0; cell + 1 < CellsOf(4); ++cell) WriteCell(kSlots, cell);
+  EXPECT_FALSE(ring_.Next(&out_));
+  WriteCell(kSlots, CellsOf(4) - 1);
+  ASSERT_TRUE(ring_.Next(&out_));
+  EXPECT_EQ(out_.word[3], kSlots);
+  EXPECT_EQ(out_.word[4], 0u) << "what an older record left behind";
+}
+
+TEST_F(SnapshotRingTest, ACountBeyondTheRecordNeedsAllCells) {
+  words_ = 0xffff;
   for (uint32_t cell = 0; cell + 1 < kSnapshotCells; ++cell) WriteCell(0, cell);
   EXPECT_FALSE(ring_.Next(&out_));
   WriteCell(0, kSnapshotCells - 1);

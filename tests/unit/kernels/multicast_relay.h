@@ -1,0 +1,86 @@
+// What NVLink does with stores to a multicast address: each reaches every buffer at its own offset.
+//
+// Kernels store into a plain region; a thread of the relay's own takes what it finds there to all
+// buffers. Words, or with `lines` whole lines, data before tag, as kernels rely on. The region must
+// hold kBlank where nothing was stored, and no payload may.
+#pragma once
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace lamplight::kernels {
+
+class MulticastRelay {
+ public:
+  static constexpr uint32_t kBlank = 0xa5c3b197u;
+
+  struct Path {
+    uint32_t* region;
+    std::vector<uint32_t*> buffers;
+  };
+
+  MulticastRelay(std::vector<Path> paths, size_t bytes, bool lines)
+      : paths_(std::move(paths)), words_(bytes / 4), lines_(lines), thread_([this] { Run(); }) {}
+  ~MulticastRelay() {
+    stop_ = true;
+    thread_.join();
+  }
+  MulticastRelay(const MulticastRelay&) = delete;
+  MulticastRelay& operator=(const MulticastRelay&) = delete;
+
+ private:
+  static constexpr size_t kLineWords = 32;
+
+  void Run() {
+    while (!stop_) {
+      bool moved = false;
+      for (const Path& path : paths_) moved |= lines_ ? TakeLines(path) : TakeWords(path);
+      if (!moved) sched_yield();
+    }
+  }
+
+  static bool TakeWords(const Path& path, size_t first, size_t count) {
+    bool moved = false;
+    for (size_t i = first; i < first + count; ++i) {
+      std::atomic_ref word(path.region[i]);
+      if (word.load(std::memory_order_acquire) == kBlank) continue;
+      const uint32_t value = word.exchange(kBlank, std::memory_order_acq_rel);
+      for (uint32_t* buffer : path.buffers) {
+        std::atomic_ref(buffer[i]).store(value, std::memory_order_release);
+      }
+      moved = true;
+    }
+    return moved;
+  }
+  bool TakeWords(const Path& path) const { return TakeWords(path, 0, words_); }
+
+  bool TakeLines(const Path& path) const {
+    bool moved = false;
+    for (size_t line = 0; line + kLineWords <= words_; line += kLineWords) {
+      auto* tag = reinterpret_cast<uint64_t*>(path.region + line + kLineWords - 2);
+      const uint64_t value = std::atomic_ref(*tag).load(std::memory_order_acquire);
+      if (value == (uint64_t{kBlank} << 32 | kBlank)) continue;
+      TakeWords(path, line, kLineWords - 2);
+      std::atomic_ref(*tag).store(uint64_t{kBlank} << 32 | kBlank, std::memory_order_relaxed);
+      for (uint32_t* buffer : path.buffers) {
+        auto* to = reinterpret_cast<uint64_t*>(buffer + line + kLineWords - 2);
+        std::atomic_ref(*to).store(value, std::memory_order_release);
+      }
+      moved = true;
+    }
+    return moved;
+  }
+
+  const std::vector<Path> paths_;
+  const size_t words_;
+  const bool lines_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace lamplight::kernels

@@ -1,0 +1,102 @@
+// Kernels that store through a multicast address: every packet at the offset where all ranks await
+// it, over protocols, kernels and worlds. What NVLink does is played by a relay.
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "tests/unit/kernels/exact.h"
+#include "tests/unit/kernels/multicast_relay.h"
+#include "tests/unit/kernels/reference.h"
+#include "tests/unit/kernels/routes.h"
+
+namespace lamplight::kernels {
+namespace {
+
+// A group each of whose ranks has a multicast address of its own.
+class MulticastGroup {
+ public:
+  MulticastGroup(const Route& route, uint32_t world, const Work& largest, bool headers)
+      : group_(Shape(route, world, largest, headers)) {
+    const uint32_t generations = route.protocol == Protocol::kEpoch ? 2 : 3;
+    const size_t bytes = generations * group_.shape().generation_bytes;
+    std::vector<uint32_t*> buffers;
+    for (uint32_t rank = 0; rank < world; ++rank) {
+      buffers.push_back(group_.buffer(rank).As<uint32_t>());
+      regions_.emplace_back(bytes);
+      regions_.back().Fill(MulticastRelay::kBlank);
+    }
+    std::vector<MulticastRelay::Path> paths;
+    for (Memory& region : regions_) {
+      group_.multicast.push_back(region.As());
+      paths.push_back({region.As<uint32_t>(), buffers});
+    }
+    relay_ = std::make_unique<MulticastRelay>(paths, bytes, route.protocol == Protocol::kEpoch);
+  }
+
+  RankGroup& group() { return group_; }
+  bool GuardsIntact() const {
+    return group_.GuardsIntact() &&
+           std::all_of(regions_.begin(), regions_.end(),
+                       [](const Memory& region) { return region.GuardsIntact(); });
+  }
+
+ private:
+  static GroupShape Shape(const Route& route, uint32_t world, const Work& work, bool headers) {
+    GroupShape shape = ShapeFor(route, world, work);
+    shape.headers = headers;
+    return shape;
+  }
+
+  RankGroup group_;
+  std::vector<Memory> regions_;
+  std::unique_ptr<MulticastRelay> relay_;
+};
+
+class Multicast : public testing::TestWithParam<Route> {
+ protected:
+  void Check(uint32_t world, Work work, bool headers = false) {
+    work.kernel = GetParam().kernel;
+    MulticastGroup multicast(GetParam(), world, work, headers);
+    RankGroup& group = multicast.group();
+    // One-shot without headers stores through that address alone.
+    group.peers_are_null = work.kernel == Kernel::kOneShot && !headers;
+    for (uint32_t call = 0; call < 4; ++call) {
+      SCOPED_TRACE("world " + std::to_string(world) + " call " + std::to_string(call));
+      std::vector<Tensors> tensors = RandomTensors(world, work, world + call);
+      group.DoAll(work, tensors);
+      ExpectExact(tensors, work);
+      for (uint32_t rank = 0; rank < world; ++rank) {
+        ASSERT_EQ(group.diagnostic(rank).trouble, 0u);
+      }
+      ASSERT_TRUE(multicast.GuardsIntact());
+      if (HasFatalFailure()) return;
+    }
+  }
+};
+
+TEST_P(Multicast, ReachesEveryWorld) {
+  for (const uint32_t world : {2u, 4u, 8u, 16u, 32u, 64u}) {
+    Check(world, {.tokens = world == 64 ? 2u : 5u, .hidden = 64});
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(Multicast, ReachesRowsOfEveryTypeAndLength) {
+  for (const DataType type : {DataType::kBf16, DataType::kFp16, DataType::kFp32}) {
+    for (const uint32_t hidden : {8u, 136u, 4104u}) {
+      Check(2, {.data_type = type, .tokens = 3, .hidden = hidden});
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST_P(Multicast, LeavesHeadersToThePeersAddresses) {
+  if (GetParam().protocol == Protocol::kUnicast) GTEST_SKIP() << "no headers there";
+  Check(4, {.tokens = 3, .hidden = 64}, true);
+}
+
+INSTANTIATE_TEST_SUITE_P(Routes, Multicast, testing::ValuesIn(kRoutes),
+                         [](const auto& param) { return NameOf(param.param); });
+
+}  // namespace
+}  // namespace lamplight::kernels
