@@ -101,16 +101,19 @@ struct Unit {
   }
   // Whether an element is −0: what the non-MNNVL protocol takes for "not here yet".
   LAMPLIGHT_DEVICE bool HasNegativeZero() const {
-    bool has = false;
+    uint32_t found = 0;
     LAMPLIGHT_UNROLL
     for (const uint32_t word : words.word) {
       if constexpr (kPerWord == 1) {
-        has |= word == 0x80000000u;
+        found |= word == 0x80000000u;
       } else {
-        has |= (word & 0xffffu) == 0x8000u || word >> 16 == 0x8000u;
+        // A half that is 0 borrows into its highest bit; a borrow into the other half only follows
+        // one.
+        const uint32_t zero_where = word ^ 0x80008000u;
+        found |= (zero_where - 0x00010001u) & ~zero_where & 0x80008000u;
       }
     }
-    return has;
+    return found != 0;
   }
   LAMPLIGHT_DEVICE void Fill(uint32_t pattern) {
     LAMPLIGHT_UNROLL
