@@ -146,6 +146,10 @@ STOPS = {
                        {0: (None, None, None), 1: (None, None, None)}),
     "stop-inside-epoch": Stop("stop-inside epoch one-shot 2", 10, 2, INSIDE,
                               slots=tuple((1, 0, token) for token in range(5))),
+    # The stuck call is the smallest of the graph: what ranks 2 and 3 have sent of it has come.
+    "stop-sizes-epoch": Stop("stop-sizes epoch one-shot 4", 10, 2,
+                             {0: (1, 3, 1), 1: (2, 1, 1), 2: (1, 3, 1), 3: (1, 3, 1)},
+                             slots=((1, 0, 0), (1, 0, 1), (1, 0, 2))),
     # Rank 0 owns tokens 0 and 4; it awaits the sums of the others, and rank 1's share of its own.
     "stop-inside-epoch-twoshot": Stop("stop-inside epoch two-shot 4", 10, 2,
                                       {0: (1, 3, 1), 1: (2, 1, 1), 2: (1, 3, 1), 3: (1, 3, 1)},
