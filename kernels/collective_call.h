@@ -61,7 +61,7 @@ enum class Trouble : uint32_t {
   kDivergence = 2,      // a peer's header for this call names another shape
   kCapacity = 3,        // the call does not fit the workspace as its state describes it
   kCorruptState = 4,    // the workspace's state words are impossible
-  kArrivalResidue = 5,  // more arrivals were counted than this grid has clusters
+  kArrivalResidue = 5,  // the arrivals word held more than this grid counted; `word` says how much
   kMisaligned = 6       // a tensor or the workspace is not 16-byte aligned
 };
 
@@ -80,9 +80,9 @@ struct Diagnostic {
   uint32_t token;
   uint32_t word;  // of the token's row, in 32-bit words
   uint32_t stage;
-  uint32_t bits[4];  // what the packet held
-  uint32_t arrivals;
-  uint32_t tokens;  // of this call
+  uint32_t bits[4];   // what the packet held
+  uint32_t arrivals;  // the word as it was: protocol::ArrivalsIn
+  uint32_t tokens;    // of this call
   uint32_t hidden;
   uint32_t kind;         // of this call, as in a header
   uint32_t peer_tokens;  // divergence: what the peer's header says

@@ -35,6 +35,11 @@ class Functions {
 
   // The entry of a launch's function argument; null before its first Learn.
   const Function* Find(const void* launched) const noexcept { return by_launch_.Find(launched); }
+  // The same for the function of a kernel node's parameters, which may also be a driver's.
+  const Function* FindInNode(const void* function) const noexcept {
+    const Function* launched = by_launch_.Find(function);
+    return launched != nullptr ? launched : by_driver_.Find(function);
+  }
   // Names the kernel behind `launched` (a host function or a cudaKernel_t). `caller` is an address
   // in the code that launches: its file may tell the library's version. Never null.
   const Function* Learn(const void* launched, const void* caller) noexcept;

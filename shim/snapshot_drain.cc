@@ -10,9 +10,8 @@ namespace {
 
 uint64_t Whole(uint32_t low, uint32_t high) { return static_cast<uint64_t>(high) << 32 | low; }
 
-bool IsOf(const trace::Snapshot& record, trace::SnapshotPlace place) {
-  return record.place == static_cast<uint16_t>(place);
-}
+constexpr auto kNode = static_cast<uint16_t>(trace::SnapshotPlace::kNode);
+constexpr auto kTail = static_cast<uint16_t>(trace::SnapshotPlace::kTail);
 
 }  // namespace
 
@@ -21,14 +20,17 @@ void SnapshotDrain::Drain(Recorder& recorder) {
   last_ = nullptr;
   journals_.clear();
   while (ring_.Next(&slot)) {
+    if (ring_.dropped() > counted_drops_) {
+      // Records keep their places before and behind what was lost.
+      WriteAll(recorder);
+      recorder.CountSnapshotDrops(ring_.dropped() - counted_drops_);
+      counted_drops_ = ring_.dropped();
+    }
     slot.exec_id == 0 ? TakeEager(slot, recorder) : TakeOfExec(slot, recorder);
   }
-  for (Exec* exec : journals_) {
+  WriteAll(recorder);
+  for (const auto& [exec, replay] : journals_) {
     if (exec->tells_itself) exec->snapshot_runs.store(exec->JournalledReplays());
-  }
-  if (ring_.dropped() > counted_drops_) {
-    recorder.CountSnapshotDrops(ring_.dropped() - counted_drops_);
-    counted_drops_ = ring_.dropped();
   }
 }
 
@@ -54,23 +56,50 @@ void SnapshotDrain::TakeOfExec(const SnapshotRecord& slot, Recorder& recorder) {
   record.place = static_cast<uint16_t>(slot.place_and_words);
   record.words = static_cast<uint16_t>(slot.place_and_words >> 16);
   std::copy_n(slot.word, kSnapshotWords, record.word);
-  if (Follow(record)) recorder.WriteEvent(trace::RecordType::kSnapshot, record);
+  Exec* exec = record.place == kNode || record.place == kTail ? Find(record.exec_id) : nullptr;
+  if (exec != nullptr && record.place == kNode && exec->journals.contains(record.node)) {
+    return TakeOfNode(*exec, record, recorder);
+  }
+  if (exec != nullptr && record.place == kTail) {
+    exec->snapshot_runs.store(record.replay, std::memory_order_relaxed);
+  }
+  recorder.WriteEvent(trace::RecordType::kSnapshot, record);
 }
 
-bool SnapshotDrain::Follow(const trace::Snapshot& record) {
-  if (IsOf(record, trace::SnapshotPlace::kHead)) return true;
-  Exec* exec = Find(record.exec_id);
-  if (exec == nullptr) return true;
-  if (IsOf(record, trace::SnapshotPlace::kTail)) {
-    exec->snapshot_runs.store(record.replay, std::memory_order_relaxed);
-    return true;
+void SnapshotDrain::TakeOfNode(Exec& exec, const trace::Snapshot& record, Recorder& recorder) {
+  JournalledNode& node = exec.journals.at(record.node);
+  if (record.replay > node.sure.load(std::memory_order_relaxed)) return;
+  node.newest.store(record.replay, std::memory_order_relaxed);
+  std::vector<trace::Snapshot>& replay = journals_[&exec];
+  if (!replay.empty() && replay.front().replay != record.replay) WriteAll(&replay, recorder);
+  replay.push_back(record);
+  // Replays of one exec do not overlap, and each node runs once in each: this one is whole.
+  if (replay.size() < exec.journals.size()) return;
+  exec.tells_itself && !every_node_ ? WriteTails(&replay, recorder) : WriteAll(&replay, recorder);
+}
+
+// The last of each workspace stands for all of them.
+void SnapshotDrain::WriteTails(std::vector<trace::Snapshot>* replay, Recorder& recorder) {
+  for (auto record = replay->begin(); record != replay->end(); ++record) {
+    const auto later = std::any_of(record + 1, replay->end(), [&](const trace::Snapshot& other) {
+      return other.workspace_id == record->workspace_id;
+    });
+    if (later) continue;
+    record->place = kTail;
+    recorder.WriteEvent(trace::RecordType::kSnapshot, *record);
   }
-  const auto journal = exec->journals.find(record.node);
-  if (journal == exec->journals.end()) return true;
-  if (record.replay > journal->second.sure.load(std::memory_order_relaxed)) return false;
-  journal->second.newest.store(record.replay, std::memory_order_relaxed);
-  journals_.insert(exec);
-  return true;
+  replay->clear();
+}
+
+void SnapshotDrain::WriteAll(std::vector<trace::Snapshot>* replay, Recorder& recorder) {
+  for (trace::Snapshot& record : *replay) {
+    recorder.WriteEvent(trace::RecordType::kSnapshot, record);
+  }
+  replay->clear();
+}
+
+void SnapshotDrain::WriteAll(Recorder& recorder) {
+  for (auto& [exec, replay] : journals_) WriteAll(&replay, recorder);
 }
 
 Exec* SnapshotDrain::Find(uint32_t exec_id) {

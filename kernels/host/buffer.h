@@ -13,9 +13,9 @@ namespace lamplight::kernels {
 
 inline constexpr uint32_t kHandleBytes = 64;
 
-// Offsets in bytes.
+// Offsets and sizes in bytes.
 struct BufferLayout {
-  uint64_t generations = 0;    // how many, from offset 0
+  uint64_t generations = 0;    // how many there are, from offset 0 on
   uint64_t header_offset = 0;  // one Header for each rank
   uint64_t lease_offset = 0;   // a word for each rank: it has mapped the buffer from elsewhere
   uint64_t probe_offset = 0;   // a 64-bit word for each rank: stores of that rank arrive

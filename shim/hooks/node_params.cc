@@ -14,7 +14,7 @@ void EmitNodeParams(Session& session, const Exec& exec, const GraphShape::Call& 
   trace::NodeParams record{};
   record.exec_id = exec.id;
   record.node = call.node;
-  if (call.enabled) {
+  if (call.enabled && call.decodable) {
     record.call = call.decoded.call;
     record.call.kernel_id = call.function->kernel_id;
   }
@@ -43,21 +43,28 @@ uint32_t PositionOf(const Exec& exec, CUgraphNode node) {
   return found == exec.nodes.end() ? kNowhere : static_cast<uint32_t>(found - exec.nodes.begin());
 }
 
+// After calls have changed; under the exec's lock.
+void CountAgain(Session& session, Exec& exec) {
+  std::vector<Workspace*> workspaces;
+  for (const GraphShape::Call& call : exec.calls) {
+    workspaces.push_back(call.decodable ? session.workspaces().ById(call.decoded.call.workspace_id)
+                                        : nullptr);
+  }
+  CountOps(exec.calls, workspaces, &exec);
+}
+
 // A node that is switched off moves no flags on, and counts none of its runs.
 void NoteEnabled(Session& session, Exec& exec, uint32_t position, bool enabled) {
   const auto journal = exec.journals.find(position);
   if (!enabled && journal != exec.journals.end()) journal->second.Doubt(exec.launched);
   const std::lock_guard lock(exec.mutex);
-  std::vector<Workspace*> workspaces;
   for (GraphShape::Call& call : exec.calls) {
-    workspaces.push_back(call.decodable ? session.workspaces().ById(call.decoded.call.workspace_id)
-                                        : nullptr);
     if (call.node != position || call.enabled == enabled) continue;
     call.enabled = enabled;
     call.decoded.call.flags &= ~trace::kCallJournals;
     EmitNodeParams(session, exec, call);
   }
-  CountOps(exec.calls, workspaces, &exec);
+  CountAgain(session, exec);
 }
 
 // The node no longer counts its runs in every replay.
@@ -84,9 +91,9 @@ class NewCall {
       position_ = PositionOf(*exec_, node);
       const auto journal = exec_->journals.find(position_);
       if (journal == exec_->journals.end() || journal->second.doubtful()) return;
-      if (arguments != nullptr && arguments[0] != nullptr) {
-        Fill(*session_->functions().Learn(function, nullptr), journal->second.counter, arguments);
-      }
+      const Function* known = session_->functions().FindInNode(function);
+      if (known == nullptr || arguments == nullptr || arguments[0] == nullptr) return;
+      Fill(*known, journal->second.counter, arguments);
     });
   }
 
@@ -119,27 +126,48 @@ class NewCall {
   bool filled_ = false;
 };
 
+// The kernel that the call is from here on. Parameters of another kernel must not be read as ours:
+// our one parameter is larger than most.
+const Function* FunctionFrom(Session& session, const GraphShape::Call& call, const void* function) {
+  const Function* known = session.functions().FindInNode(function);
+  if (known != nullptr) return known;
+  return IsOurs(*call.function) ? nullptr : call.function;
+}
+
+// False where nothing can be said of the call any more.
+bool Decode(Session& session, const Exec& exec, const cudaKernelNodeParams& parameters,
+            GraphShape::Call* call) {
+  const Function* function = FunctionFrom(session, *call, parameters.func);
+  if (function == nullptr || parameters.kernelParams == nullptr) return false;
+  lamport::DecodedCall decoded{};
+  if (!lamport::Decode(function->recognition, parameters.kernelParams,
+                       ShapeOf(parameters, call->decoded), &decoded)) {
+    return false;
+  }
+  session.workspaces().Resolve(function->recognition,
+                               exec.device == nullptr ? trace::kNoId : exec.device->ordinal(),
+                               &decoded);
+  call->function = function;
+  call->decoded = decoded;
+  return true;
+}
+
 void NoteNodeParams(Session& session, Exec& exec, CUgraphNode node,
                     const cudaKernelNodeParams& parameters, bool journals) {
   const uint32_t position = PositionOf(exec, node);
   if (position == kNowhere) return;
   std::lock_guard lock(exec.mutex);
   for (GraphShape::Call& call : exec.calls) {
-    if (call.node != position || !call.decodable || parameters.kernelParams == nullptr) continue;
-    lamport::DecodedCall decoded{};
-    if (!lamport::Decode(call.function->recognition, parameters.kernelParams,
-                         ShapeOf(parameters, call.decoded), &decoded)) {
-      continue;
-    }
+    if (call.node != position) continue;
     const uint32_t before = call.decoded.call.workspace_id;
-    session.workspaces().Resolve(call.function->recognition,
-                                 exec.device == nullptr ? trace::kNoId : exec.device->ordinal(),
-                                 &decoded);
-    call.decoded = decoded;
+    const bool was_decodable = call.decodable;
+    call.decodable = Decode(session, exec, parameters, &call);
+    if (!call.decodable && !was_decodable) continue;
     if (journals) call.decoded.call.flags |= trace::kCallJournals;
-    if (decoded.call.workspace_id != before) session.StopSnapshots(exec);
+    if (!call.decodable || call.decoded.call.workspace_id != before) session.StopSnapshots(exec);
     EmitNodeParams(session, exec, call);
   }
+  CountAgain(session, exec);
 }
 
 void NoteNodeParams(CUgraphExec handle, CUgraphNode node, const cudaKernelNodeParams& parameters,
@@ -148,6 +176,7 @@ void NoteNodeParams(CUgraphExec handle, CUgraphNode node, const cudaKernelNodePa
   Exec* exec = session == nullptr ? nullptr : session->graphs().FindExec(handle);
   if (exec != nullptr) NoteNodeParams(*session, *exec, node, parameters, journals);
 }
+
 }  // namespace
 
 cudaError_t SetNodeParams(RealFunction<decltype(&cudaGraphExecKernelNodeSetParams)>& real,
@@ -200,4 +229,5 @@ cudaError_t SetNodeEnabled(RealFunction<decltype(&cudaGraphNodeSetEnabled)>& rea
   });
   return status;
 }
+
 }  // namespace lamplight::shim::hooks

@@ -109,12 +109,16 @@ class Rank {
     CHECK_OURS(lamplight_all_reduce(workspace_, &call, stream_));
   }
 
-  cudaGraph_t Capture(uint32_t calls, uint32_t tokens) {
+  // One call for each entry of `tokens`.
+  cudaGraph_t Capture(const std::vector<uint32_t>& tokens) {
     cudaGraph_t graph = nullptr;
     CHECK(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal));
-    for (uint32_t i = 0; i < calls; ++i) Call(tokens);
+    for (const uint32_t own : tokens) Call(own);
     CHECK(cudaStreamEndCapture(stream_, &graph));
     return graph;
+  }
+  cudaGraph_t Capture(uint32_t calls, uint32_t tokens) {
+    return Capture(std::vector<uint32_t>(calls, tokens));
   }
 
   void Replay(cudaGraphExec_t exec, int times) {
@@ -252,9 +256,9 @@ void Disable(Rank& rank) {
 }
 
 // All make `common` calls in the third replay of a graph, and then rank 1 makes no more.
-void StopInside(Rank& rank, uint32_t common) {
-  const cudaGraphExec_t all = Instantiate(rank.Capture(kCalls, kTokens));
-  const cudaGraphExec_t some = Instantiate(rank.Capture(common, kTokens));
+void StopInside(Rank& rank, const std::vector<uint32_t>& tokens, uint32_t common) {
+  const cudaGraphExec_t all = Instantiate(rank.Capture(tokens));
+  const cudaGraphExec_t some = Instantiate(rank.Capture({tokens.begin(), tokens.begin() + common}));
   rank.Replay(all, 2);
   const bool stops = rank.seat().rank == 1;
   CHECK(cudaGraphLaunch(stops ? some : all, rank.stream()));
@@ -284,7 +288,9 @@ void Run(const std::string& mode, Rank& rank) {
   if (mode == "update") return Update(rank);
   if (mode == "child") return Child(rank);
   if (mode == "disable") return Disable(rank);
-  if (mode == "stop-inside") return StopInside(rank, 2);
+  const std::vector<uint32_t> alike(kCalls, kTokens);
+  if (mode == "stop-inside") return StopInside(rank, alike, 2);
+  if (mode == "stop-sizes") return StopInside(rank, {kTokens, kMaxTokens, 3, kTokens}, 2);
   if (mode == "stop-eager") return StopEager(rank);
   if (mode == "diverge") return Diverge(rank);
   Fail("no mode \"" + mode + "\"");

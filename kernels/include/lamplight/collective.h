@@ -108,9 +108,14 @@ typedef enum lamplight_pattern {
 /* Of the row that `output` would hold. */
 typedef enum lamplight_quantisation {
   LAMPLIGHT_QUANTISATION_NONE = 0,
-  LAMPLIGHT_QUANTISATION_FP8 = 1,           /* e4m3 = value / *output_scale */
-  LAMPLIGHT_QUANTISATION_FP8_PER_TOKEN = 2, /* e4m3; the scale of each token is an output */
-  LAMPLIGHT_QUANTISATION_NVFP4 = 3          /* e2m1, two to a byte; an e4m3 scale for 16 elements */
+  /* e4m3 = value / *output_scale */
+  LAMPLIGHT_QUANTISATION_FP8 = 1,
+  /* scale_output[token] = the largest magnitude of the token / 448; e4m3 = value / that */
+  LAMPLIGHT_QUANTISATION_FP8_PER_TOKEN = 2,
+  /* Two e2m1 to a byte, the first in the low half. For 16 elements each:
+   * e4m3 scale = *output_scale × their largest magnitude / 6; e2m1 = value × *output_scale / scale.
+   * *output_scale: 448 × 6 / the largest magnitude of the tensor, as a rule. */
+  LAMPLIGHT_QUANTISATION_NVFP4 = 3
 } lamplight_quantisation;
 
 /* Where the scales of NVFP4 lie. Values of FlashInfer's QuantizationSFLayout. */
@@ -138,7 +143,8 @@ typedef enum lamplight_on_trouble {
  * MPI_Allgather, or torch.distributed on a CPU group, will do. */
 typedef int (*lamplight_all_gather)(void* context, const void* send, size_t bytes, void* receive);
 
-/* All zero but for struct_size is a valid start; so is LAMPLIGHT_WORKSPACE_OPTIONS_INIT. */
+/* Start from LAMPLIGHT_WORKSPACE_OPTIONS_INIT, or from zeros, which mean device 0 instead of the
+ * current one, and set struct_size. Only read while the function runs. */
 typedef struct lamplight_workspace_options {
   uint32_t struct_size; /* sizeof(lamplight_workspace_options) */
   uint32_t world;       /* ranks: 2, 4, 8, 16, 32 or 64 */
@@ -178,7 +184,8 @@ typedef struct lamplight_workspace_options {
  * call can need. All ranks call it together; it succeeds on all of them or on none, and says on
  * each which rank was the cause. Ranks may be processes, threads of one process, or both; several
  * may share a device. Not to be called while a kernel of this process polls: memory and code cannot
- * be loaded then. Captures of other threads and of this one are left alone. */
+ * be loaded then. Captures of other threads and of this one are left alone. *workspace is
+ * null where it fails. */
 LAMPLIGHT_API lamplight_status lamplight_workspace_create(
     const lamplight_workspace_options* options, lamplight_workspace** workspace);
 
@@ -209,24 +216,28 @@ typedef struct lamplight_adopt_options {
 } lamplight_adopt_options;
 
 /* Reads the flag words once, the device array of peers, and some words of `local` that no call can
- * have written: they must be armed. Exchanges nothing: the caller's memory
- * must be initialised and mapped on all ranks. The caller keeps it alive until the workspace is
- * destroyed and no graph that was captured with it will run again. */
+ * have written: they must be armed. Exchanges nothing: the caller's memory must be initialised and
+ * mapped on all ranks, and no call may be running on this rank. The caller keeps it alive until the
+ * workspace is destroyed and no graph that was captured with it will run again. Loads kernels: not
+ * to be called while a kernel of this process polls. Captures are left alone. */
 LAMPLIGHT_API lamplight_status lamplight_workspace_adopt(const lamplight_adopt_options* options,
                                                          lamplight_workspace** workspace);
 
-/* Frees what creation took. Null does nothing. The ranks may do it in any order: memory that a peer
- * still maps is freed once it does not. No call may be running or waiting in a stream, and graphs
- * captured with the workspace must not run again. Waits for the device; do not call it in a hang.
+/* Frees what creation took; of an adopted workspace, nothing of the caller's. Null does nothing.
+ * The ranks may do it in any order: memory that a peer still maps is freed once it does not. No
+ * call may be running or waiting in a stream, and graphs captured with the workspace must not run
+ * again. Waits for the device; do not call it in a hang.
  */
 LAMPLIGHT_API lamplight_status lamplight_workspace_destroy(lamplight_workspace* workspace);
 
-/* Device memory that lamplight_workspace_create will take for these options on each rank. Makes no
- * CUDA call. all_gather may be null. */
+/* Device memory that lamplight_workspace_create will take for these options on each rank, but for
+ * some KiB of its own, and what MEMORY_FABRIC rounds it up to: the granularity of the device, some
+ * MiB. Makes no CUDA call. all_gather may be null. */
 LAMPLIGHT_API lamplight_status lamplight_workspace_bytes(const lamplight_workspace_options* options,
                                                          uint64_t* bytes);
 
-/* The most tokens of `hidden` elements of `dtype` that a call may have. */
+/* The most tokens of `hidden` elements of `dtype` that a call by `algorithm` may have; 0 where not
+ * one fits. */
 LAMPLIGHT_API lamplight_status lamplight_workspace_capacity(const lamplight_workspace* workspace,
                                                             uint32_t hidden, uint32_t dtype,
                                                             uint32_t algorithm, uint32_t* tokens);
@@ -242,7 +253,9 @@ LAMPLIGHT_API lamplight_status lamplight_choose(const lamplight_workspace* works
 /* Tensors are dense and row-major, [tokens][hidden] unless it says otherwise, in device memory, and
  * start at a multiple of 16 bytes. An output may be the very tensor `input` or `residual_in`; any
  * other overlap is an error. Tensors that the pattern or the quantisation does not use must be
- * null. All zero but for struct_size is a valid start; so is LAMPLIGHT_CALL_INIT. */
+ * null. The tensors must live until the call has run, and those of a captured call as long as the
+ * graph may. Start from LAMPLIGHT_CALL_INIT, or from zeros and set struct_size; the struct itself
+ * is only read while the function runs. */
 typedef struct lamplight_call {
   uint32_t struct_size; /* sizeof(lamplight_call) */
   uint32_t pattern;     /* lamplight_pattern */
@@ -263,16 +276,21 @@ typedef struct lamplight_call {
   void* quant_output;        /* bytes: [tokens][hidden], NVFP4 [tokens][hidden / 2] */
   void* scale_output;        /* FP8_PER_TOKEN: float[tokens]; NVFP4: lamplight_scale_bytes() */
   const float* output_scale; /* device: FP8's scale; NVFP4's global scale */
-  uint32_t pdl;              /* 1: programmatic dependent launch, on devices that have it */
-  uint32_t timeout_ms;       /* 0: the workspace's; LAMPLIGHT_NO_TIMEOUT */
+  uint32_t pdl;        /* 1: programmatic dependent launch, on devices that have it: the kernel
+                          may start before the one in front has ended, and waits for it before
+                          it reads or writes anything */
+  uint32_t timeout_ms; /* 0: the workspace's; LAMPLIGHT_NO_TIMEOUT */
 } lamplight_call;
 
 #define LAMPLIGHT_CALL_INIT \
   { sizeof(lamplight_call), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0f, 0.0f, 0, 0, 0, 0, 0, 0, 0 }
 
-/* Launches one kernel on `stream`, or adds it to the stream's capture. Allocates nothing, loads
- * nothing, waits for nothing. The workspace's device must be current. The results are the same bits
- * on all ranks, in every run. */
+/* Launches one kernel on `stream`, or adds it to the stream's capture, whatever its mode. Null is
+ * the default stream. Allocates nothing, loads nothing, waits for nothing. The workspace's device
+ * must be current. The results are the same bits on all ranks, in every run.
+ * A kernel behind this one that is itself launched programmatically may start before the outputs
+ * are written: it must wait by griddepcontrol.wait (cudaGridDependencySynchronize) before it reads
+ * them, as it must behind any kernel. */
 LAMPLIGHT_API lamplight_status lamplight_all_reduce(lamplight_workspace* workspace,
                                                     const lamplight_call* call,
                                                     lamplight_stream stream);
@@ -291,7 +309,7 @@ typedef enum lamplight_trouble_kind {
   LAMPLIGHT_TROUBLE_DIVERGENCE = 2,    /* `peer` makes another call: see peer_* */
   LAMPLIGHT_TROUBLE_CAPACITY = 3,      /* the state words describe a smaller workspace */
   LAMPLIGHT_TROUBLE_CORRUPT_STATE = 4, /* the state words are impossible */
-  LAMPLIGHT_TROUBLE_ARRIVAL_RESIDUE = 5, /* arrivals were left over: two calls ran at once */
+  LAMPLIGHT_TROUBLE_ARRIVAL_RESIDUE = 5, /* another kernel counted in the workspace's state */
   LAMPLIGHT_TROUBLE_MISALIGNED = 6       /* an address is misaligned */
 } lamplight_trouble_kind;
 
@@ -299,20 +317,20 @@ typedef struct lamplight_trouble {
   uint32_t struct_size; /* sizeof(lamplight_trouble), set by the caller */
   uint32_t kind;        /* lamplight_trouble_kind; NONE: the rest is 0 */
   uint64_t workspace;   /* address of this rank's buffer */
-  uint64_t epoch;       /* calls before this one, where the workspace counts them */
+  uint64_t epoch;       /* calls before this one; 0 where the workspace does not count them */
   uint64_t waited_ns;   /* by GPU time */
   uint32_t rank;        /* this one */
   uint32_t peer;        /* whose data are missing, or who diverges */
   uint32_t index;       /* generation in use */
-  uint32_t stage;
-  uint32_t token;   /* of the missing word */
-  uint32_t word;    /* in the token's row, in 32-bit words */
-  uint32_t bits[4]; /* what was found there */
-  uint32_t arrivals;
-  uint32_t tokens; /* of this rank's call */
+  uint32_t stage;       /* 0: addends; 1: two-shot's sums */
+  uint32_t token;       /* of the missing word */
+  uint32_t word;        /* in the token's row, in 32-bit words */
+  uint32_t bits[4];     /* what was found there */
+  uint32_t arrivals;    /* tokens of the call that were done; ARRIVAL_RESIDUE: what was left over */
+  uint32_t tokens;      /* of this rank's call */
   uint32_t hidden;
   uint32_t call;        /* dtype and algorithm of it, as kernels encode them */
-  uint32_t peer_tokens; /* DIVERGENCE: of the peer's call */
+  uint32_t peer_tokens; /* DIVERGENCE: of the peer's call, or a later one of its */
   uint32_t peer_hidden;
   uint32_t peer_call;
   uint32_t reserved;

@@ -3,10 +3,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <mutex>
 #include <utility>
+
+#include "tests/unit/kernels/multicast_relay.h"
 
 namespace lamplight::kernels::test {
 namespace {
@@ -18,6 +21,8 @@ struct Physical {
   int references;
   unsigned devices = 0;  // of a multicast object that it takes; 0: memory
   unsigned joined = 0;
+  size_t bytes = 0;
+  std::vector<CUmemGenericAllocationHandle> bound = {};
 };
 
 struct State {
@@ -28,6 +33,7 @@ struct State {
   std::map<CUmemGenericAllocationHandle, Physical> physical;
   std::map<CUdeviceptr, CUmemGenericAllocationHandle> mappings;
   CUmemGenericAllocationHandle next = 100;
+  CUmemGenericAllocationHandle multicast = 0;  // the one that was made last
 };
 
 State& TheState() {
@@ -62,7 +68,7 @@ CUresult Create(CUmemGenericAllocationHandle* handle, size_t bytes, unsigned dev
   State& state = TheState();
   const std::lock_guard lock(state.mutex);
   *handle = state.next++;
-  state.physical[*handle] = {file, 1, devices};
+  state.physical[*handle] = {file, 1, devices, 0, bytes};
   ++state.counts.physical;
   return CUDA_SUCCESS;
 }
@@ -159,9 +165,23 @@ CUresult Import(CUmemGenericAllocationHandle* handle, void* in, CUmemAllocationH
   return Create(handle, 32 * kGranularity, 0);
 }
 
+// For the test itself; never unmapped.
+uint32_t* Map(const Physical& physical) {
+  void* mapped =
+      mmap(nullptr, physical.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, physical.file, 0);
+  return static_cast<uint32_t*>(mapped);
+}
+
 CUresult MulticastCreate(CUmemGenericAllocationHandle* handle,
                          const CUmulticastObjectProp* object) {
-  return Create(handle, object->size, object->numDevices);
+  const CUresult result = Create(handle, object->size, object->numDevices);
+  if (result != CUDA_SUCCESS) return result;
+  State& state = TheState();
+  const std::lock_guard lock(state.mutex);
+  const Physical& made = state.physical.at(*handle);
+  std::fill_n(Map(made), made.bytes / 4, MulticastRelay::kBlank);
+  state.multicast = *handle;
+  return CUDA_SUCCESS;
 }
 
 CUresult MulticastAddDevice(CUmemGenericAllocationHandle handle, CUdevice) {
@@ -174,14 +194,17 @@ CUresult MulticastAddDevice(CUmemGenericAllocationHandle handle, CUdevice) {
   return CUDA_SUCCESS;
 }
 
-CUresult MulticastBindMem(CUmemGenericAllocationHandle handle, size_t, CUmemGenericAllocationHandle,
-                          size_t, size_t, unsigned long long) {
+CUresult MulticastBindMem(CUmemGenericAllocationHandle handle, size_t object_offset,
+                          CUmemGenericAllocationHandle memory, size_t offset, size_t,
+                          unsigned long long) {
+  if (object_offset != 0 || offset != 0) return CUDA_ERROR_INVALID_VALUE;
   State& state = TheState();
   const std::lock_guard lock(state.mutex);
   const auto found = state.physical.find(handle);
   if (found == state.physical.end()) return CUDA_ERROR_INVALID_VALUE;
   if (found->second.joined < found->second.devices) ++state.counts.early_bindings;
   ++state.counts.bound;
+  found->second.bound.push_back(memory);
   return CUDA_SUCCESS;
 }
 
@@ -236,6 +259,15 @@ FakeFabricCounts FakeFabric::Counts() {
 void FakeFabric::FailNextMap() {
   const std::lock_guard lock(TheState().mutex);
   TheState().fail_map = true;
+}
+
+FakeFabric::Bound FakeFabric::TheMulticast() {
+  State& state = TheState();
+  const std::lock_guard lock(state.mutex);
+  const Physical& object = state.physical.at(state.multicast);
+  Bound bound{Map(object), {}};
+  for (const auto handle : object.bound) bound.buffers.push_back(Map(state.physical.at(handle)));
+  return bound;
 }
 
 bool FakeFabric::IsMulticast(const void* address) {

@@ -1,7 +1,10 @@
 // A driver with virtual memory, fabric handles and multicast, over memory files: physical memory is
-// a file, a mapping is a mapping. A store to a multicast address goes nowhere; its calls are
-// counted. Thread-safe.
+// a file, a mapping is a mapping, and so is a multicast object, from which a test may take stores
+// on to the buffers (tests/unit/kernels/multicast_relay.h). Thread-safe.
 #pragma once
+
+#include <cstdint>
+#include <vector>
 
 #include "kernels/host/driver_api.h"
 
@@ -30,6 +33,13 @@ class FakeFabric {
   static FakeFabricCounts Counts();
   // The next mapping fails.
   static void FailNextMap();
+  // The multicast object that was made last, mapped for the test, and the buffers that are bound to
+  // it. The object holds MulticastRelay::kBlank wherever nobody has stored.
+  struct Bound {
+    uint32_t* region;
+    std::vector<uint32_t*> buffers;
+  };
+  static Bound TheMulticast();
   // True where a mapping of a multicast object holds the address.
   static bool IsMulticast(const void* address);
 };

@@ -1,4 +1,4 @@
-"""Installs the kernels library, builds a consumer of its package, and runs it.
+"""Installs the kernels library, builds consumers of its package, and runs them on the simulated device.
 
 usage: package_test.py BUILD CONSUMER CMAKE LIBRARY_PATH WORK TOOLKIT
 """
@@ -29,6 +29,8 @@ def main():
     environment = dict(os.environ, LD_LIBRARY_PATH=library_path)
     outputs = {run(work / "build" / name, env=environment) for name in ("with_shared", "with_static")}
     assert len(outputs) == 1 and outputs.pop().endswith("bytes\n"), outputs
+    engine = run("timeout", "-s", "KILL", "100", work / "build" / "engine", env=environment)
+    assert engine == "2 ranks agree\n", engine
 
 
 main()
