@@ -53,7 +53,7 @@ struct UnicastParameters {
   void* scale_output;
   const void* gamma;
   float epsilon;
-  float weight_bias;  // padding before 0.6.12
+  float weight_bias;  // padding up to 0.6.11
   const float* scale;
   bool oneshot;
   int32_t scale_layout;
@@ -118,6 +118,7 @@ class Reader {
         return NormInWords(true);
       case FieldLayout::kNormByValue:
         return NormByValue();
+      case FieldLayout::kUnicastUnbiased:
       case FieldLayout::kUnicast:
         return UnicastOneShot();
     }
@@ -247,10 +248,11 @@ class Reader {
     call().scale_output = p.scale_output;
     call().output_scale = p.scale;
     call().scale_layout = static_cast<kernels::ScaleLayout>(p.scale_layout);
-    // Where releases before 0.6.12 have padding, zero is the one value that means the same in all.
+    // 0.6.11 has padding where later releases have the bias: zero means the same in both.
     uint32_t bias_bits;
     std::memcpy(&bias_bits, &p.weight_bias, sizeof bias_bits);
-    if (bias_bits != 0) return "its weight bias cannot be told from padding";
+    if (bias_bits != 0 && kernel_.layout != FieldLayout::kUnicastUnbiased)
+      return "its weight bias cannot be told from padding";
     return Pattern(p);
   }
 

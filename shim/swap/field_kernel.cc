@@ -24,7 +24,7 @@ constexpr struct {
     {"flashinfer-mnnvl-rmsnorm-C", FieldLayout::kNormC},
     {"flashinfer-mnnvl-rmsnorm-D", FieldLayout::kNormD},
     {"flashinfer-mnnvl-rmsnorm-EG", FieldLayout::kNormByValue},
-    {"flashinfer-unicast-oneshot-128", FieldLayout::kUnicast},
+    {"flashinfer-unicast-oneshot-128", FieldLayout::kUnicastUnbiased},
     {"flashinfer-unicast-oneshot-136", FieldLayout::kUnicast},
 };
 
@@ -99,6 +99,7 @@ const char* ReadArguments(const std::vector<std::string_view>& arguments, FieldK
     case FieldLayout::kTwoShotCD:
     case FieldLayout::kNormC:
     case FieldLayout::kNormD:
+    case FieldLayout::kUnicastUnbiased:
     case FieldLayout::kUnicast:
       break;
   }

@@ -19,7 +19,8 @@ enum class FieldLayout : uint8_t {
   kNormC,
   kNormD,
   kNormByValue,
-  kUnicast,  // non-MNNVL one-shot, 0.2.9 and later
+  kUnicastUnbiased,  // non-MNNVL one-shot, 0.2.9 to 0.6.10: no weight bias
+  kUnicast,          // 0.6.11 and later
 };
 
 struct FieldKernel {

@@ -24,7 +24,6 @@ AGREED = re.compile(r"^rank \d: all \d+ replays right; residuals equal the peer'
 class Pair:
     case: Case
     stuck: tuple = ()  # ranks at which the cause is
-    old: bool = False
 
     @property
     def swapped(self) -> tuple:
@@ -37,7 +36,7 @@ def cases(old: str, new: str, multicast: pathlib.Path) -> list:
         case = Case(f"pair-{name}-swap-{NAMES[swap]}", release,
                     ("--multicast", str(multicast), *arguments), program="two_ranks.py",
                     hangs=2 if stuck else 0, swap=swap)
-        return Pair(case, stuck, release == old)
+        return Pair(case, stuck)
 
     one = ("--algorithm", "oneshot", "--payload", "subnormal", "--poison-rank")
     two = ("--algorithm", "twoshot", "--payload", "subnormal", "--poison-rank")
@@ -72,7 +71,7 @@ def agreement_problems(pair: Pair, outcome: Outcome) -> list:
 
 
 def report_problems(pair: Pair, report: dict, manifest: argparse.Namespace) -> list:
-    problems = pair_verdict.check_swaps(report, manifest, pair.swapped, pair.old)
+    problems = pair_verdict.check_swaps(report, manifest, pair.swapped)
     if pair.stuck:
         return problems + pair_verdict.check_stuck(report, manifest, pair.stuck)
     return problems + pair_verdict.check_clean(report, manifest)

@@ -10,10 +10,6 @@ import payload
 import two_ranks
 import verdict
 
-# Before 0.6.12 the parameters of the trtllm kernel have padding where later ones have a weight
-# bias; where it is not zero, by chance, the kernel is left as it is.
-REFUSALS = {"allreduce_fusion_kernel_oneshot_lamport": "weight bias"}
-
 
 def pid_by_rank(report: dict) -> list:
     """[pid of rank 0, of rank 1]; raises ValueError where the communicators do not say it."""
@@ -26,12 +22,7 @@ def pid_by_rank(report: dict) -> list:
     return pids
 
 
-def refused_as_known(swap: dict) -> bool:
-    return not swap["by"] and any(kernel in swap["kernel"] and reason in swap["reason"]
-                                  for kernel, reason in REFUSALS.items())
-
-
-def check_swaps(report: dict, manifest: argparse.Namespace, swapped: tuple, old: bool) -> list:
+def check_swaps(report: dict, manifest: argparse.Namespace, swapped: tuple) -> list:
     """Each kernel of the swapped ranks must have been replaced by ours, none of the others'."""
     problems = []
     for rank, pid in enumerate(pid_by_rank(report)):
@@ -39,11 +30,7 @@ def check_swaps(report: dict, manifest: argparse.Namespace, swapped: tuple, old:
         if rank not in swapped:
             problems += [f"rank {rank} was not to be swapped: {swap}" for swap in swaps]
             continue
-        refused = [swap for swap in swaps if old and refused_as_known(swap)]
-        swaps = [swap for swap in swaps if swap not in refused]
         for algorithm in manifest.algorithm:
-            if refused and algorithm == "trtllm-oneshot":
-                continue
             problems += [f"rank {rank}: {text}" for text in verdict.check_swapped(swaps, algorithm)]
     return problems
 

@@ -120,8 +120,8 @@ class Swaps(unittest.TestCase):
     def setUp(self):
         self.manifest = manifest_of()
 
-    def problems(self, report: dict, swapped: tuple, old: bool = False) -> list:
-        return pair_verdict.check_swaps(report, self.manifest, swapped, old)
+    def problems(self, report: dict, swapped: tuple) -> list:
+        return pair_verdict.check_swaps(report, self.manifest, swapped)
 
     def test_refuses_a_swap_at_the_other_rank(self):
         report = clean_report(self.manifest, (1,))
@@ -132,13 +132,10 @@ class Swaps(unittest.TestCase):
         problems = self.problems(clean_report(self.manifest, (0,)), (0, 1))
         self.assertTrue(problems and all(text.startswith("rank 1") for text in problems), problems)
 
-    def test_knows_one_refusal_and_only_of_the_old_release(self):
+    def test_refuses_a_kernel_that_was_left_alone(self):
         report = clean_report(self.manifest, (0,))
-        report["swaps"][-1].update(by=None, reason="its weight bias cannot be told from padding")
-        self.assertEqual(self.problems(report, (0,), old=True), [])
-        self.assertTrue(self.problems(report, (0,), old=False))
-        report["swaps"][-1].update(reason="a pointer is null")
-        self.assertTrue(self.problems(report, (0,), old=True))
+        report["swaps"][-1].update(by=None, reason="a pointer is null")
+        self.assertTrue(self.problems(report, (0,)))
 
     def test_refuses_a_report_that_does_not_know_the_ranks(self):
         report = clean_report(self.manifest, ())

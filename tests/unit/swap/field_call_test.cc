@@ -174,10 +174,15 @@ TEST(FieldCall, ReadsUnicastPatterns) {
   EXPECT_EQ(MustRead(Unicast("0.7.2", 5)).call.quantisation, Quantisation::kNvfp4);
 }
 
+TEST(FieldCall, KnowsReleasesWithoutAWeightBias) {
+  const FieldCall field = MustRead(Unicast("0.6.4", 1).Set(0, 1.0f, 92));
+  EXPECT_EQ(field.call.weight_bias, 0.0f);
+}
+
 TEST(FieldCall, RefusesWhatItCannotProve) {
   EXPECT_NE(Refusal(Unicast("0.7.2", 6)), "");
   EXPECT_NE(Refusal(Unicast("0.7.2", -1)), "");
-  // Padding in releases before 0.6.12, a weight bias later: only zero means the same in both.
+  // Padding in 0.6.11, a weight bias later, of the same size: only zero means the same in both.
   EXPECT_NE(Refusal(Unicast("0.7.2", 1).Set(0, 1.0f, 92)), "");
   EXPECT_NE(Refusal(Unicast("0.7.2", 1).Set(0, 2880 * 16 + 8, 8)), "");
   EXPECT_NE(Refusal(OneShotWords("0.6.4", false).Set(8, 2884)), "");
