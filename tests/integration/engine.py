@@ -60,7 +60,8 @@ def every(replays: dict, nodes: list) -> list:
 def check_index_moves(protocol: str, snapshots: list, eager: list) -> None:
     """Each call left the flags as it moved them: one step on from the call before."""
     steps = [s["word"][0] for s in sorted(snapshots + eager, key=lambda s: s["gpu_ns"])]
-    wanted = [n + 1 if protocol == "epoch" else (n + 1) % 3 for n in range(len(steps))]
+    # Epoch: whole calls, of 65536 shares each.
+    wanted = [(n + 1) << 16 if protocol == "epoch" else (n + 1) % 3 for n in range(len(steps))]
     expect(steps == wanted, f"the words move {steps}, expected {wanted}")
     expect(all(s["words"] == WORDS[protocol] for s in snapshots + eager), "the count of words")
 
