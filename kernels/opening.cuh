@@ -31,6 +31,8 @@ template <class X>
 LAMPLIGHT_DEVICE typename X::Piece FirstUnit(const CollectiveCall& call,
                                              const typename X::Position& place) {
   machine::AwaitEarlierGrids();
+  // A misaligned load would end the context instead of being reported.
+  if (!Aligned(call.input)) return {};
   return InputUnit<X>(call, place, place.thread);
 }
 

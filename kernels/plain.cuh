@@ -147,7 +147,9 @@ LAMPLIGHT_DEVICE void OpenPlain(const CollectiveCall& call, Kernel kernel, const
   typename X::Position place(call);
   machine::AwaitClusterBegun();
   machine::AwaitEarlierGrids();
-  typename X::Piece unit = LoadUnit<X>(call.input, place);
+  // A misaligned load would end the context instead of being reported.
+  typename X::Piece unit{};
+  if (Aligned(call.input)) unit = LoadUnit<X>(call.input, place);
   X exchange(call, place, kernel);
   X::Prepare(&unit);
   if (!Admitted(call, exchange, place.FirstOfGrid())) {

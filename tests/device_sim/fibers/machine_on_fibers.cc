@@ -125,7 +125,13 @@ float ClusterMax(float value, uint32_t round) {
   return ClusterCombine(value, round, [](float a, float b) { return std::fmax(a, b); });
 }
 
-Words4 Load(const Words4* address) { return *address; }
+Words4 Load(const Words4* address) {
+  // On a GPU the context is lost.
+  if (reinterpret_cast<uintptr_t>(address) % alignof(Words4) != 0) {
+    throw std::runtime_error("a misaligned load");
+  }
+  return *address;
+}
 void Store(Words4* address, const Words4& value) { StoreWords(address, value); }
 
 Words4 Poll(const Words4* address) {
