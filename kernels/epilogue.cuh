@@ -10,6 +10,23 @@
 
 namespace lamplight::kernels {
 
+// Sum and residual, rounded to the data type.
+template <class Piece>
+LAMPLIGHT_DEVICE Piece Added(const Piece& sum, const Piece& residual) {
+  Floats<Piece::kElements> both = {};
+  both.Add(sum);
+  both.Add(residual);
+  Piece added;
+  added.Set(both.at);
+  return added;
+}
+
+template <class Piece>
+LAMPLIGHT_DEVICE void AddSquares(const Piece& row, float* squares) {
+  LAMPLIGHT_UNROLL
+  for (uint32_t i = 0; i < Piece::kElements; ++i) *squares += row.At(i) * row.At(i);
+}
+
 // One unit of a normed row.
 template <class Piece>
 LAMPLIGHT_DEVICE Piece Scaled(const Piece& row, float scale, const Piece& gamma, float bias) {
@@ -47,14 +64,10 @@ class Epilogue {
     Piece value = sum;
     if (unit != Position::kNoUnit && Norms()) {
       if (call_.residual_in != nullptr) {
-        Floats<Piece::kElements> both = {};
-        both.Add(sum);
-        both.Add(k == 0 ? residual_ : LoadOf(call_.residual_in, unit));
-        value.Set(both.at);
+        value = Added(sum, k == 0 ? residual_ : LoadOf(call_.residual_in, unit));
       }
       if (call_.residual_out != nullptr) StoreTo(call_.residual_out, unit, value);
-      LAMPLIGHT_UNROLL
-      for (uint32_t i = 0; i < Piece::kElements; ++i) squares_ += value.At(i) * value.At(i);
+      AddSquares(value, &squares_);
     }
     Keep(k, value);
   }
@@ -109,8 +122,7 @@ class Epilogue {
   LAMPLIGHT_DEVICE bool Norms() const { return (call_.options & kNorm) != 0; }
 
   LAMPLIGHT_DEVICE uint32_t UnitAt(uint32_t k) const {
-    const uint32_t slot = place_.thread + k * place_.threads;
-    return slot < place_.slots ? place_.UnitOf(slot) : Position::kNoUnit;
+    return place_.UnitOf(place_.thread + k * place_.threads);
   }
 
   template <class Tensor>

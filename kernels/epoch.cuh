@@ -78,9 +78,6 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
     return generation_ + this->call_.generation_bytes / 2 + this->place_.token * Row();
   }
 
-  // −0 goes out as +0 so that both protocols, one-shot and two-shot, give the same bits.
-  static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
-
   LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) const {
     machine::SendPair(reinterpret_cast<machine::Words4*>(row) + slot, piece.words, tag_, active);
   }

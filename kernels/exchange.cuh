@@ -112,18 +112,34 @@ class Exchange {
     }
   }
 
- protected:
-  // By what one cluster's arrival found (arrivals.cuh): the last one moves the state on.
-  LAMPLIGHT_DEVICE void LeaveBy(uint32_t excess) const {
-    if (excess == 0) {
+  // −0 goes out as +0: in the field's protocols it is the sentinel, and all protocols give the same
+  // bits.
+  static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
+
+  // What follows is that of the field's protocols, one packet for each unit; Epoch has its own.
+  static LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) {
+    if (active) machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
+  }
+  static LAMPLIGHT_DEVICE void Complete(Piece*) {}
+  static LAMPLIGHT_DEVICE AwaitedWord Awaited(const char* row, uint32_t slot) {
+    return {slot * Piece::kWords, reinterpret_cast<const machine::Words4*>(row) + slot};
+  }
+
+  // The first thread of each cluster, when all of the cluster has read what it awaited and cleared
+  // its share.
+  LAMPLIGHT_DEVICE void Arrive() { excess_ = CountClusterIn(self().standing().arrivals); }
+  // The same thread, as the last thing it does: the last one to have arrived moves the state on.
+  LAMPLIGHT_DEVICE void Leave() const {
+    if (excess_ == 0) {
       self().MoveOn();
-    } else if (IsResidue(excess)) {
+    } else if (IsResidue(excess_)) {
       const Standing standing = self().standing();
-      Report(&call_, standing, Trouble::kArrivalResidue, {.word = excess}, 0, {});
-      MoveOnDespite<Derived>(&call_, standing, excess);
+      Report(&call_, standing, Trouble::kArrivalResidue, {.word = excess_}, 0, {});
+      MoveOnDespite<Derived>(&call_, standing, excess_);
     }
   }
 
+ protected:
   // Makes packets of this rank's buffer empty again, each thread of the grid its share.
   LAMPLIGHT_DEVICE void Arm(machine::Words4* target, uint64_t packets,
                             const machine::Words4& empty) const {
@@ -188,6 +204,8 @@ class Exchange {
     const AwaitedWord awaited = self().Awaited(row, slot);
     return {peer, place_.token, stage, awaited.word, awaited.packet->word, Piece::kWords};
   }
+
+  uint32_t excess_ = 0;  // what this cluster's arrival found (arrivals.cuh)
 };
 
 }  // namespace lamplight::kernels

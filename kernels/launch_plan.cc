@@ -24,7 +24,6 @@ constexpr uint32_t RoundUp(uint32_t value, uint32_t step) {
   return (value + step - 1) / step * step;
 }
 
-// What every device with clusters can do.
 uint32_t LargestCluster(const DeviceLimits& limits) {
   return limits.compute_major < 9 ? 1 : kMaxCluster;
 }

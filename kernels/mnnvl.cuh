@@ -61,12 +61,6 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   }
   LAMPLIGHT_DEVICE uint64_t BroadcastRow() const { return Stage(1) + this->place_.token * Row(); }
 
-  static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
-
-  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) const {
-    if (active) machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
-  }
-
   LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, bool active, Piece* piece) const {
     if (!active) return true;
     piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
@@ -74,10 +68,6 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
     LAMPLIGHT_UNROLL
     for (const uint32_t word : piece->words.word) here &= word != protocol::kSentinel;
     return here;
-  }
-  static LAMPLIGHT_DEVICE void Complete(Piece*) {}
-  static LAMPLIGHT_DEVICE AwaitedWord Awaited(const char* row, uint32_t slot) {
-    return {slot * Piece::kWords, reinterpret_cast<const machine::Words4*>(row) + slot};
   }
 
   // Re-arms what the call before wrote: as many stages and bytes as its flags say.
@@ -89,12 +79,6 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
       if (stage < dirty_stages_) ClearStage(stage, sizes_.word[stage], empty);
     }
   }
-
-  // The first thread of each cluster, when all of the cluster has read what it awaited and cleared
-  // its share.
-  LAMPLIGHT_DEVICE void Arrive() { excess_ = CountClusterIn(standing_.arrivals); }
-  // The same thread, as the last thing it does: the last one to have arrived moves the state on.
-  LAMPLIGHT_DEVICE void Leave() const { this->LeaveBy(excess_); }
 
   // By the last cluster of the grid: the next call may begin.
   LAMPLIGHT_DEVICE void MoveOn() const { Advance(this->call_, standing_, bytes_); }
@@ -163,7 +147,6 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   uint32_t dirty_stages_;
   machine::Words4 sizes_;
   Standing standing_;
-  uint32_t excess_ = 0;  // what this cluster's arrival found
 };
 
 }  // namespace lamplight::kernels

@@ -13,27 +13,36 @@ namespace lamplight::kernels {
 // Whether a kernel waits for the grids in front of it before anything else, or by itself later.
 enum class Entry : uint8_t { kBehindEarlierGrids, kBesideEarlierGrids };
 
-// The k-th unit of this thread's part of the input row, as it is sent. Zero where there is no unit.
+// One unit of the row of a tensor. Zero where there is no unit.
 template <class X>
-LAMPLIGHT_DEVICE typename X::Piece InputUnit(const CollectiveCall& call,
-                                             const typename X::Position& place, uint32_t slot) {
+LAMPLIGHT_DEVICE typename X::Piece LoadUnit(const void* tensor, const typename X::Position& place,
+                                            uint32_t slot) {
   typename X::Piece piece{};
   const uint32_t unit = place.UnitOf(slot);
   if (unit == X::Position::kNoUnit) return piece;
-  piece.words = machine::Load(place.template InTensor<const machine::Words4>(call.input, unit));
+  piece.words = machine::Load(place.template InTensor<const machine::Words4>(tensor, unit));
+  return piece;
+}
+
+// One of the input, as it is sent.
+template <class X>
+LAMPLIGHT_DEVICE typename X::Piece InputUnit(const CollectiveCall& call,
+                                             const typename X::Position& place, uint32_t slot) {
+  typename X::Piece piece = LoadUnit<X>(call.input, place, slot);
   X::Prepare(&piece);
   return piece;
 }
 
-// Returns in a call that comes behind the grids in front. Its load is in flight together with those
-// of the state words, which the exchange reads next.
+// This thread's first unit of the input, not prepared. Returns in a call that comes behind the
+// grids in front. The load is in flight together with those of the state words, which the exchange
+// reads next.
 template <class X>
 LAMPLIGHT_DEVICE typename X::Piece FirstUnit(const CollectiveCall& call,
                                              const typename X::Position& place) {
   machine::AwaitEarlierGrids();
   // A misaligned load would end the context instead of being reported.
   if (!Aligned(call.input)) return {};
-  return InputUnit<X>(call, place, place.thread);
+  return LoadUnit<X>(call.input, place, place.thread);
 }
 
 // Runs `body(place, exchange, epilogue, first)` in a call that may touch its workspace. `first` is
@@ -43,8 +52,9 @@ LAMPLIGHT_DEVICE void Open(const CollectiveCall& call, Kernel kernel, const Body
   constexpr bool kBehind = kEntry == Entry::kBehindEarlierGrids;
   machine::AnnounceToCluster();
   const typename X::Position place(call);
-  const typename X::Piece first = kBehind ? FirstUnit<X>(call, place) : typename X::Piece{};
+  typename X::Piece first = kBehind ? FirstUnit<X>(call, place) : typename X::Piece{};
   X exchange(call, place, kernel);
+  X::Prepare(&first);
   Epilogue<X> epilogue(call, place);
   if (!Admitted(call, exchange, place.FirstOfGrid())) {
     if (!kBehind) machine::AwaitEarlierGrids();

@@ -14,13 +14,11 @@
 
 namespace lamplight::kernels {
 
+// Of this thread, whose place in the row is the same in every row. Zero where there is no tensor.
 template <class X>
-LAMPLIGHT_DEVICE typename X::Piece LoadUnit(const void* tensor, const typename X::Position& place) {
-  typename X::Piece piece{};
-  const uint32_t unit = place.UnitOf(place.thread);
-  if (tensor == nullptr || unit == X::Position::kNoUnit) return piece;
-  piece.words = machine::Load(place.template InTensor<const machine::Words4>(tensor, unit));
-  return piece;
+LAMPLIGHT_DEVICE typename X::Piece LoadOwn(const void* tensor, const typename X::Position& place) {
+  if (tensor == nullptr) return {};
+  return LoadUnit<X>(tensor, place, place.thread);
 }
 
 template <class X>
@@ -80,31 +78,23 @@ LAMPLIGHT_DEVICE void FinishRows(const CollectiveCall& call, typename X::Positio
   using Piece = typename X::Piece;
   const bool norms = (call.options & kNorm) != 0;
   const void* residual_in = norms ? call.residual_in : nullptr;
-  Piece residual = LoadUnit<X>(residual_in, place);
+  Piece residual = LoadOwn<X>(residual_in, place);
   for (;;) {
     if constexpr (kWhose != Whose::kOthers) X::Prepare(&own);
     Piece row = sum_of(own);
-    if (residual_in != nullptr) {
-      typename X::Sums both = {};
-      both.Add(row);
-      both.Add(residual);
-      row.Set(both.at);
-    }
+    if (residual_in != nullptr) row = Added(row, residual);
     const uint32_t token = place.token;
     const uint32_t next = TokenFrom<X, kWhose>(call, exchange, token + machine::Clusters());
     const bool last = next >= call.tokens;
     if (!last) {
       place.token = next;
-      if constexpr (kWhose != Whose::kOthers) own = LoadUnit<X>(call.input, place);
-      residual = LoadUnit<X>(residual_in, place);
+      if constexpr (kWhose != Whose::kOthers) own = LoadOwn<X>(call.input, place);
+      residual = LoadOwn<X>(residual_in, place);
       place.token = token;
     }
     float squares = 0;
     // A thread without a unit holds what others' units are made of.
-    if (norms && place.UnitOf(place.thread) != X::Position::kNoUnit) {
-      LAMPLIGHT_UNROLL
-      for (uint32_t i = 0; i < Piece::kElements; ++i) squares += row.At(i) * row.At(i);
-    }
+    if (norms && place.UnitOf(place.thread) != X::Position::kNoUnit) AddSquares(row, &squares);
     if (norms || last) squares = machine::ClusterSum(squares, (*round)++);
     if (last && ends && place.FirstOfCluster()) exchange.Arrive();
     if (norms) {
@@ -127,29 +117,26 @@ LAMPLIGHT_DEVICE typename X::Piece SendRows(const CollectiveCall& call, typename
     send(unit);
     if (place.token + machine::Clusters() >= call.tokens) break;
     place.token += machine::Clusters();
-    unit = LoadUnit<X>(call.input, place);
+    unit = LoadOwn<X>(call.input, place);
     X::Prepare(&unit);
   }
   if (place.token != place.cluster) {
     place.token = place.cluster;
-    unit = LoadUnit<X>(call.input, place);
+    unit = LoadOwn<X>(call.input, place);
   }
   if (place.FirstOfGrid()) exchange.SendHeaders();
   exchange.Clear();
   return unit;
 }
 
-// What all plain kernels do around `body(place, exchange, unit, gamma)`; `unit` is this rank's of
-// the cluster's first token.
+// What all plain kernels do around `body(place, exchange, unit)`; `unit` is this rank's of the
+// cluster's first token.
 template <class X, class Body>
 LAMPLIGHT_DEVICE void OpenPlain(const CollectiveCall& call, Kernel kernel, const Body& body) {
   machine::AnnounceToCluster();
   typename X::Position place(call);
   machine::AwaitClusterBegun();
-  machine::AwaitEarlierGrids();
-  // A misaligned load would end the context instead of being reported.
-  typename X::Piece unit{};
-  if (Aligned(call.input)) unit = LoadUnit<X>(call.input, place);
+  typename X::Piece unit = FirstUnit<X>(call, place);
   X exchange(call, place, kernel);
   X::Prepare(&unit);
   if (!Admitted(call, exchange, place.FirstOfGrid())) {
@@ -194,7 +181,7 @@ LAMPLIGHT_DEVICE void PlainTwoShot(const CollectiveCall& call) {
     uint32_t round = 0;
     if (owned < call.tokens) {
       place.token = owned;
-      if (owned != place.cluster) own = LoadUnit<X>(call.input, place);
+      if (owned != place.cluster) own = LoadOwn<X>(call.input, place);
       FinishRows<X, Whose::kOwn>(
           call, place, exchange, own, gamma, others >= call.tokens, &round,
           [&](const auto& unit) { return OwnedSum(exchange, place.thread, unit); });

@@ -42,6 +42,13 @@ LAMPLIGHT_DEVICE uint32_t CheckOf(uint32_t sequence, uint32_t tokens, uint32_t h
   return (mixed ^ mixed >> 16) & 0xffffu;
 }
 
+// Whether the words of a header belong together.
+LAMPLIGHT_DEVICE bool Fits(const Header& header) {
+  const uint32_t kind = header.kind_and_check >> 16;
+  const uint32_t check = CheckOf(header.sequence, header.tokens, header.hidden, kind);
+  return (header.kind_and_check & 0xffffu) == check;
+}
+
 // Clusters of this call that are done; of a residue: what was left.
 LAMPLIGHT_DEVICE uint32_t ArrivalsOf(const Standing& standing, Trouble trouble,
                                      const Missing& missing) {

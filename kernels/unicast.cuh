@@ -44,37 +44,21 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
   }
   LAMPLIGHT_DEVICE uint64_t OneShotStride() const { return TensorBytes(); }
 
-  static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
-
-  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) const {
-    if (active) machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
-  }
-
   LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, bool active, Piece* piece) const {
     if (!active) return true;
     piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
     return !piece->HasNegativeZero();
   }
-  static LAMPLIGHT_DEVICE void Complete(Piece*) {}
-  static LAMPLIGHT_DEVICE AwaitedWord Awaited(const char* row, uint32_t slot) {
-    return {slot * Piece::kWords, reinterpret_cast<const machine::Words4*>(row) + slot};
-  }
 
   LAMPLIGHT_DEVICE void Clear() const {
     Piece empty;
-    empty.Fill(sizeof(Bits) == 4 ? 0x80000000u : 0x80008000u);
+    empty.Fill(sizeof(Bits) == 4 ? protocol::kSentinel : protocol::kHalfSentinels);
     auto* target = reinterpret_cast<machine::Words4*>(
         this->Local() + Generation((index_ + 2) % protocol::kGenerations));
     const uint64_t packets = clear_elements_ / Piece::kElements;
     const uint64_t most = generation_bytes_ / sizeof(machine::Words4);
     this->Arm(target, packets < most ? packets : most, empty.words);
   }
-
-  // The first thread of each cluster, when all of the cluster has read what it awaited and cleared
-  // its share.
-  LAMPLIGHT_DEVICE void Arrive() { excess_ = CountClusterIn(standing_.arrivals); }
-  // The same thread, as the last thing it does: the last one to have arrived moves the state on.
-  LAMPLIGHT_DEVICE void Leave() const { this->LeaveBy(excess_); }
 
   // By the last cluster of the grid: the next call may begin.
   LAMPLIGHT_DEVICE void MoveOn() const { MoveOnAnew(this->call_, standing_); }
@@ -104,7 +88,6 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
   uint32_t generation_bytes_;
   uint32_t clear_elements_;
   Standing standing_;
-  uint32_t excess_ = 0;  // what this cluster's arrival found
 };
 
 }  // namespace lamplight::kernels

@@ -22,9 +22,7 @@ LAMPLIGHT_DEVICE Header HeaderOf(const CollectiveCall& call, uint32_t peer) {
   const machine::Words4 words = machine::Poll(reinterpret_cast<const machine::Words4*>(
       static_cast<const char*>(call.local) + call.header_offset + peer * sizeof(Header)));
   const Header header = {words.word[0], words.word[1], words.word[2], words.word[3]};
-  const uint32_t kind = header.kind_and_check >> 16;
-  const uint32_t check = CheckOf(header.sequence, header.tokens, header.hidden, kind);
-  return (header.kind_and_check & 0xffffu) == check ? header : Header{};
+  return Fits(header) ? header : Header{};
 }
 
 // Whether a peer whose header says that it makes another call than this one sends a packet that can

@@ -50,9 +50,7 @@ uint64_t TagOf(const trace::LamportCall& call, trace::Algorithm algorithm, trace
 }
 
 bool IsWhole(const kernels::Header& header) {
-  const uint32_t kind = header.kind_and_check >> 16;
-  const uint32_t check = kernels::CheckOf(header.sequence, header.tokens, header.hidden, kind);
-  return kind != 0 && (header.kind_and_check & 0xffffu) == check;
+  return header.kind_and_check >> 16 != 0 && kernels::Fits(header);
 }
 
 }  // namespace lamplight::shim
