@@ -89,6 +89,7 @@ struct Finding {
   std::vector<std::string> actions;   // what to do
   std::vector<Index> hangs;           // hangs that this explains, of the ranks above
   std::vector<Consequence> consequences;
+  std::vector<Index> troubles;                  // what kernels of ours reported themselves
   std::vector<LastFinishedCall> last_finished;  // of hangs: at most one for each rank of the group
   uint64_t occurrences = 1;
 };

@@ -1,4 +1,4 @@
-// Hangs first, then the evidence that names them.
+// Hangs first, then the evidence that names them, and what kernels have reported.
 #include "analyzer/model_builder_hangs.h"
 
 #include <algorithm>
@@ -13,6 +13,29 @@ std::vector<uint32_t> Positions(const uint32_t (&positions)[4]) {
   std::vector<uint32_t> known(std::begin(positions), std::end(positions));
   std::erase(known, trace::kNoId);
   return known;
+}
+
+kernels::Diagnostic ReportOf(const trace::Trouble& record) {
+  kernels::Diagnostic report{};
+  report.trouble = record.kind;
+  report.workspace = record.buffer;
+  report.epoch = record.epoch;
+  report.waited_ns = record.waited_ns;
+  report.index = record.index;
+  report.rank = record.rank;
+  report.peer = record.peer;
+  report.token = record.token;
+  report.word = record.word;
+  report.stage = record.stage;
+  std::copy(std::begin(record.bits), std::end(record.bits), report.bits);
+  report.arrivals = record.arrivals;
+  report.tokens = record.tokens;
+  report.hidden = record.hidden;
+  report.kind = record.call_kind;
+  report.peer_tokens = record.peer_tokens;
+  report.peer_hidden = record.peer_hidden;
+  report.peer_kind = record.peer_kind;
+  return report;
 }
 
 class HangBuilder {
@@ -74,6 +97,8 @@ class HangBuilder {
         return Add(*view.As<trace::InputMatch>());
       case trace::RecordType::kPeerHeader:
         return Add(*view.As<trace::PeerHeader>());
+      case trace::RecordType::kTrouble:
+        return Add(*view.As<trace::Trouble>());
       case trace::RecordType::kHostThread:
         return Add(*view.As<trace::HostThread>(), view);
       case trace::RecordType::kText:
@@ -149,6 +174,18 @@ class HangBuilder {
     header.own_hidden = record.own_hidden;
     header.own_kind = record.own_kind;
     hang->headers.push_back(header);
+  }
+
+  void Add(const trace::Trouble& record) {
+    Trouble trouble;
+    trouble.process = ids_.process;
+    trouble.workspace = ids_.workspaces.Find(record.workspace_id);
+    if (trouble.workspace == kNone) ids_.dangling = true;
+    trouble.time_ns = ids_.shift.Apply(record.header.time_ns);
+    trouble.swapped = (record.flags & trace::kTroubleSwapped) != 0;
+    trouble.repeated = record.repeated;
+    trouble.report = ReportOf(record);
+    model_.troubles.push_back(trouble);
   }
 
   void Add(const trace::HostThread& record, const RecordView& view) {

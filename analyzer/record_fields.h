@@ -177,6 +177,17 @@ void Fields(const trace::PeerHeader& r, F&& f) {
 }
 
 template <class F>
+void Fields(const trace::Trouble& r, F&& f) {
+  f("workspace_id", r.workspace_id), f("kind", r.kind), f("flags", r.flags);
+  f("repeated", r.repeated), f("buffer", r.buffer), f("epoch", r.epoch);
+  f("waited_ns", r.waited_ns), f("index", r.index), f("rank", r.rank), f("peer", r.peer);
+  f("token", r.token), f("word", r.word), f("stage", r.stage), f("bits", r.bits);
+  f("arrivals", r.arrivals), f("tokens", r.tokens), f("hidden", r.hidden);
+  f("call_kind", r.call_kind), f("peer_tokens", r.peer_tokens);
+  f("peer_hidden", r.peer_hidden), f("peer_kind", r.peer_kind);
+}
+
+template <class F>
 void Fields(const trace::CaptureBegin& r, F&& f) {
   f("stream_id", r.stream_id), f("mode", r.mode);
 }
@@ -272,6 +283,7 @@ bool Dispatch(trace::RecordType type, F&& f) {
     LAMPLIGHT_RECORD(HangEnd)
     LAMPLIGHT_RECORD(InputMatch)
     LAMPLIGHT_RECORD(PeerHeader)
+    LAMPLIGHT_RECORD(Trouble)
     LAMPLIGHT_RECORD(CaptureBegin)
     LAMPLIGHT_RECORD(CaptureEnd)
     LAMPLIGHT_RECORD(GraphLaunch)

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/collective_call.h"
 #include "kernels/protocol.cuh"
 #include "shim/trace_format.h"
 
@@ -386,6 +387,18 @@ struct Hang {
   std::vector<HangText> texts;
 };
 
+// What a kernel of ours has reported of its own call, hang or not.
+struct Trouble {
+  Index process = kNone;
+  Index workspace = kNone;  // kNone: its definition was lost
+  uint64_t time_ns = 0;     // when the host saw it
+  bool swapped = false;     // the kernel ran in the place of one of the host's
+  uint32_t repeated = 0;    // reports of this kind on this workspace before
+  kernels::Diagnostic report{};
+
+  kernels::Trouble kind() const { return static_cast<kernels::Trouble>(report.trouble); }
+};
+
 struct Model {
   std::vector<Process> processes;
   std::vector<Device> devices;
@@ -401,6 +414,7 @@ struct Model {
   std::vector<EagerLaunch> eager;
   std::vector<Order> orders;  // by process, then time
   std::vector<Hang> hangs;
+  std::vector<Trouble> troubles;  // by process, then time
   std::vector<Site> sites;
   std::vector<Loss> losses;
   std::vector<Note> notes;

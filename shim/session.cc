@@ -107,12 +107,15 @@ std::unique_ptr<Session> Session::Build() {
   session->functions_ =
       std::make_unique<Functions>(*session->driver_, *session->abi_, *session->recorder_);
   session->workspaces_ = std::make_unique<Workspaces>(*session->recorder_);
+  session->troubles_ = std::make_unique<Troubles>(*session->workspaces_);
+  session->recorder_->AddSource(session->troubles_.get());
   session->graphs_ = std::make_unique<Graphs>(*session->recorder_);
   session->sites_ = std::make_unique<Sites>(*session->recorder_);
   if (session->config_.swap) {
     const std::chrono::nanoseconds timeout = session->config_.timeout;
     session->swap_ = Swap::Create(*session->driver_, *session->functions_, *session->workspaces_,
-                                  *session->recorder_, static_cast<uint64_t>(timeout.count()));
+                                  *session->recorder_, *session->troubles_,
+                                  static_cast<uint64_t>(timeout.count()));
   }
   session->watchdog_ = new Watchdog(*session);
   DefineProcess(session->config_, *session->recorder_);
@@ -145,7 +148,11 @@ void Session::ForkedChild() noexcept {
 
 // Registered behind the driver's own exit handlers, so it runs while the driver still answers.
 void Session::AtExit() noexcept {
-  if (Session* session = Running()) session->watchdog_->LookOnceMore();
+  Session* session = Running();
+  if (session == nullptr) return;
+  session->watchdog_->LookOnceMore();
+  // The last round of the drain comes when the driver has taken its memory back.
+  session->troubles_->Drain(*session->recorder_);
 }
 
 Device* Session::CurrentDevice() noexcept {

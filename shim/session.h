@@ -21,6 +21,7 @@
 #include "shim/sites.h"
 #include "shim/streams.h"
 #include "shim/swap/swap.h"
+#include "shim/troubles.h"
 #include "shim/workspaces.h"
 
 namespace lamplight::shim {
@@ -77,6 +78,7 @@ class Session {
   std::unique_ptr<Workspaces> workspaces_;
   std::unique_ptr<Graphs> graphs_;
   std::unique_ptr<Sites> sites_;
+  std::unique_ptr<Troubles> troubles_;
   std::unique_ptr<Swap> swap_;
   Watchdog* watchdog_ = nullptr;
   mutable std::mutex devices_mutex_;

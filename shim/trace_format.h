@@ -1,4 +1,4 @@
-// The trace file of one process, version 1.2: what the shim writes and the analyzer reads.
+// The trace file of one process, version 1.3: what the shim writes and the analyzer reads.
 //
 // Shape:   FileHeader (4096 bytes) | event ring (ring_bytes) | definitions (to the end of the file)
 // Grammar: docs/trace_format.md. Plain data, little endian, no pointers; includes neither side.
@@ -18,7 +18,7 @@ namespace lamplight::trace {
 inline constexpr char kMagic[8] = {'L', 'A', 'M', 'P', 'T', 'R', 'C', '\x1a'};
 inline constexpr uint16_t kMajor = 1;
 inline constexpr uint16_t kMinor =
-    2;  // 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot, PeerHeader
+    3;  // 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot, PeerHeader; 1.3: Trouble
 inline constexpr uint32_t kHeaderBytes = 4096;
 inline constexpr uint32_t kMaxRecordBytes = 1u << 20;
 inline constexpr uint32_t kRecordAlign = 8;
@@ -81,6 +81,7 @@ enum class RecordType : uint16_t {
   kHangEnd = 37,
   kInputMatch = 38,
   kPeerHeader = 39,
+  kTrouble = 40,
   // Events.
   kCaptureBegin = 64,
   kCaptureEnd = 65,
@@ -476,6 +477,35 @@ struct PeerHeader {
   uint32_t own_kind;
 };
 
+// What a kernel of ours has reported of its own call (kernels/collective_call.h, Diagnostic), hang
+// or not. `bits` are the words of one 16-byte packet as the kernel saw them.
+struct Trouble {
+  RecordHeader header;
+  uint32_t workspace_id;
+  uint32_t kind;      // kernels::Trouble
+  uint32_t flags;     // kTrouble*
+  uint32_t repeated;  // reports of this kind on this workspace before, recorded or not
+  uint64_t buffer;    // address of this rank's buffer, 0: not told
+  uint64_t epoch;     // calls before this one, where the workspace counts them
+  uint64_t waited_ns;
+  uint32_t index;  // generation in use
+  uint32_t rank;
+  uint32_t peer;  // whose packet is missing, or who diverges
+  uint32_t token;
+  uint32_t word;  // of the token's row
+  uint32_t stage;
+  uint32_t bits[4];
+  uint32_t arrivals;  // clusters that were done; of a residue: what was left
+  uint32_t tokens;    // of this call
+  uint32_t hidden;
+  uint32_t call_kind;    // as PeerHeader::kind
+  uint32_t peer_tokens;  // of a divergence: what the peer's header says
+  uint32_t peer_hidden;
+  uint32_t peer_kind;
+  uint32_t reserved;
+};
+inline constexpr uint32_t kTroubleSwapped = 1;  // the kernel ran in the place of one of the host's
+
 // ---------------------------------------------------------------- events
 
 struct CaptureBegin {
@@ -615,6 +645,7 @@ static_assert(sizeof(SlotState) == 24 + 48 + 32);
 static_assert(sizeof(HostThread) == 48 && sizeof(Text) == 40 && sizeof(HangEnd) == 32);
 static_assert(sizeof(InputMatch) == 24 + 32);
 static_assert(sizeof(PeerHeader) == 24 + 48);
+static_assert(sizeof(Trouble) == 24 + 16 + 24 + 24 + 16 + 32);
 static_assert(sizeof(CaptureBegin) == 32 && sizeof(CaptureEnd) == 40);
 static_assert(sizeof(GraphLaunch) == 24 + 32 + 4 * 16);
 static_assert(sizeof(Snapshot) == 24 + 8 + 16 + 8 + 48);

@@ -44,6 +44,9 @@ Workspace* Workspaces::Resolve(const lamport::Recognition& recognition, uint32_t
     workspace = Define(recognition, device, *call);
   }
   call->call.workspace_id = workspace->id;
+  if (call->diagnostic_address != 0) {
+    workspace->diagnostic.store(call->diagnostic_address, std::memory_order_relaxed);
+  }
   if (call->call.rank == trace::kNoId) call->call.rank = workspace->rank;
   if (call->call.world == trace::kNoId) call->call.world = workspace->world;
   return workspace;

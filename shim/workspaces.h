@@ -30,6 +30,8 @@ struct Workspace {
   uint64_t generation_bytes = 0;  // 0: the flag words say it
   uint64_t header_offset = 0;     // 0: there are no headers
 
+  std::atomic<uint64_t> diagnostic{
+      0};                        // where kernels of ours report, as the last call said; 0: none
   std::atomic<uint64_t> ops{0};  // advancing calls launched so far, eager and replayed
   // The last eager call, for the watchdog.
   struct Eager {

@@ -1,12 +1,15 @@
-// Two ways to see it: the same operation number names different calls, or a rank that others wait
-// for has never launched the operation.
+// Ways to see it: the same operation number names different calls, by the calls themselves, by what
+// kernels of ours reported, or by their headers; or a rank that others wait for has never launched
+// the operation.
 #include "analyzer/detectors/c10_divergence.h"
 
 #include <algorithm>
-#include <map>
+#include <set>
 
 #include "analyzer/detectors/aligned_operations.h"
+#include "analyzer/detectors/announced_calls.h"
 #include "analyzer/detectors/hang_queue.h"
+#include "analyzer/detectors/troubles.h"
 #include "analyzer/detectors/wording.h"
 
 namespace lamplight {
@@ -100,6 +103,8 @@ std::string Source(const Model& model, const Operation& operation) {
 }
 
 constexpr char kDifferentCalls[] = "Ranks diverge: different calls under one operation number";
+constexpr char kNoHangRecorded[] =
+    "no hang was recorded after it: the trace may have ended too early";
 constexpr std::string_view kDecideAlike =
     "Find why the ranks choose differently at this point: token counts, padding to graph buckets, "
     "one-shot/two-shot thresholds and fall-backs must be decided the same way on all ranks.";
@@ -135,72 +140,119 @@ Finding DescribeDivergence(const Model& model, Index communicator, const Diverge
   finding.actions = {std::string(kDecideAlike)};
   if (finding.hangs.empty()) {
     finding.confidence = Confidence::kLikely;
-    finding.missing.push_back("no hang was recorded after it: the trace may have ended too early");
+    finding.missing.push_back(kNoHangRecorded);
   }
   finding.occurrences = divergence.count;
   return finding;
 }
 
-void CheckCalls(const Model& model, Index communicator, Detection* detection) {
+// What the kernels that met the divergence have said themselves.
+void TakeReports(const Model& model, const std::vector<Index>& reports, Finding* finding) {
+  if (reports.empty()) return;
+  AddTroubleEvidence(model, reports, finding);
+  finding->confidence = Confidence::kProven;
+  finding->occurrences = std::max<uint64_t>(finding->occurrences, reports.size());
+  if (!finding->hangs.empty()) return;
+  finding->severity = Severity::kSilent;
+  finding->summary +=
+      " The kernels noticed and did not wait: what could not come became NaN in their results.";
+  std::erase_if(finding->missing, [](const std::string& line) { return line == kNoHangRecorded; });
+}
+
+// The shapes that ranks give in the first reports: their own, and what they have seen of peers that
+// report nothing themselves.
+std::vector<AnnouncedCall> ReportedCalls(const Model& model, const std::vector<Index>& reports) {
+  std::vector<AnnouncedCall> calls;
+  const auto add = [&](const AnnouncedCall& call) {
+    const bool known = std::ranges::any_of(
+        calls, [&](const AnnouncedCall& other) { return other.rank == call.rank; });
+    if (!known) calls.push_back(call);
+  };
+  const uint64_t epoch = model.troubles[reports.front()].report.epoch;
+  for (const bool own : {true, false}) {
+    for (const Index index : reports) {
+      const kernels::Diagnostic& r = model.troubles[index].report;
+      if (r.epoch != epoch) continue;
+      add(own ? AnnouncedCall{r.rank, r.tokens, r.hidden, r.kind}
+              : AnnouncedCall{r.peer, r.peer_tokens, r.peer_hidden, r.peer_kind});
+    }
+  }
+  return calls;
+}
+
+// From the kernels' reports alone: a rank without a trace, or calls that the shim did not see.
+Finding DescribeReported(const Model& model, Index communicator,
+                         const std::vector<Index>& reports) {
+  const Trouble& first = model.troubles[reports.front()];
+  const std::vector<AnnouncedCall> calls = ReportedCalls(model, reports);
+  Finding finding = NewFinding(model, communicator);
+  finding.title = kDifferentCalls;
+  PlaceAtTrouble(model, first, &finding);
+  finding.hangs = HangsSince(model, communicator, first.report.epoch);
+  finding.summary = "A kernel of " + RankName(model, first.workspace) +
+                    " met another call of rank " + std::to_string(first.report.peer) +
+                    " under the same number.";
+  finding.ranks = Minority(calls);
+  if (AllAlike(calls)) {
+    finding.title = "Ranks diverge: a rank went on without sending what a peer awaits";
+    finding.ranks = {first.report.peer};
+    finding.summary = "Rank " + std::to_string(first.report.peer) + " has ended the call that " +
+                      RankName(model, first.workspace) + " is in, without having sent all of it.";
+  }
+  for (const AnnouncedCall& call : calls) {
+    finding.evidence.push_back("rank " + std::to_string(call.rank) + ": " +
+                               AnnouncedName(call.tokens, call.hidden, call.kind));
+  }
+  finding.actions = {std::string(kDecideAlike)};
+  TakeReports(model, reports, &finding);
+  return finding;
+}
+
+// Whether the calls themselves prove a divergence, or the kernels that met it do. Kernels of ours
+// go on after one, with results that are no numbers.
+bool CheckCalls(const Model& model, Index communicator, Detection* detection) {
   const Divergence divergence = FindDivergence(model, model.communicators[communicator]);
-  if (divergence.count == 0) return;
-  if (AllWentOn(model, divergence)) {
+  const std::vector<Index> reports = DivergenceReports(model, communicator);
+  if (divergence.count == 0 && reports.empty()) return false;
+  if (divergence.count == 0) {
+    detection->findings.push_back(DescribeReported(model, communicator, reports));
+    return true;
+  }
+  if (reports.empty() && AllWentOn(model, divergence)) {
     detection->unchecked.push_back("C10: the ranks' calls differ from operation " +
                                    std::to_string(divergence.first.front().operation.op) +
                                    " on, yet all ranks went on past it: the operation numbers do "
                                    "not line up, because the shim "
                                    "did not see every call of every rank");
-    return;
+    return false;
   }
-  detection->findings.push_back(DescribeDivergence(model, communicator, divergence));
+  Finding finding = DescribeDivergence(model, communicator, divergence);
+  TakeReports(model, reports, &finding);
+  detection->findings.push_back(std::move(finding));
+  return true;
 }
 
 // ---------------------------------------------------------------- what peers have announced
 
-struct Announced {
-  uint32_t rank;
-  uint32_t tokens;
-  uint32_t hidden;
-  uint32_t kind;
-
-  bool SameAs(const Announced& other) const {
-    return tokens == other.tokens && hidden == other.hidden && kind == other.kind;
-  }
-};
-
 // The call that this rank is in, as it has announced it and as its peers have: this rank's first.
-std::vector<Announced> AnnouncedCalls(const Model& model, const RankState& state) {
+std::vector<AnnouncedCall> AnnouncedCalls(const Model& model, const RankState& state) {
   const uint32_t own = model.workspaces[state.workspace].rank;
-  std::vector<Announced> calls;
+  std::vector<AnnouncedCall> calls;
   for (const PeerHeader& header : model.hangs[state.hang].headers) {
     if (header.workspace != state.workspace || !header.announced) continue;
     if (header.sequence != header.own_sequence) continue;
-    const Announced call{header.peer, header.tokens, header.hidden, header.kind};
+    const AnnouncedCall call{header.peer, header.tokens, header.hidden, header.kind};
     calls.insert(header.peer == own ? calls.begin() : calls.end(), call);
   }
   return calls;
 }
 
-// Ranks outside the majority; all of them where there is none.
-std::vector<uint32_t> Minority(const std::vector<Announced>& calls) {
-  std::vector<uint32_t> ranks;
-  for (const Announced& call : calls) {
-    const auto same =
-        std::ranges::count_if(calls, [&](const Announced& other) { return call.SameAs(other); });
-    if (static_cast<size_t>(same) * 2 <= calls.size()) ranks.push_back(call.rank);
-  }
-  std::ranges::sort(ranks);
-  return ranks;
-}
-
 // What a peer sends that has begun another call under this number is never taken.
 void CheckHeaders(const Model& model, const RankState& state, Detection* detection) {
-  const std::vector<Announced> calls = AnnouncedCalls(model, state);
+  const std::vector<AnnouncedCall> calls = AnnouncedCalls(model, state);
   const Workspace& own = model.workspaces[state.workspace];
   if (calls.empty() || calls.front().rank != own.rank) return;
-  const bool alike =
-      std::ranges::all_of(calls, [&](const Announced& call) { return call.SameAs(calls.front()); });
-  if (alike) return;
+  if (AllAlike(calls)) return;
   Finding finding = NewFinding(model, own.communicator);
   finding.title = kDifferentCalls;
   finding.hangs = {state.hang};
@@ -208,19 +260,12 @@ void CheckHeaders(const Model& model, const RankState& state, Detection* detecti
   PlaceAtHang(model, state, FindStuckCalls(model, state), &finding);
   finding.summary = "The ranks have announced different calls under one number to " +
                     RankName(model, state.workspace) + ".";
-  for (const Announced& call : calls) {
+  for (const AnnouncedCall& call : calls) {
     finding.evidence.push_back("rank " + std::to_string(call.rank) + " announced " +
-                               AnnouncedCall(call.tokens, call.hidden, call.kind));
+                               AnnouncedName(call.tokens, call.hidden, call.kind));
   }
   finding.actions = {std::string(kDecideAlike)};
   detection->findings.push_back(std::move(finding));
-}
-
-// The calls themselves, where all ranks have left a trace, say the same.
-bool FoundByCalls(const Detection& detection, Index communicator) {
-  return std::ranges::any_of(detection.findings, [&](const Finding& finding) {
-    return finding.title == kDifferentCalls && finding.place.communicator == communicator;
-  });
 }
 
 // ---------------------------------------------------------------- a call that never came
@@ -327,13 +372,15 @@ void CheckMissing(const Model& model, const RankState& state, Detection* detecti
 
 Detection DetectC10(const Model& model) {
   Detection detection;
-  for (Index i = 0; i < model.communicators.size(); ++i) CheckCalls(model, i, &detection);
-  const Detection by_calls = detection;
+  std::set<Index> found;  // communicators whose calls say it; headers say the same
+  for (Index i = 0; i < model.communicators.size(); ++i) {
+    if (CheckCalls(model, i, &detection)) found.insert(i);
+  }
   for (Index hang = 0; hang < model.hangs.size(); ++hang) {
     if (model.hangs[hang].ended) continue;
     for (const RankState& state : StatesOf(model, hang)) {
       const Index communicator = model.workspaces[state.workspace].communicator;
-      if (!FoundByCalls(by_calls, communicator)) CheckHeaders(model, state, &detection);
+      if (!found.contains(communicator)) CheckHeaders(model, state, &detection);
       CheckMissing(model, state, &detection);
     }
   }

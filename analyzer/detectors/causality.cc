@@ -43,6 +43,7 @@ void MergeInto(Finding* into, const Finding& from) {
   AppendNew(&into->missing, from.missing);
   AppendNew(&into->actions, from.actions);
   AppendNew(&into->hangs, from.hangs);
+  AppendNew(&into->troubles, from.troubles);
   into->occurrences = std::max(into->occurrences, from.occurrences);
 }
 

@@ -12,6 +12,7 @@
 #include "analyzer/detectors/causality.h"
 #include "analyzer/detectors/h0_unexplained.h"
 #include "analyzer/detectors/last_finished.h"
+#include "analyzer/detectors/troubles.h"
 #include "analyzer/detectors/wording.h"
 
 namespace lamplight {
@@ -20,7 +21,8 @@ namespace {
 using Detector = Detection (*)(const Model&);
 
 // Where several explain one hang, the earlier one is named first.
-constexpr Detector kDetectors[] = {DetectC1, DetectC3, DetectC3b, DetectC9, DetectC10, DetectC16};
+constexpr Detector kDetectors[] = {DetectC1,  DetectC3,  DetectC3b,     DetectC9,
+                                   DetectC10, DetectC16, DetectTroubles};
 
 int Weight(const Finding& finding) {
   const int severity = finding.severity == Severity::kAdvisory ? 2 : finding.hazard == "H0" ? 1 : 0;
@@ -124,7 +126,9 @@ Detection DiagnoseAll(const Model& model) {
   }
   std::ranges::move(Merge(std::move(rest)), std::back_inserter(findings));
   for (Finding& finding : findings) {
-    if (!finding.hangs.empty()) AddLastFinished(model, &finding);
+    if (finding.hangs.empty()) continue;
+    AddLastFinished(model, &finding);
+    AddReportedWaits(model, &finding);
   }
   std::ranges::stable_sort(findings, {}, Weight);
   diagnosis.findings = std::move(findings);

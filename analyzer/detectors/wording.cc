@@ -218,16 +218,16 @@ void AddAnnouncements(const Model& model, const RankState& state, Finding* findi
       line += " has announced no call yet";
     } else {
       line += " has announced its call number " + std::to_string(header.sequence) + " (" +
-              AnnouncedCall(header.tokens, header.hidden, header.kind) + "), awaited is number " +
+              AnnouncedName(header.tokens, header.hidden, header.kind) + "), awaited is number " +
               std::to_string(header.own_sequence) + " (" +
-              AnnouncedCall(header.own_tokens, header.own_hidden, header.own_kind) + ")";
+              AnnouncedName(header.own_tokens, header.own_hidden, header.own_kind) + ")";
     }
     finding->evidence.push_back(std::move(line));
   }
 }
 
 // The kind is packed as in kernels/trouble.cuh, KindOf.
-std::string AnnouncedCall(uint32_t tokens, uint32_t hidden, uint32_t kind) {
+std::string AnnouncedName(uint32_t tokens, uint32_t hidden, uint32_t kind) {
   static constexpr const char* kTypes[] = {"fp16", "bf16", "fp32", "?"};
   static constexpr const char* kKernels[] = {"one-shot", "two-shot", "two-shot", "two-shot"};
   return std::string(kKernels[kind >> 2 & 3]) + ", " + Count(tokens, "token") + " x " +

@@ -32,7 +32,7 @@ void PlaceAtReplay(const Model& model, Index workspace, Index replay, Finding* f
 // Evidence lines that show the flag words of a state, and what awaited peers have announced.
 void AddFlagEvidence(const Model& model, const RankState& state, Finding* finding);
 void AddAnnouncements(const Model& model, const RankState& state, Finding* finding);
-std::string AnnouncedCall(uint32_t tokens, uint32_t hidden, uint32_t kind);
+std::string AnnouncedName(uint32_t tokens, uint32_t hidden, uint32_t kind);
 // Slots of the hang with words of the wanted kind: single ones where recorded, sums otherwise.
 enum class WordKind : uint8_t { kSentinel, kAlias };
 void AddSlots(const Model& model, const RankState& state, WordKind kind, Finding* finding);

@@ -1,4 +1,6 @@
 // Findings and hangs as JSON.
+#include "analyzer/detectors/troubles.h"
+#include "analyzer/detectors/wording.h"
 #include "analyzer/report/json_parts.h"
 #include "analyzer/report/names.h"
 
@@ -88,6 +90,36 @@ Json LastFinishedJson(const Model& model, const LastFinishedCall& call) {
           {"gpu_ns", call.gpu_ns}};
 }
 
+Json TroubleJson(const Model& model, const Trouble& trouble) {
+  const kernels::Diagnostic& report = trouble.report;
+  Json json;
+  json["kind"] = TroubleName(trouble.kind());
+  json["pid"] = PidOrNull(model, trouble.process);
+  json["rank"] = report.rank;
+  json["swapped"] = trouble.swapped;
+  json["repeated"] = trouble.repeated;
+  json["time_ns"] = trouble.time_ns;
+  json["buffer"] = report.workspace;
+  json["call_number"] = PositiveOrNull(report.epoch);
+  json["call"] = AnnouncedName(report.tokens, report.hidden, report.kind);
+  json["generation"] = report.index;
+  json["waited_ns"] = report.waited_ns;
+  json["arrivals"] = report.arrivals;
+  const bool names_packet = trouble.kind() == kernels::Trouble::kTimeout ||
+                            trouble.kind() == kernels::Trouble::kDivergence;
+  json["peer"] = names_packet ? Json(report.peer) : Json(nullptr);
+  json["token"] = names_packet ? Json(report.token) : Json(nullptr);
+  json["word"] = names_packet ? Json(report.word) : Json(nullptr);
+  json["stage"] = names_packet ? Json(report.stage) : Json(nullptr);
+  json["bits"] = names_packet ? Json(report.bits) : Json::array();
+  json["peer_call"] =
+      trouble.kind() == kernels::Trouble::kDivergence
+          ? Json(AnnouncedName(report.peer_tokens, report.peer_hidden, report.peer_kind))
+          : Json(nullptr);
+  json["text"] = TroubleLine(model, trouble);
+  return json;
+}
+
 std::string_view TextName(trace::TextKind kind) {
   switch (kind) {
     case trace::TextKind::kVerdict:
@@ -144,6 +176,10 @@ Json FindingJson(const Model& model, const Finding& finding) {
   json["last_finished"] = Json::array();
   for (const LastFinishedCall& call : finding.last_finished) {
     json["last_finished"].push_back(LastFinishedJson(model, call));
+  }
+  json["troubles"] = Json::array();
+  for (const Index index : finding.troubles) {
+    json["troubles"].push_back(TroubleJson(model, model.troubles[index]));
   }
   return json;
 }

@@ -99,6 +99,7 @@ void TakeAddresses(const Values& values, DecodedCall* out) {
   out->peers_address = values.Get(Role::kPeers);
   out->multicast_address = values.Get(Role::kMulticast);
   out->local_address = values.Get(Role::kLocal);
+  out->diagnostic_address = values.Get(Role::kDiagnostic);
   out->generation_bytes = values.Get(Role::kGenerationBytes);
   out->header_offset = values.Get(Role::kHeaderOffset);
   out->flags_address = values.Get(Role::kFlags) | values.Get(Role::kWorkspace);  // one of them

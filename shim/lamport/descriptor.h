@@ -22,11 +22,12 @@ enum class Role : uint8_t {
   kShard,
   kResidual,
   kGamma,
-  kPeers,      // device array of the ranks' buffer pointers
-  kMulticast,  // multicast address of the buffer
-  kLocal,      // this rank's own buffer
-  kWorkspace,  // device array of pointers, one of which leads to the flag words
-  kFlags,      // the flag words
+  kPeers,       // device array of the ranks' buffer pointers
+  kMulticast,   // multicast address of the buffer
+  kLocal,       // this rank's own buffer
+  kDiagnostic,  // where a kernel of ours reports its troubles, in host memory
+  kWorkspace,   // device array of pointers, one of which leads to the flag words
+  kFlags,       // the flag words
   kTokens,
   kDim,       // elements of a token
   kElements,  // tokens * dim, where tokens are not passed

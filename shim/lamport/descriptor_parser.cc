@@ -39,6 +39,7 @@ Role ReadRole(const JsonReader& reader) {
                                              {"peers", Role::kPeers},
                                              {"multicast", Role::kMulticast},
                                              {"local", Role::kLocal},
+                                             {"diagnostic", Role::kDiagnostic},
                                              {"workspace", Role::kWorkspace},
                                              {"flags", Role::kFlags},
                                              {"tokens", Role::kTokens},

@@ -87,8 +87,9 @@ struct DecodedCall {
   uint64_t flags_address = 0;  // of the words, or of the pointer to them where flags_indirect
   uint64_t peers_address = 0;
   uint64_t local_address = 0;
-  uint64_t generation_bytes = 0;  // 0: the flag words say it
-  uint64_t header_offset = 0;     // 0: there are no headers
+  uint64_t diagnostic_address = 0;  // of a kernel of ours
+  uint64_t generation_bytes = 0;    // 0: the flag words say it
+  uint64_t header_offset = 0;       // 0: there are no headers
   uint64_t multicast_address = 0;
   uint64_t shard_address = 0;
   uint64_t output_address = 0;

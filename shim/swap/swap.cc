@@ -20,8 +20,9 @@ lamport::LaunchShape SwappedCall::Shape(bool pdl) const {
 
 std::unique_ptr<Swap> Swap::Create(const DriverApi& driver, Functions& functions,
                                    const Workspaces& workspaces, Recorder& recorder,
-                                   uint64_t timeout_ns) {
-  std::unique_ptr<Swap> swap(new Swap(driver, functions, workspaces, recorder, timeout_ns));
+                                   Troubles& troubles, uint64_t timeout_ns) {
+  std::unique_ptr<Swap> swap(
+      new Swap(driver, functions, workspaces, recorder, troubles, timeout_ns));
   if (SwapDriver::Load(&swap->swap_driver_)) return swap;
   Log().warn("LAMPLIGHT_SWAP: this libcuda lacks cuLaunchKernelEx or cuFuncLoad: nothing swapped");
   return nullptr;
@@ -39,13 +40,11 @@ std::unique_ptr<Swap::Context> Swap::Load() {
   const RelaxedCapture relaxed(driver_);
   auto loaded = std::make_unique<Context>();
   std::string error = "no host-mapped memory";
-  if (loaded->diagnostics.Allocate(driver_)) {
+  if (loaded->diagnostics.Allocate(driver_, troubles_)) {
     loaded->kernels = SwapKernels::Load(driver_, swap_driver_, functions_, &error);
   }
   if (loaded->kernels == nullptr) {
     Log().warn("LAMPLIGHT_SWAP: {}: nothing is swapped on this device", error);
-  } else {
-    recorder_.AddSource(&loaded->diagnostics);
   }
   return loaded;
 }
@@ -66,7 +65,12 @@ bool Swap::Replace(const Function& field, void* const* arguments, SwappedCall* o
     known = Learn(field);
   FieldCall call;
   const char* why_not = known->why_not;
-  if (why_not == nullptr) why_not = ReadFieldCall(known->kernel, arguments, &call);
+  if (why_not == nullptr) {
+    why_not = ReadFieldCall(known->kernel, arguments, &call);
+    // What it may not be swapped for arms the workspace all the same.
+    const char* other_width = CheckWidth(call);
+    if (why_not == nullptr) why_not = other_width;
+  }
   if (why_not == nullptr) why_not = Choose(*context, call, out);
   Note(field, why_not == nullptr ? out->kernel : nullptr, why_not);
   return why_not == nullptr;
@@ -78,6 +82,18 @@ const Swap::Known* Swap::Learn(const Function& field) {
   known->why_not = DescribeFieldKernel(field.recognition, field.symbol, &known->kernel);
   known_.Insert(&field, known.get());
   return known.release();
+}
+
+// An element that has not come is −0 of the workspace's type: 16-bit calls arm it with other words
+// than 32-bit ones poll, whosever kernels they are. MNNVL workspaces are armed alike for all types.
+const char* Swap::CheckWidth(const FieldCall& field) noexcept {
+  if (field.protocol != kernels::Protocol::kUnicast || field.call.peer_table == nullptr) {
+    return nullptr;
+  }
+  if (widths_.Note(field.call.peer_table, kernels::BytesOf(field.call.data_type))) return nullptr;
+  return "16-bit and fp32 calls share its workspace, and each leaves words that the other takes "
+         "for "
+         "data";
 }
 
 const char* Swap::Choose(Context& context, const FieldCall& field, SwappedCall* out) noexcept {

@@ -16,6 +16,7 @@
 #include "shim/swap/field_call.h"
 #include "shim/swap/swap_diagnostics.h"
 #include "shim/swap/swap_kernels.h"
+#include "shim/swap/workspace_widths.h"
 #include "shim/workspaces.h"
 
 namespace lamplight::shim {
@@ -34,7 +35,7 @@ class Swap {
   // Null where the driver is too old for it.
   static std::unique_ptr<Swap> Create(const DriverApi& driver, Functions& functions,
                                       const Workspaces& workspaces, Recorder& recorder,
-                                      uint64_t timeout_ns);
+                                      Troubles& troubles, uint64_t timeout_ns);
 
   // Loads the kernels into the current context; what fails is logged, and nothing is swapped there.
   void Prepare(CUcontext context) noexcept;
@@ -54,11 +55,12 @@ class Swap {
   };
 
   Swap(const DriverApi& driver, Functions& functions, const Workspaces& workspaces,
-       Recorder& recorder, uint64_t timeout_ns)
+       Recorder& recorder, Troubles& troubles, uint64_t timeout_ns)
       : driver_(driver),
         functions_(functions),
         workspaces_(workspaces),
         recorder_(recorder),
+        troubles_(troubles),
         timeout_ns_(timeout_ns) {}
 
   Context* Current() noexcept;
@@ -69,6 +71,7 @@ class Swap {
     const char* why_not = nullptr;
   };
   const Known* Learn(const Function& field);
+  const char* CheckWidth(const FieldCall& field) noexcept;
   const char* Choose(Context& context, const FieldCall& field, SwappedCall* out) noexcept;
   void Note(const Function& field, const SwapKernel* by, const char* why_not) noexcept;
 
@@ -76,10 +79,12 @@ class Swap {
   Functions& functions_;
   const Workspaces& workspaces_;
   Recorder& recorder_;
+  Troubles& troubles_;
   uint64_t timeout_ns_;
   SwapDriver swap_driver_;
   HandleMap<Context> contexts_;
-  HandleMap<const Known> known_;    // of each field kernel; entries live for ever
+  HandleMap<const Known> known_;  // of each field kernel; entries live for ever
+  WorkspaceWidths widths_;
   HandleMap<const void> outcomes_;  // of each field kernel: by what it was swapped last, or why not
 };
 

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cmath>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -135,6 +137,13 @@ class Rank {
       Fail("sum " + std::to_string(first) + " instead of " + std::to_string(sum));
     }
     CHECK(cudaMemset(output_, 0xff, Bytes()));
+  }
+
+  void ExpectNaN() {
+    CHECK(cudaStreamSynchronize(stream_));
+    float first = 0;
+    CHECK(cudaMemcpy(&first, output_, sizeof first, cudaMemcpyDeviceToHost));
+    if (!std::isnan(first)) Fail("the result of a divergence is " + std::to_string(first));
   }
 
   cudaStream_t stream() const { return stream_; }
@@ -283,7 +292,23 @@ void Diverge(Rank& rank) {
   EndInAWhile(kHang);
 }
 
+// Rank 1 makes another call than the others: all go on, with results that are no numbers.
+void DivergeAndGoOn(Rank& rank) {
+  rank.Call(kTokens);
+  rank.Settle();
+  rank.Call(rank.seat().rank == 1 ? kTokens + 1 : kTokens);
+  rank.ExpectNaN();
+}
+
+void DivergeAndDie(Rank& rank) {
+  DivergeAndGoOn(rank);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  raise(SIGKILL);
+}
+
 void Run(const std::string& mode, Rank& rank) {
+  if (mode == "diverge-and-go-on") return DivergeAndGoOn(rank);
+  if (mode == "diverge-and-die") return DivergeAndDie(rank);
   if (mode == "healthy") return Healthy(rank);
   if (mode == "update") return Update(rank);
   if (mode == "child") return Child(rank);

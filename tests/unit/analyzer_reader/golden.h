@@ -15,6 +15,7 @@ inline Scenario GoldenScenario(uint32_t rank) {
   scenario.job = "golden";
   scenario.since_1_1 = true;
   scenario.since_1_2 = true;
+  scenario.since_1_3 = true;
   return scenario;
 }
 

@@ -57,6 +57,7 @@ TEST_P(GoldenTrace, HoldsTheRecordsItHeld) {
   if (trace.header.minor >= 1)
     expected.merge(Counts{{"InputMatch", 1}, {"PythonSite", 1}, {"Swap", 1}});
   if (trace.header.minor >= 2) expected.merge(Counts{{"EagerSnapshot", 1}, {"PeerHeader", 1}});
+  if (trace.header.minor >= 3) expected.merge(Counts{{"Trouble", 1}});
   EXPECT_EQ(CountRecords(trace), expected);
 }
 
@@ -82,7 +83,7 @@ TEST_P(GoldenTrace, GivesTheModelItGave) {
   EXPECT_EQ(hang.slots[1].alias, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, GoldenTrace, ::testing::Values("1.0", "1.1", "1.2"),
+INSTANTIATE_TEST_SUITE_P(Versions, GoldenTrace, ::testing::Values("1.0", "1.1", "1.2", "1.3"),
                          [](const auto& version) {
                            std::string name = "V" + version.param;
                            std::replace(name.begin(), name.end(), '.', '_');
@@ -116,11 +117,26 @@ TEST(GoldenTraceOf12, GivesWhatThatVersionAdded) {
   EXPECT_EQ(model.hangs[0].headers[0].own_hidden, 64u);
 }
 
+TEST(GoldenTraceOf13, GivesWhatThatVersionAdded) {
+  std::vector<TraceFile> traces;
+  traces.push_back(ReadGolden("1.3", 0));
+  const Model model = BuildModel(std::move(traces), {});
+  ASSERT_EQ(model.troubles.size(), 1u);
+  const Trouble& trouble = model.troubles[0];
+  EXPECT_EQ(trouble.workspace, 0u);
+  EXPECT_EQ(trouble.kind(), kernels::Trouble::kTimeout);
+  EXPECT_TRUE(trouble.swapped);
+  EXPECT_EQ(trouble.repeated, 2u);
+  EXPECT_EQ(trouble.report.peer, 1u);
+  EXPECT_EQ(trouble.report.token, 4u);
+  EXPECT_EQ(trouble.report.bits[3], protocol::kSentinel);
+}
+
 // What writes test traces must write just these bytes, as long as the version is the newest.
-TEST(GoldenTraceOf12, IsWhatTheTraceBuilderWrites) {
-  ASSERT_EQ(trace::kMinor, 2) << "make golden traces of the new version, and test those here";
+TEST(GoldenTraceOf13, IsWhatTheTraceBuilderWrites) {
+  ASSERT_EQ(trace::kMinor, 3) << "make golden traces of the new version, and test those here";
   for (uint32_t rank = 0; rank < 2; ++rank) {
-    std::ifstream file(PathOf("1.2", rank), std::ios::binary);
+    std::ifstream file(PathOf("1.3", rank), std::ios::binary);
     const std::string golden((std::istreambuf_iterator<char>(file)), {});
     const testing::Bytes built = BuildScenario(testing::GoldenScenario(rank)).File();
     EXPECT_EQ(golden.size(), built.size());

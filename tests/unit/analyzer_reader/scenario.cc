@@ -4,6 +4,7 @@
 #include <iterator>
 #include <string>
 
+#include "kernels/collective_call.h"
 #include "kernels/protocol.cuh"
 
 namespace lamplight::testing {
@@ -277,6 +278,27 @@ class ScenarioBuilder {
     trace_.Define(header);
   }
 
+  void Report() {
+    trace::Trouble trouble = {};
+    trouble.workspace_id = 1;
+    trouble.kind = static_cast<uint32_t>(kernels::Trouble::kTimeout);
+    trouble.flags = trace::kTroubleSwapped;
+    trouble.repeated = 2;
+    trouble.buffer = 0x7f0000100000;
+    trouble.waited_ns = 2'000'000'000;
+    trouble.index = static_cast<uint32_t>((ops_ - 2) % 3);
+    trouble.rank = scenario_.rank;
+    trouble.peer = 1 - scenario_.rank;
+    trouble.token = 4;
+    trouble.word = 12;
+    for (uint32_t& bits : trouble.bits) bits = protocol::kSentinel;
+    trouble.arrivals = 7;
+    trouble.tokens = kScenarioTokens;
+    trouble.hidden = kScenarioDim;
+    trouble.call_kind = 0x201;
+    trace_.Define(trouble);
+  }
+
   void Hang() {
     trace::Hang hang = {};
     hang.hang_id = 1;
@@ -296,6 +318,7 @@ class ScenarioBuilder {
     for (uint32_t peer = 0; peer < scenario_.world; ++peer) Slot(peer);
     if (scenario_.since_1_1) Input();
     if (scenario_.since_1_2) Header();
+    if (scenario_.since_1_3) Report();
     trace::HostThread thread = {};
     thread.hang_id = 1;
     thread.tid = 100;

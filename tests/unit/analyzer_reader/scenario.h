@@ -25,6 +25,7 @@ struct Scenario {
   int32_t env_world = -1;
   bool since_1_1 = false;  // with the records that 1.1 has added
   bool since_1_2 = false;
+  bool since_1_3 = false;
 };
 
 inline constexpr uint32_t kScenarioTokens = 8;
