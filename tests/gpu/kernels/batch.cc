@@ -11,6 +11,8 @@
 namespace lamplight::kernels::gpu {
 namespace {
 
+constexpr size_t kLaunchesOfAStep = 16;
+
 // A slab of a rank's memory as the host sees it: tensors are put into it or taken out of it by
 // their offsets.
 class Image {
@@ -74,7 +76,10 @@ void Batch::Launch(uint32_t rank, size_t index) const {
 
 void Batch::LaunchAll() {
   group_->Together([&](uint32_t rank) {
-    for (size_t i = 0; i < size(); ++i) Launch(rank, i);
+    for (size_t i = 0; i < size(); ++i) {
+      Launch(rank, i);
+      if (i % kLaunchesOfAStep == kLaunchesOfAStep - 1) group_->pace(rank).Step();
+    }
     Check(cudaStreamSynchronize(group_->stream(rank)), "cudaStreamSynchronize");
   });
 }

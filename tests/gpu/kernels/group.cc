@@ -47,6 +47,7 @@ Group::Group(const GroupOptions& options, Watchdog* watchdog)
     Check(cudaStreamCreateWithFlags(&streams_.emplace_back(), cudaStreamNonBlocking), "stream");
     Check(cudaMalloc(reinterpret_cast<void**>(&memory_.emplace_back()), options.memory_bytes),
           "cudaMalloc of the tensors");
+    paces_.emplace_back(streams_.back(), options.in_flight);
   }
   watchdog_->Watch(watched);
   int processors = 0;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "tests/gpu/kernels/pace.h"
 #include "tests/gpu/kernels/watchdog.h"
 #include "tests/unit/kernels/rank_group.h"
 #include "tests/unit/kernels_api/ranks.h"
@@ -23,6 +24,7 @@ struct GroupOptions {
   uint64_t generation_bytes = 0;
   uint64_t memory_bytes = 0;  // for tensors, of each rank
   uint32_t timeout_ms = LAMPLIGHT_DEFAULT_TIMEOUT;
+  uint32_t in_flight = 4;  // steps of each rank: see Pace
 };
 
 class Group {
@@ -38,6 +40,8 @@ class Group {
   lamplight_workspace* workspace(uint32_t rank) const { return ranks_.workspace(rank); }
   char* memory(uint32_t rank) const { return memory_[rank]; }
   cudaStream_t stream(uint32_t rank) const { return streams_[rank]; }
+  // Of the rank's stream; for the rank's thread.
+  Pace& pace(uint32_t rank) { return paces_[rank]; }
 
   // Makes the rank's device current.
   void Enter(uint32_t rank) const;
@@ -56,6 +60,7 @@ class Group {
   test::Ranks ranks_;
   std::vector<char*> memory_;
   std::vector<cudaStream_t> streams_;
+  std::vector<Pace> paces_;
   uint32_t blocks_ = 0;  // that a rank may have in flight
 };
 

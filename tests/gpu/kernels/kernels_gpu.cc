@@ -95,6 +95,8 @@ int Main(int argc, char** argv) {
   app.add_option("--replays", settings.replays, "soak: how many")->check(CLI::PositiveNumber);
   app.add_option("--seconds", settings.seconds, "soak: at most so long")
       ->check(CLI::PositiveNumber);
+  app.add_option("--in-flight", settings.in_flight, "steps of a rank before it waits")
+      ->check(CLI::Range(1, 1024));
   app.add_option("--hang-seconds", hang_seconds, "without progress, end with status 3")
       ->check(CLI::PositiveNumber);
   app.add_flag("--quick", settings.quick, "a reduced set; the default on the simulated device");

@@ -112,7 +112,8 @@ void RunPatterns(SuiteRun* run) {
     Group group({.world = run->settings.ranks,
                  .protocol = protocol,
                  .generation_bytes = (run->settings.quick ? 2 : 32) * kMebi,
-                 .memory_bytes = (run->settings.quick ? 2 : 64) * kMebi},
+                 .memory_bytes = (run->settings.quick ? 2 : 64) * kMebi,
+                 .in_flight = run->settings.in_flight},
                 &run->watchdog);
     Sweep sweep(run, &group, protocol);
     for (const Kernel kernel : kKernels) {

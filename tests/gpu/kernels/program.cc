@@ -62,8 +62,14 @@ void RunSteps(Group* group, const Batch& batch, const std::vector<Step>& steps,
   group->Together([&](uint32_t rank) {
     size_t graph = 0;
     for (const Step& step : steps) {
-      if (step.replays == 0) LaunchJobs(*group, batch, step, rank, late);
-      for (uint32_t i = 0; i < step.replays; ++i) graphs[rank][graph].Launch(group->stream(rank));
+      if (step.replays == 0) {
+        LaunchJobs(*group, batch, step, rank, late);
+        group->pace(rank).Step();
+      }
+      for (uint32_t i = 0; i < step.replays; ++i) {
+        graphs[rank][graph].Launch(group->stream(rank));
+        group->pace(rank).Step();
+      }
       graph += step.replays > 0;
     }
     Check(cudaStreamSynchronize(group->stream(rank)), "cudaStreamSynchronize");

@@ -29,7 +29,8 @@ GroupOptions OptionsFor(const Settings& settings, const Plan& plan, Protocol pro
   return {.world = settings.ranks,
           .protocol = protocol,
           .generation_bytes = plan.generation_bytes,
-          .memory_bytes = (settings.quick ? 4 : 256) * kMebi};
+          .memory_bytes = (settings.quick ? 4 : 256) * kMebi,
+          .in_flight = settings.in_flight};
 }
 
 void FillBatch(const Group& group, const Plan& plan, std::mt19937* random, Batch* batch) {

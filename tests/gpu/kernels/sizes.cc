@@ -158,7 +158,8 @@ void RunSizes(SuiteRun* run) {
     GroupOptions options{.world = run->settings.ranks,
                          .protocol = protocol,
                          .generation_bytes = (run->settings.quick ? 1 : 16) * kMebi,
-                         .memory_bytes = (run->settings.quick ? 4 : 256) * kMebi};
+                         .memory_bytes = (run->settings.quick ? 4 : 256) * kMebi,
+                         .in_flight = run->settings.in_flight};
     {
       Group group(options, &run->watchdog);
       Sizes sizes(run, &group);

@@ -16,6 +16,7 @@ struct Settings {
   bool quick = false;          // the reduced set, for sanitizers and the simulated device
   uint64_t replays = 1000000;  // soak
   uint32_t seconds = 120;      // soak
+  uint32_t in_flight = 4;      // steps of a rank: see Pace
 };
 
 // Counts beyond those of a tally, by name.
