@@ -63,9 +63,10 @@ def contenders_of(cells: list) -> list:
     return list(dict.fromkeys(name for cell in cells for name in cell["us"]))
 
 
-def rows_of(cells: list, world: int, floor: bool) -> list:
+def rows_of(cells: list, world: int, floor: bool, ratios: bool) -> list:
     names = contenders_of(cells)
-    rows = [["hidden", "tokens", *(["floor"] if floor else []), *names, "fastest peer", "ratio"]]
+    rows = [["hidden", "tokens", *(["floor"] if floor else []), *names,
+             *(["fastest peer", "ratio"] if ratios else [])]]
     for cell in cells:
         times = [time_of(cell, name) for name in names]
         peer = fastest_peer(cell)
@@ -73,14 +74,14 @@ def rows_of(cells: list, world: int, floor: bool) -> list:
             str(cell["hidden"]), str(cell["tokens"]),
             *([f"{floor_us(world, cell['tokens'], cell['hidden']):.2f}"] if floor else []),
             *("-" if time is None else f"{time:.2f}" for time in times),
-            peer[0] if peer else "-", mark(ratio(cell)),
+            *([peer[0] if peer else "-", mark(ratio(cell))] if ratios else []),
         ])
     return rows
 
 
-def table(cells: list, world: int, floor: bool = True) -> str:
+def table(cells: list, world: int, floor: bool = True, ratios: bool = True) -> str:
     """`floor`: with the least that separate GPUs need."""
-    rows = rows_of(cells, world, floor)
+    rows = rows_of(cells, world, floor, ratios)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |"
              for row in rows]
@@ -99,13 +100,16 @@ def summary(cells: list) -> str:
             f"{over_limit} above {LIMIT} (!!)")
 
 
-def reasons(cells: list) -> list:
+def reasons(cells: list, given_up=None) -> list:
     """One line for each contender and reason that it is missing."""
     found = {(name, why) for cell in cells for name, why in cell["missing"].items()}
+    found |= set((given_up or {}).items())
     return [f"left out: {name}: {why}" for name, why in sorted(found)]
 
 
 def document(cells: list, world: int, method: dict, machine: dict) -> dict:
+    """The times of a rehearsal have no ratio."""
+    real = "rehearsal" not in method
     return {
         "world": world,
         "method": method,
@@ -113,13 +117,13 @@ def document(cells: list, world: int, method: dict, machine: dict) -> dict:
         "constants": {name: {"value": value, "source": source}
                       for name, (value, source) in CONSTANTS.items()},
         "cells": [{**cell, "floor_us": floor_us(world, cell["tokens"], cell["hidden"]),
-                   "ratio": ratio(cell)} for cell in cells],
+                   "ratio": ratio(cell) if real else None} for cell in cells],
     }
 
 
-def write_plot(cells: list, world: int, path: str, one_gpu: bool = False) -> str:
-    """One panel for each hidden size; returns "" or why there is no plot. `one_gpu`: the ranks share
-    one, so there is no floor."""
+def write_plot(cells: list, path: str, title: str, world=None) -> str:
+    """One panel for each hidden size; returns "" or why there is no plot. `world`: with the floor of
+    so many GPUs."""
     try:
         import matplotlib
     except ImportError:
@@ -130,10 +134,9 @@ def write_plot(cells: list, world: int, path: str, one_gpu: bool = False) -> str
     sizes = sorted({cell["hidden"] for cell in cells})
     figure, axes = pyplot.subplots(1, len(sizes), figsize=(6 * len(sizes), 5), squeeze=False)
     for axis, hidden in zip(axes[0], sizes):
-        plot_panel(axis, [cell for cell in cells if cell["hidden"] == hidden],
-                   None if one_gpu else world)
-        what = f"{world} ranks on one GPU" if one_gpu else f"{world} GPUs"
-        axis.set_title(f"{what}, hidden {hidden}, bf16")
+        plot_panel(axis, [cell for cell in cells if cell["hidden"] == hidden], world)
+        axis.set_title(f"hidden {hidden}, bf16")
+    figure.suptitle(title)
     axes[0][0].set_ylabel("µs per operation")
     axes[0][-1].legend(fontsize="small")
     figure.tight_layout()

@@ -3,30 +3,40 @@
 
 One process for each GPU, bf16, CUDA graphs of 64 operations timed by CUDA events; each figure is the
 median over all replays of the slowest rank. All contenders of a size run in turn, several rounds of
-them. On one GPU, two or four ranks have a share of it each, and ours is compared with FlashInfer's
-kernels without a link between the ranks. What is not installed is named and left out.
+them. What is not installed is named and left out; a contender in which the ranks stand still is given
+up, and the others go on. Results are saved after every size; --resume goes on from there.
 
-Exit status: 0 measured, 1 some contender gave wrong results or hung, 2 usage, 77 no GPU here.
+On one GPU, two or four ranks have a share of it each, and ours is compared with FlashInfer's kernels
+without a link between the ranks. --rehearse runs there what several GPUs would run, in processes
+that take turns on the GPU: all of it works or does not, but the times mean nothing.
+
+Exit status: 0 measured, 1 some contender gave wrong results or hung, 2 usage, 4 cells are left
+(--resume), 77 no GPU here.
 """
 
 import argparse
-import faulthandler
-import json
 import os
 import pathlib
-import socket
 import sys
 
 import figures
+import results
+import supervisor
 
 HIDDEN = (2880, 4096, 8192)
 TOKENS = (1, 4, 16, 64, 128, 256, 1024)
 ROUNDS = 3
-HANG_S = 400  # a first call may compile FlashInfer's module
+STEP_S = 400  # a first call may compile FlashInfer's module
 EXIT_NO_GPU = 77
-# NVLink multicast is not used by anybody here.
-NO_MULTICAST = {"NCCL_NVLS_ENABLE": "0", "TORCH_SYMM_MEM_DISABLE_MULTICAST": "1",
-                "NVSHMEM_DISABLE_NVLS": "1"}
+EXIT_UNFINISHED = 4
+OPERATIONS = 64  # in a graph
+# NVLink multicast is not used by anybody here; all ranks are on this host.
+ENVIRONMENT = {"NCCL_NVLS_ENABLE": "0", "TORCH_SYMM_MEM_DISABLE_MULTICAST": "1",
+               "NVSHMEM_DISABLE_NVLS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONUNBUFFERED": "1"}
+SHARED_ENVIRONMENT = {"TORCH_SYMM_MEM_ALLOW_OVERLAPPING_DEVICES": "1"}
+# Of a rehearsal, in which every wait for a peer takes a turn of the GPU.
+REHEARSED = {"hidden": (2880, 8192), "tokens": (1, 16), "replays": 2, "rounds": 1, "operations": 4}
+NO_RESULT = "REHEARSAL: all ranks take turns on one GPU. THE TIMES MEAN NOTHING."
 
 
 def numbers(text: str) -> list:
@@ -42,144 +52,113 @@ def parse_arguments(arguments=None) -> argparse.Namespace:
     parser.add_argument("build", type=pathlib.Path, help="has lib/liblamplight_kernels.so")
     parser.add_argument("--gpus", type=int, choices=(1, 2, 4, 8), help="default: all there are")
     parser.add_argument("--ranks", type=int, choices=(2, 4), default=2, help="that share one GPU")
-    parser.add_argument("--hidden", type=numbers, default=list(HIDDEN))
+    parser.add_argument("--rehearse", action="store_true", help="several GPUs' way on one GPU")
+    parser.add_argument("--hidden", type=numbers, default=None)
     parser.add_argument("--tokens", type=numbers, default=None)
-    parser.add_argument("--replays", type=int, default=30, help="of each graph, in all (default 30)")
+    parser.add_argument("--replays", type=int, help="of each graph, in all (default 30)")
     parser.add_argument("--only", default="", help="contenders whose name contains this")
     parser.add_argument("--json", type=pathlib.Path, help="default: BUILD/kernels_bench_w<GPUs>.json")
+    parser.add_argument("--resume", action="store_true", help="go on with what --json holds")
+    parser.add_argument("--seconds", type=float, default=3600, help="stop then, all cells or not")
+    parser.add_argument("--step-seconds", type=float, default=STEP_S,
+                        help=f"a contender that stands still so long is given up (default {STEP_S})")
     parser.add_argument("--plot", type=pathlib.Path, help="an SVG or PNG file")
     parsed = parser.parse_args(arguments)
-    if parsed.replays < 20:
-        parser.error(f"--replays {parsed.replays}: at least 20, or the median says little")
-    if any(hidden % 8 for hidden in parsed.hidden):
-        parser.error(f"--hidden {parsed.hidden}: multiples of 8, rows are multiples of 16 bytes")
-    parsed.library = parsed.build / "lib" / "liblamplight_kernels.so"
-    if not parsed.library.exists():
-        parser.error(f"{parsed.library}: missing; build the target lamplight_kernels first")
+    fill_in(parsed)
+    problem = first_problem(parsed)
+    if problem:
+        parser.error(problem)  # exits with 2
     return parsed
+
+
+def fill_in(parsed: argparse.Namespace) -> None:
+    """What was not asked for."""
+    defaults = REHEARSED if parsed.rehearse else {
+        "hidden": HIDDEN, "tokens": TOKENS, "replays": 30, "rounds": ROUNDS,
+        "operations": OPERATIONS}
+    for name, value in defaults.items():
+        if getattr(parsed, name, None) is None:
+            setattr(parsed, name, value)
+    parsed.library = parsed.build / "lib" / "liblamplight_kernels.so"
+
+
+def first_problem(parsed: argparse.Namespace) -> str:
+    if parsed.replays < 20 and not parsed.rehearse:
+        return f"--replays {parsed.replays}: at least 20, or the median says little"
+    if parsed.replays < 1:
+        return f"--replays {parsed.replays}: at least 1"
+    if any(hidden % 8 for hidden in parsed.hidden):
+        return f"--hidden {parsed.hidden}: multiples of 8, rows are multiples of 16 bytes"
+    if not parsed.library.exists():
+        return f"{parsed.library}: missing; build the target lamplight_kernels first"
+    if parsed.rehearse and parsed.gpus not in (None, 1):
+        return f"--gpus {parsed.gpus}: a rehearsal is on one GPU; name --ranks"
+    return ""
 
 
 def largest_power_of_two(count: int) -> int:
     return 1 << (min(count, 8).bit_length() - 1)
 
 
-def machine() -> dict:
-    import torch
-
-    found = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__,
-             "cuda": torch.version.cuda,
-             "nccl": ".".join(str(part) for part in torch.cuda.nccl.version())}
-    try:
-        import flashinfer
-
-        found["flashinfer"] = flashinfer.__version__
-    except ImportError:
-        found["flashinfer"] = None
-    return found
+def method_of(arguments: argparse.Namespace) -> dict:
+    method = {"operations_in_a_graph": arguments.operations, "replays": arguments.replays,
+              "rounds": arguments.rounds, "statistic": "median over replays, slowest rank",
+              "dtype": "bf16", "bounded_polling": True, "pdl": True, "multicast": False}
+    if arguments.rehearse:
+        method["rehearsal"] = NO_RESULT
+    return method
 
 
-class Race:
-    """All contenders of one size, in one process. Every rank makes the same calls."""
-
-    def __init__(self, contenders, names: list, replays: int):
-        self._contenders, self._names = contenders, names
-        self._replays = -(-replays // ROUNDS)
-
-    def _agree(self, mine: str) -> str:
-        """A reason that any rank has; "" where none has one."""
-        import torch.distributed as dist
-
-        everybody = [""] * self._contenders.world
-        dist.all_gather_object(everybody, mine, group=self._contenders.cpu)
-        return next((reason for reason in everybody if reason), "")
-
-    def _prepare(self, name: str, tokens: int, hidden: int):
-        """(graph, reason)"""
-        import contenders
-        import measure
-
-        graph, reason = None, ""
-        try:
-            step, tensors = self._contenders.make(name, tokens, hidden)
-            measure.warm_up(step)
-            reason = contenders.mismatch(tensors, self._contenders.world) if tensors else ""
-            graph = measure.capture(step)
-        except contenders.Missing as error:
-            reason = str(error)
-        except Exception as error:  # pylint: disable=broad-except
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        return graph, self._agree(reason)
-
-    def run(self, tokens: int, hidden: int) -> dict:
-        import measure
-        import torch.distributed as dist
-
-        cell = {"hidden": hidden, "tokens": tokens, "us": {}, "missing": {}}
-        graphs = {}
-        for name in self._names:
-            graph, reason = self._prepare(name, tokens, hidden)
-            if reason:
-                cell["missing"][name] = reason
-            else:
-                graphs[name] = graph
-        rounds = {name: [] for name in graphs}
-        for _ in range(ROUNDS):
-            for name, graph in graphs.items():
-                timing = measure.Timing(graph, self._replays)
-                dist.barrier(group=self._contenders.cpu)
-                timing.launch()
-                rounds[name].append(timing.microseconds())
-        for name, times in rounds.items():
-            everybody = [0.0] * self._contenders.world
-            dist.all_gather_object(everybody, measure.median_of(times), group=self._contenders.cpu)
-            cell["us"][name] = everybody
-        return cell
+def job_of(arguments: argparse.Namespace, world: int, names: list) -> dict:
+    """What rank_process.py is to do; the rank and its pipe are the supervisor's."""
+    shared = SHARED_ENVIRONMENT if arguments.rehearse else {}
+    return {"world": world, "shared": arguments.rehearse, "library": str(arguments.library),
+            "names": [name for name in names if arguments.only in name],
+            "cells": [(hidden, tokens) for hidden in arguments.hidden
+                      for tokens in arguments.tokens],
+            "most": (max(arguments.tokens), max(arguments.hidden)), "rounds": arguments.rounds,
+            "replays": arguments.replays, "operations": arguments.operations,
+            "environment": {**ENVIRONMENT, **shared}}
 
 
-def run_rank(rank: int, world: int, arguments: argparse.Namespace) -> None:
-    import torch
-    import torch.distributed as dist
-
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank))
-    torch.cuda.set_device(rank)
-    faulthandler.dump_traceback_later(HANG_S, exit=True)
-    dist.init_process_group("nccl", device_id=torch.device("cuda", rank))
-    import binding
-    import contenders
-
-    library = binding.Library(str(arguments.library))
-    everyone = contenders.Contenders(library, rank, world,
-                                     (max(arguments.tokens), max(arguments.hidden)))
-    names = [name for name in contenders.NAMES if arguments.only in name]
-    race = Race(everyone, names, arguments.replays)
-    cells = []
-    for hidden in arguments.hidden:
-        for tokens in arguments.tokens:
-            faulthandler.dump_traceback_later(HANG_S, exit=True)
-            cells.append(race.run(tokens, hidden))
-            if rank == 0:
-                print(f"hidden {hidden} tokens {tokens}: done", file=sys.stderr, flush=True)
-    status = report(cells, world, arguments, library.version()) if rank == 0 else 0
-    dist.barrier(group=everyone.cpu)
-    # Graphs and communicators outlive the interpreter's own order of destruction.
-    os._exit(status)
+def say(message: dict) -> None:
+    if "given_up" in message:
+        print(f"{message['given_up']}: {message['why']}", file=sys.stderr, flush=True)
+    else:
+        print(f"hidden {message['hidden']} tokens {message['tokens']}: {message['seconds']:.1f} s",
+              file=sys.stderr, flush=True)
 
 
-def report(cells: list, world: int, arguments: argparse.Namespace, version: str) -> int:
-    method = {"operations_in_a_graph": 64, "replays": arguments.replays, "rounds": ROUNDS,
-              "statistic": "median over replays, slowest rank", "dtype": "bf16",
-              "bounded_polling": True, "pdl": True, "multicast": False}
+def report(found: results.Results, arguments: argparse.Namespace) -> None:
+    print(f"{found.machine}\n\nµs per operation; raw data: {found.path}\n")
+    title = NO_RESULT if arguments.rehearse else f"{found.world} GPUs"
+    real = not arguments.rehearse
+    print(figures.table(found.cells, found.world, floor=real, ratios=real))
+    print("\n" + (NO_RESULT if arguments.rehearse else figures.summary(found.cells)))
+    print("\n".join(figures.reasons(found.cells, found.given_up)))
+    if arguments.plot and found.cells:
+        why = figures.write_plot(found.cells, str(arguments.plot), title,
+                                 None if arguments.rehearse else found.world)
+        print(why or f"plot: {arguments.plot}")
+
+
+def run_group(arguments: argparse.Namespace, world: int, names: list, program: list) -> int:
+    """One process for each rank. `program`: what runs a rank."""
     path = arguments.json or arguments.build / f"kernels_bench_w{world}.json"
-    content = figures.document(cells, world, method, {**machine(), "lamplight": version})
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print(f"{content['machine']}\n\nµs per operation; floor and ratio: see {path}\n")
-    print(figures.table(cells, world))
-    print("\n" + figures.summary(cells))
-    print("\n".join(figures.reasons(cells)))
-    if arguments.plot:
-        print(figures.write_plot(cells, world, str(arguments.plot)) or f"plot: {arguments.plot}")
-    sys.stdout.flush()
-    return int(any("wrong results" in why for cell in cells for why in cell["missing"].values()))
+    found = results.Results(path, world, method_of(arguments))
+    if arguments.resume:
+        found.resume()
+    else:
+        found.log.unlink(missing_ok=True)
+    unfinished = supervisor.run(program, job_of(arguments, world, names), found, say,
+                                arguments.step_seconds, arguments.seconds)
+    report(found, arguments)
+    if unfinished:
+        print(f"not finished: {unfinished}; the ranks' own output: {found.log}; go on with --resume")
+    wrong = any("wrong results" in why for cell in found.cells for why in cell["missing"].values())
+    if wrong or found.given_up:
+        return 1
+    return EXIT_UNFINISHED if unfinished else 0
 
 
 def main() -> int:
@@ -189,7 +168,6 @@ def main() -> int:
     except ImportError:
         print("SKIPPED: PyTorch is not installed")
         return EXIT_NO_GPU
-    os.environ.update(NO_MULTICAST)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
         print("SKIPPED: PyTorch sees no GPU on this machine")
@@ -198,18 +176,20 @@ def main() -> int:
     if world > count:
         print(f"--gpus {world}: there are {count}", file=sys.stderr)
         return 2
-    if world == 1:
+    if world == 1 and not arguments.rehearse:
+        os.environ.update(ENVIRONMENT)
         import one_gpu
 
         return one_gpu.run(arguments)
-    arguments.tokens = arguments.tokens or list(TOKENS)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free.getsockname()[1]))
-    processes = torch.multiprocessing.spawn(run_rank, args=(world, arguments), nprocs=world, join=False)
-    for process in processes.processes:
-        process.join()
-    return max(abs(process.exitcode or 0) for process in processes.processes)
+    import contenders
+
+    program = [sys.executable, str(pathlib.Path(__file__).with_name("rank_process.py"))]
+    try:
+        return run_group(arguments, arguments.ranks if arguments.rehearse else world,
+                         contenders.NAMES, program)
+    except results.Mismatch as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

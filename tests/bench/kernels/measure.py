@@ -9,11 +9,11 @@ WARM_UP = 3
 APART = 2
 
 
-def capture(step, stream=None) -> torch.cuda.CUDAGraph:
-    """A graph of OPERATIONS steps on `stream`, which has run none yet: see warm_up."""
+def capture(step, stream=None, operations: int = OPERATIONS) -> torch.cuda.CUDAGraph:
+    """A graph of so many steps on `stream`, which has run none yet: see warm_up."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-        for _ in range(OPERATIONS):
+        for _ in range(operations):
             step()
     return graph
 
@@ -32,8 +32,10 @@ class Timing:
     """Replays of one graph on one stream, back to back: the ranks keep step by themselves, and the
     host's pace is not in the figures."""
 
-    def __init__(self, graph: torch.cuda.CUDAGraph, replays: int, stream=None):
+    def __init__(self, graph: torch.cuda.CUDAGraph, replays: int, stream=None,
+                 operations: int = OPERATIONS):
         self._graph, self._stream = graph, stream or torch.cuda.current_stream()
+        self._operations = operations
         self._events = [torch.cuda.Event(enable_timing=True) for _ in range(replays + 1)]
 
     def launch(self) -> None:
@@ -57,7 +59,7 @@ class Timing:
         """Of one operation, for each replay. Waits."""
         self._stream.synchronize()
         pairs = zip(self._events, self._events[1:])
-        return [begin.elapsed_time(end) * 1000 / OPERATIONS for begin, end in pairs]
+        return [begin.elapsed_time(end) * 1000 / self._operations for begin, end in pairs]
 
 
 def launch_together(timings: list) -> None:

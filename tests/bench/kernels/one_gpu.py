@@ -5,7 +5,6 @@ cost, not what separate GPUs would take. Needs PyTorch."""
 import argparse
 import faulthandler
 import json
-import pathlib
 import sys
 
 import binding
@@ -15,10 +14,8 @@ import measure
 import partition
 import torch
 
-TOKENS = (1, 4, 16, 64, 128, 256, 1024)
 ROUNDS = 3
 HANG_S = 180
-FLASHINFER_TESTS = pathlib.Path(__file__).parents[2] / "gpu" / "flashinfer"
 
 
 class Ours:
@@ -94,7 +91,7 @@ class Race:
             for rank, step in enumerate(steps):
                 self._on(rank, step)
         torch.cuda.synchronize()
-        wrong = [contenders.mismatch(one, world) for one in tensors]
+        wrong = [contenders.mismatch(one, range(world)) for one in tensors]
         graphs = [measure.capture(step, self.streams[rank]) for rank, step in enumerate(steps)]
         # The graphs hold the tensors' addresses.
         return list(zip(graphs, tensors)), next((why for why in wrong if why), "")
@@ -127,7 +124,7 @@ def measure_cell(race: Race, ready: dict, missing: dict, tokens: int, hidden: in
 
 def prepare(library: binding.Library, world: int, most: tuple, only: str) -> tuple:
     """({name: contender}, {name: why not})"""
-    sys.path.append(str(FLASHINFER_TESTS))
+    sys.path.append(str(contenders.FLASHINFER_TESTS))
     ready, missing = {}, {}
     for name, make in makers(library, world, most).items():
         if only not in name:
@@ -140,7 +137,7 @@ def prepare(library: binding.Library, world: int, most: tuple, only: str) -> tup
 
 
 def run(arguments: argparse.Namespace) -> int:
-    tokens, world = arguments.tokens or list(TOKENS), arguments.ranks
+    tokens, world = arguments.tokens, arguments.ranks
     faulthandler.dump_traceback_later(HANG_S, exit=True)
     try:
         streams, processors = partition.streams(world)
@@ -161,7 +158,7 @@ def run(arguments: argparse.Namespace) -> int:
     print("\n" + figures.summary(cells))
     print("\n".join(figures.reasons(cells)))
     if arguments.plot:
-        why = figures.write_plot(cells, world, str(arguments.plot), one_gpu=True)
+        why = figures.write_plot(cells, str(arguments.plot), f"{world} ranks on one GPU")
         print(why or f"plot: {arguments.plot}")
     if arguments.json:
         content = {"ranks_on_one_gpu": world, "multiprocessors_of_a_rank": processors,

@@ -81,10 +81,18 @@ class Figures(unittest.TestCase):
         self.assertEqual(content["constants"]["link_gb_per_s"]["value"], 450.0)
         self.assertTrue(all(one["source"] for one in content["constants"].values()))
 
+    def test_a_rehearsal_has_no_ratio(self):
+        method = {"rehearsal": kernels.NO_RESULT}
+        content = figures.document([cell([4.0], {"a": [5.0]})], 2, method, {})
+        self.assertIsNone(content["cells"][0]["ratio"])
+        table = figures.table([cell([4.0], {"a": [5.0]})], 2, floor=False, ratios=False)
+        self.assertNotIn("0.80", table)
+        self.assertNotIn("ratio", table)
+
     def test_plot_is_written_or_says_why_not(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "plot.svg"
-            why = figures.write_plot([cell([4.0], {"a": [5.0]})], 2, str(path))
+            why = figures.write_plot([cell([4.0], {"a": [5.0]})], str(path), "2 GPUs", 2)
             self.assertTrue(path.exists() or "matplotlib" in why)
 
 
@@ -100,8 +108,14 @@ class Arguments(unittest.TestCase):
 
     def test_defaults(self):
         parsed = self.parse()
-        self.assertEqual((parsed.hidden, parsed.tokens), (list(kernels.HIDDEN), None))
+        self.assertEqual((parsed.hidden, parsed.tokens), (kernels.HIDDEN, kernels.TOKENS))
+        self.assertEqual((parsed.operations, parsed.rehearse), (64, False))
         self.assertGreaterEqual(parsed.replays, 20)
+
+    def test_a_rehearsal_is_short_and_on_one_gpu(self):
+        self.assertLess(self.parse("--rehearse").operations, 64)
+        self.assertEqual(self.parse("--rehearse", "--tokens", "64").tokens, [64])
+        self.assertIn("--gpus 2: a rehearsal", self.parse("--rehearse", "--gpus", "2"))
 
     def test_lists(self):
         self.assertEqual(self.parse("--tokens", "1,16").tokens, [1, 16])
