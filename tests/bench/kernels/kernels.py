@@ -10,13 +10,14 @@ On one GPU, two or four ranks have a share of it each, and ours is compared with
 without a link between the ranks. --rehearse runs there what several GPUs would run, in processes
 that take turns on the GPU: all of it works or does not, but the times mean nothing.
 
-Exit status: 0 measured, 1 some contender gave wrong results or hung, 2 usage, 4 cells are left
-(--resume), 77 no GPU here.
+Exit status: 0 measured, 1 some contender failed, hung or gave wrong results, 2 usage, 4 cells are
+left (--resume), 77 no GPU here.
 """
 
 import argparse
 import os
 import pathlib
+import signal
 import sys
 
 import figures
@@ -155,8 +156,8 @@ def run_group(arguments: argparse.Namespace, world: int, names: list, program: l
     report(found, arguments)
     if unfinished:
         print(f"not finished: {unfinished}; the ranks' own output: {found.log}; go on with --resume")
-    wrong = any("wrong results" in why for cell in found.cells for why in cell["missing"].values())
-    if wrong or found.given_up:
+    whys = [why for cell in found.cells for why in cell["missing"].values()]
+    if found.given_up or any(why.startswith(("wrong results", "failed")) for why in whys):
         return 1
     return EXIT_UNFINISHED if unfinished else 0
 
@@ -183,6 +184,8 @@ def main() -> int:
         return one_gpu.run(arguments)
     import contenders
 
+    # The ranks are to be ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     program = [sys.executable, str(pathlib.Path(__file__).with_name("rank_process.py"))]
     try:
         return run_group(arguments, arguments.ranks if arguments.rehearse else world,

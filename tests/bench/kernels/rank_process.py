@@ -50,7 +50,7 @@ class Race:
         except contenders.Missing as error:
             reason = str(error)
         except Exception as error:  # pylint: disable=broad-except
-            reason = reason_of(error)
+            reason = f"failed: {reason_of(error)}"
             self._report.say(error=reason)
             if "CUDA error" in str(error):
                 raise  # this context is lost

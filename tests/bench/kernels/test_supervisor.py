@@ -9,7 +9,6 @@ import json
 import pathlib
 import sys
 import tempfile
-import time
 import unittest
 
 import kernels
@@ -37,8 +36,8 @@ for cell in job["cells"]:
     for name in job["names"]:
         step += 1
         say(step=step, what="capture", contender=name, cell=cell)
-        if name == "slow":
-            time.sleep(0.5)
+        if name == "slow at 64" and cell[1] == 64:
+            time.sleep(1000)
         if name == "stuck at 16" and cell[1] == 16:
             if rank == 0:
                 step += 1
@@ -72,7 +71,7 @@ class Supervised(unittest.TestCase):
     def arguments(self, **other) -> argparse.Namespace:
         chosen = {"json": self.file, "build": self.folder, "library": self.folder, "only": "",
                   "hidden": [64], "tokens": [1, 16], "replays": 30, "rounds": 3, "operations": 64,
-                  "rehearse": False, "resume": False, "seconds": 60, "step_seconds": 1.0,
+                  "rehearse": False, "resume": False, "seconds": 60, "step_seconds": 2.0,
                   "plot": None}
         return argparse.Namespace(**{**chosen, **other})
 
@@ -105,7 +104,7 @@ class Supervised(unittest.TestCase):
         self.assertIn("stuck at 16", one["us"])
         self.assertEqual(list(sixteen["us"]), ["a", "b"])
         why = sixteen["missing"]["stuck at 16"]
-        self.assertIn("no progress for 1 s in capture at hidden 64, 16 tokens", why)
+        self.assertIn("no progress for 2 s in capture at hidden 64, 16 tokens", why)
         self.assertIn("rank 1 furthest behind", why)
         self.assertIn(why, self.said.getvalue())
         self.assert_nobody_is_left()
@@ -137,17 +136,14 @@ class Supervised(unittest.TestCase):
         self.assertIn("left out: wrong: wrong results", self.said.getvalue())
 
     def test_what_time_leaves_is_done_on_resumption(self):
-        begin = time.monotonic()
-        status = self.run_group("slow", seconds=1.5, tokens=[1, 4, 16, 64, 128, 256, 1024])
+        status = self.run_group("slow at 64", seconds=4, step_seconds=60, tokens=[1, 16, 64, 256])
         self.assertEqual(status, kernels.EXIT_UNFINISHED)
-        self.assertLess(time.monotonic() - begin, 10)
         self.assertIn("out of time", self.said.getvalue())
-        before = self.content()["cells"]
-        self.assertGreater(len(before), 0)
-        self.assertLess(len(before), 7)
-        self.assertEqual(self.run_group("slow", resume=True, tokens=[1, 4, 16]), 0)
-        after = {cell["tokens"] for cell in self.content()["cells"]}
-        self.assertLessEqual({1, 4, 16} | {cell["tokens"] for cell in before}, after)
+        self.assertEqual([cell["tokens"] for cell in self.content()["cells"]], [1, 16])
+        self.assert_nobody_is_left()
+        self.assertEqual(self.run_group("slow at 64", resume=True, tokens=[1, 16, 256]), 0)
+        self.assertNotIn("16: 0.1 s", self.said.getvalue())
+        self.assertEqual([cell["tokens"] for cell in self.content()["cells"]], [1, 16, 256])
 
     def test_what_was_given_up_is_not_tried_again(self):
         self.run_group("raises", "b", tokens=[1])
