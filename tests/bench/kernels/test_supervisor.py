@@ -129,7 +129,10 @@ class Supervised(unittest.TestCase):
         self.assertEqual(self.run_group("does not start"), kernels.EXIT_UNFINISHED)
         self.assertIn("ended with status 3 in start: no such module: quantum",
                       self.said.getvalue())
-        self.assertEqual(len(list(self.folder.glob("*.pid"))), 2 * supervisor.STARTS)
+        # A rank may be killed before it says so.
+        starts = self.file.with_suffix(".log").read_text(encoding="utf-8").count("no such module")
+        self.assertGreaterEqual(starts, supervisor.STARTS)
+        self.assertLessEqual(starts, 2 * supervisor.STARTS)
 
     def test_wrong_results_are_a_failure(self):
         self.assertEqual(self.run_group("a", "wrong"), 1)
