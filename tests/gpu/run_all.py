@@ -85,7 +85,8 @@ class Plan:
             *both,
             self.kernels("suites", 200, "^(patterns|sizes|skew)$"),
             self.interoperation(ranks),
-            self.kernels("soak", 130, "^soak$", SOAK_SECONDS="60"),
+            self.kernels("soak", self._arguments.soak_seconds + 70, "^soak$",
+                         SOAK_SECONDS=str(self._arguments.soak_seconds)),
             self.journal(ranks),
             self.server("server", 130, SERVER_CASES),
             self.kernels("sanitizers", 190, "check$"),
@@ -237,6 +238,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--gpus", type=int, choices=(1, 2, 4, 8), help="default: all there are")
     parser.add_argument("--ranks", type=int, choices=(2, 4), default=2, help="that share one GPU")
     parser.add_argument("--seconds", type=float, default=560, help="in all (default 560)")
+    parser.add_argument("--soak-seconds", type=int, default=60)
     parser.add_argument("--steps", default=".", help="only those whose name matches this pattern")
     parser.add_argument("--carry", type=pathlib.Path,
                         help="what flashinfer/prepare.sh packed (default: BUILD/flashinfer/carry)")
