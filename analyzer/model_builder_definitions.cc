@@ -72,6 +72,9 @@ class DefinitionBuilder {
         case trace::RecordType::kEdge:
           visit(*view.As<trace::Edge>(), view);
           break;
+        case trace::RecordType::kEarlyRead:
+          visit(*view.As<trace::EarlyRead>(), view);
+          break;
         case trace::RecordType::kExec:
           visit(*view.As<trace::Exec>(), view);
           break;
@@ -142,6 +145,7 @@ class DefinitionBuilder {
     kernel.world = record.world;
     kernel.lamport = (record.flags & trace::kKernelLamport) != 0;
     kernel.decoded = (record.flags & trace::kKernelDecoded) != 0;
+    kernel.own_flag_first = (record.flags & trace::kKernelOwnFlagFirst) != 0;
     kernel.symbol = view.Text(record.symbol);
     kernel.name = Demangled(kernel.symbol);
     kernel.descriptor = view.Text(record.descriptor);
@@ -249,6 +253,14 @@ class DefinitionBuilder {
     if (graph != nullptr) graph->edges.push_back({record.from, record.to, record.kind == 1});
   }
 
+  void Members(const trace::EarlyRead& record, const RecordView&) {
+    Graph* graph = GraphOf(record.graph_id);
+    if (graph == nullptr) return;
+    graph->early_reads.push_back(
+        {record.node, record.from, static_cast<trace::EarlyOperand>(record.operand),
+         static_cast<trace::EarlyRelation>(record.relation), record.address, record.bytes});
+  }
+
   void Members(const trace::Exec& record, const RecordView&) {
     Exec exec;
     exec.process = ids_.process;
@@ -289,6 +301,8 @@ class DefinitionBuilder {
     const size_t lost = std::erase_if(
         graph->edges, [&](const Edge& edge) { return !exists(edge.from) || !exists(edge.to); });
     if (lost != 0) graph->complete = false;
+    std::erase_if(graph->early_reads,
+                  [&](const EarlyRead& read) { return !exists(read.from) || !exists(read.node); });
   }
 
   const TraceFile& trace_;

@@ -88,6 +88,12 @@ void Fields(const trace::Edge& r, F&& f) {
 }
 
 template <class F>
+void Fields(const trace::EarlyRead& r, F&& f) {
+  f("graph_id", r.graph_id), f("node", r.node), f("from", r.from), f("operand", r.operand);
+  f("relation", r.relation), f("address", r.address), f("bytes", r.bytes);
+}
+
+template <class F>
 void Fields(const trace::Exec& r, F&& f) {
   f("exec_id", r.exec_id), f("graph_id", r.graph_id), f("site_id", r.site_id);
   f("device_id", r.device_id), f("instantiate_flags", r.instantiate_flags);
@@ -275,6 +281,7 @@ bool Dispatch(trace::RecordType type, F&& f) {
     LAMPLIGHT_RECORD(Stream)
     LAMPLIGHT_RECORD(PythonSite)
     LAMPLIGHT_RECORD(Swap)
+    LAMPLIGHT_RECORD(EarlyRead)
     LAMPLIGHT_RECORD(Hang)
     LAMPLIGHT_RECORD(FlagsRead)
     LAMPLIGHT_RECORD(SlotState)

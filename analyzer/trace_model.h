@@ -110,8 +110,9 @@ struct Kernel {
   uint32_t world = 0;
   bool lamport = false;
   bool decoded = false;
-  std::string symbol;  // mangled
-  std::string name;    // demangled
+  bool own_flag_first = false;  // trace::kKernelOwnFlagFirst
+  std::string symbol;           // mangled
+  std::string name;             // demangled
   std::string descriptor;
   std::string era;
   std::string reason;  // why a recognised name was not decoded
@@ -171,6 +172,16 @@ struct Edge {
   bool programmatic = false;
 };
 
+// A call that reads before it waits for the kernel in front (trace::EarlyRead).
+struct EarlyRead {
+  uint32_t node = 0;  // positions
+  uint32_t from = 0;
+  trace::EarlyOperand operand = trace::EarlyOperand::kResidual;
+  trace::EarlyRelation relation = trace::EarlyRelation::kNames;
+  uint64_t address = 0;
+  uint64_t bytes = 0;
+};
+
 struct Graph {
   Index process = kNone;
   uint32_t id = 0;  // the trace's own id, for people
@@ -185,6 +196,7 @@ struct Graph {
   bool complete = false;    // all its nodes were recorded (nodes[i].position == i)
   std::vector<Node> nodes;  // by position
   std::vector<Edge> edges;
+  std::vector<EarlyRead> early_reads;
 };
 
 // An exec's Lamport calls between two updates.

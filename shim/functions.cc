@@ -98,7 +98,9 @@ void Functions::Define(const Function& function, uint32_t parameters) {
   builder->compare = static_cast<uint16_t>(recognition.compare);
   builder->world = recognition.world;
   builder->parameters = parameters;
-  builder->flags = trace::kKernelLamport | (recognition.decoded ? trace::kKernelDecoded : 0);
+  builder->flags = trace::kKernelLamport | (recognition.decoded ? trace::kKernelDecoded : 0) |
+                   (recognition.reads_early ? trace::kKernelReadsEarly : 0) |
+                   (recognition.own_flag_first ? trace::kKernelOwnFlagFirst : 0);
   builder.SetString(&trace::Kernel::symbol, function.symbol);
   if (recognition.descriptor != nullptr) {
     builder.SetString(&trace::Kernel::descriptor, recognition.descriptor->name);

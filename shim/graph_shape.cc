@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "shim/early_reads.h"
+
 namespace lamplight::shim {
 namespace {
 
@@ -234,6 +236,7 @@ bool ReadGraphShape(const DriverApi& driver, Functions& functions, CUgraph graph
   Reader reader(driver, functions, shape, error);
   if (!reader.Append(graph, nullptr)) return false;
   reader.ReadCalls();
+  shape->early_reads = FindEarlyReads(driver, *shape);
   return true;
 }
 

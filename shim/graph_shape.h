@@ -36,10 +36,11 @@ struct GraphShape {
   uint32_t own = 0;
   std::vector<uint32_t> kinds;  // CUgraphNodeType
   std::vector<Edge> edges;
-  std::vector<Call> calls;      // Lamport kernels, in topological order
-  std::vector<uint32_t> top;    // for each node the own node that contains it
-  std::vector<uint32_t> order;  // all nodes, topological
-  bool owns_memory = false;     // allocation or free nodes: such a graph cannot lose nodes again
+  std::vector<Call> calls;                    // Lamport kernels, in topological order
+  std::vector<uint32_t> top;                  // for each node the own node that contains it
+  std::vector<uint32_t> order;                // all nodes, topological
+  std::vector<trace::EarlyRead> early_reads;  // shim/early_reads.h
+  bool owns_memory = false;  // allocation or free nodes: such a graph cannot lose nodes again
 
   // Own nodes on which no own node depends.
   std::vector<uint32_t> Sinks() const;

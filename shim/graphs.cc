@@ -58,6 +58,10 @@ uint32_t Graphs::DefineGraph(const GraphInfo& info, const GraphShape& shape) {
     out.from_port = edge.from_port;
     recorder_.Define(trace::RecordType::kEdge, out);
   }
+  for (trace::EarlyRead read : shape.early_reads) {
+    read.graph_id = record.graph_id;
+    recorder_.Define(trace::RecordType::kEarlyRead, read);
+  }
   return record.graph_id;
 }
 

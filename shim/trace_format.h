@@ -17,8 +17,8 @@ namespace lamplight::trace {
 
 inline constexpr char kMagic[8] = {'L', 'A', 'M', 'P', 'T', 'R', 'C', '\x1a'};
 inline constexpr uint16_t kMajor = 1;
-inline constexpr uint16_t kMinor =
-    3;  // 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot, PeerHeader; 1.3: Trouble
+inline constexpr uint16_t kMinor = 3;  // 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot,
+                                       // PeerHeader; 1.3: Trouble, EarlyRead
 inline constexpr uint32_t kHeaderBytes = 4096;
 inline constexpr uint32_t kMaxRecordBytes = 1u << 20;
 inline constexpr uint32_t kRecordAlign = 8;
@@ -72,6 +72,7 @@ enum class RecordType : uint16_t {
   kStream = 13,
   kPythonSite = 14,
   kSwap = 15,
+  kEarlyRead = 16,
   // Evidence of a hang: definitions section too, so that it is never overwritten.
   kHang = 32,
   kFlagsRead = 33,
@@ -200,6 +201,10 @@ struct Kernel {
 };
 inline constexpr uint32_t kKernelLamport = 1;  // the name belongs to a Lamport family
 inline constexpr uint32_t kKernelDecoded = 2;  // its parameters were checked against the driver
+// It reads residual and weights before it waits for the kernel in front (programmatic launches).
+inline constexpr uint32_t kKernelReadsEarly = 4;
+// Its barrier stores the flag that the peer's block awaits ahead of those of blocks not there.
+inline constexpr uint32_t kKernelOwnFlagFirst = 8;
 
 // A kernel of the host's was launched as another of ours (LAMPLIGHT_SWAP), from here on; or was
 // not, and why.
@@ -293,6 +298,24 @@ struct Edge {
   uint32_t to;
   uint16_t kind;  // 0 full, 1 programmatic
   uint16_t from_port;
+};
+
+// A Lamport call of the graph that reads early, behind a programmatic edge from a kernel that has
+// to do with what it reads.
+struct EarlyRead {
+  RecordHeader header;
+  uint32_t graph_id;
+  uint32_t node;
+  uint32_t from;      // the kernel in front
+  uint16_t operand;   // EarlyOperand
+  uint16_t relation;  // EarlyRelation
+  uint64_t address;   // of what is read
+  uint64_t bytes;
+};
+enum class EarlyOperand : uint16_t { kResidual = 1, kGamma = 2 };
+enum class EarlyRelation : uint16_t {
+  kWrites = 1,  // a decoded call whose output overlaps it
+  kNames = 2,   // its parameters hold an address in it: it may read or write there
 };
 
 struct Exec {
@@ -635,7 +658,7 @@ static_assert(sizeof(Communicator) == 48);
 static_assert(sizeof(Graph) == 24 + 8 + 16 + 16);
 static_assert(sizeof(Node) == 24 + 16 + 64 + 8);
 static_assert(sizeof(Edge) == 40);
-static_assert(sizeof(Exec) == 56);
+static_assert(sizeof(Exec) == 56 && sizeof(EarlyRead) == 56);
 static_assert(sizeof(Frame) == 40 && sizeof(Site) == 32 && sizeof(Stream) == 48);
 static_assert(sizeof(Swap) == 40);
 static_assert(sizeof(PythonFrame) == 24 && sizeof(PythonSite) == 32);

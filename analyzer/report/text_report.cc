@@ -58,7 +58,7 @@ void WriteVerdictOf(const Model& model, const Finding& finding, TextWriter* out)
 void WriteVerdict(const Model& model, const Detection& diagnosis, TextWriter* out) {
   if (!HasFindings(diagnosis)) {
     out->Line("VERDICT  Nothing found.");
-    out->Paragraph("  ", Checked(model) + " were checked for C1, C3, C3b, C9, C10 and C16.");
+    out->Paragraph("  ", Checked(model) + " were checked for C1 to C4, C7 to C10 and C16.");
     if (!diagnosis.unchecked.empty()) {
       out->Paragraph("  ", "Some checks were not possible: see NOT CHECKED below.");
     }

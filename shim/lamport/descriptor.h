@@ -75,6 +75,8 @@ struct Semantics {
   trace::FlagLayout flag_layout = trace::FlagLayout::kUnknown;
   uint16_t flag_words = 0;
   protocol::Compare compare = protocol::Compare::kUnknown;
+  bool reads_early = false;     // residual and weights, before the grid-dependency sync
+  bool own_flag_first = false;  // its barrier lets a peer go on before all flags are stored
 };
 
 // Semantics in releases [from, below) of the package; empty bounds are open.

@@ -102,8 +102,8 @@ class KernelParser {
 
   Descriptor Parse() {
     if (!reader_.IsObject({"name", "era", "algorithm", "data_type", "flags", "compare", "sentinel",
-                           "advances", "arrivals", "versions", "package", "symbol",
-                           "parameters"})) {
+                           "advances", "arrivals", "reads_early", "own_flag_first", "versions",
+                           "package", "symbol", "parameters"})) {
       return {};
     }
     ReadIdentity();
@@ -152,6 +152,11 @@ class KernelParser {
                                                         {"bitwise", protocol::Compare::kBitwise},
                                                         {"unknown", protocol::Compare::kUnknown}});
     if (from.Has("flags")) ReadFlags(from.Member("flags"), semantics);
+    const auto flag = [&](const char* key, bool* value) {
+      *value = from.OneOf<bool>(key, *value, {{"true", true}, {"false", false}});
+    };
+    flag("reads_early", &semantics->reads_early);
+    flag("own_flag_first", &semantics->own_flag_first);
   }
 
   void ReadFlags(const JsonReader& flags, Semantics* semantics) {
@@ -175,7 +180,10 @@ class KernelParser {
     if (!reader_.Has("versions")) return;
     result_.package = reader_.Member("package").OwnText();
     for (const JsonReader& entry : reader_.Array("versions")) {
-      if (!entry.IsObject({"from", "below", "era", "compare", "flags"})) continue;
+      if (!entry.IsObject(
+              {"from", "below", "era", "compare", "flags", "reads_early", "own_flag_first"})) {
+        continue;
+      }
       VersionCase version;
       version.from = ReadVersion(entry, "from");
       version.below = ReadVersion(entry, "below");

@@ -81,6 +81,8 @@ void Fill(const Descriptor& descriptor, const SymbolFacts& facts, const Semantic
   result->flag_layout = semantics.flag_layout;
   result->flag_words = semantics.flag_words;
   result->compare = semantics.compare;
+  result->reads_early = semantics.reads_early;
+  result->own_flag_first = semantics.own_flag_first;
   result->sentinel = SentinelOf(descriptor, result->data_type);
   result->world = facts.world;
   result->dim = facts.dim;

@@ -40,7 +40,9 @@ struct Recognition {
   uint32_t world = 0;                       // template argument, 0: not in the name
   uint32_t dim = 0;                         // template argument, 0: not in the name
   uint32_t flag_words = 0;
-  bool waits = false;  // template argument
+  bool waits = false;        // template argument
+  bool reads_early = false;  // Semantics, for these two
+  bool own_flag_first = false;
 };
 
 class AbiTable {

@@ -57,7 +57,7 @@ TEST_P(GoldenTrace, HoldsTheRecordsItHeld) {
   if (trace.header.minor >= 1)
     expected.merge(Counts{{"InputMatch", 1}, {"PythonSite", 1}, {"Swap", 1}});
   if (trace.header.minor >= 2) expected.merge(Counts{{"EagerSnapshot", 1}, {"PeerHeader", 1}});
-  if (trace.header.minor >= 3) expected.merge(Counts{{"Trouble", 1}});
+  if (trace.header.minor >= 3) expected.merge(Counts{{"EarlyRead", 1}, {"Trouble", 1}});
   EXPECT_EQ(CountRecords(trace), expected);
 }
 
@@ -121,6 +121,10 @@ TEST(GoldenTraceOf13, GivesWhatThatVersionAdded) {
   std::vector<TraceFile> traces;
   traces.push_back(ReadGolden("1.3", 0));
   const Model model = BuildModel(std::move(traces), {});
+  ASSERT_EQ(model.graphs[0].early_reads.size(), 1u);
+  EXPECT_EQ(model.graphs[0].early_reads[0].node, 2u);
+  EXPECT_EQ(model.graphs[0].early_reads[0].relation, trace::EarlyRelation::kNames);
+  EXPECT_EQ(model.graphs[0].early_reads[0].bytes, 1024u);
   ASSERT_EQ(model.troubles.size(), 1u);
   const Trouble& trouble = model.troubles[0];
   EXPECT_EQ(trouble.workspace, 0u);

@@ -158,6 +158,17 @@ class ScenarioBuilder {
       edge.kind = 1;
       if (position < 2) trace_.Define(edge);
     }
+    if (scenario_.since_1_3) {
+      trace::EarlyRead read = {};
+      read.graph_id = 1;
+      read.node = 2;
+      read.from = 1;
+      read.operand = static_cast<uint16_t>(trace::EarlyOperand::kResidual);
+      read.relation = static_cast<uint16_t>(trace::EarlyRelation::kNames);
+      read.address = 0x7f0000200000;
+      read.bytes = kScenarioTokens * kScenarioDim * 2;
+      trace_.Define(read);
+    }
     trace::Exec exec = {};
     exec.exec_id = 1;
     exec.graph_id = 1;

@@ -106,6 +106,32 @@ TEST(Recognition, ModulePathDecidesBetweenReleases) {
   EXPECT_EQ(RecogniseField("0.6.13", "28oneshot", path("0.6.14")).era, "E");
 }
 
+TEST(Recognition, KnowsWhichReleasesReadEarlyAndWhoseBarrierIsOpen) {
+  const auto path = [](const char* version) {
+    return std::string("/home/u/.cache/flashinfer/") + version + "/90a/cached_ops/x/x.so";
+  };
+  constexpr char kTwoShot[] = "fusion_kernel_twoshot_sync", kOneShot[] = "oneshot_lamport";
+  // Layouts that no later release has.
+  for (const char* release : {"0.2.8", "0.5.3", "0.6.4"}) {
+    EXPECT_TRUE(RecogniseField(release, kOneShot).reads_early) << release;
+    EXPECT_FALSE(RecogniseField(release, kOneShot).own_flag_first) << release;
+    EXPECT_TRUE(RecogniseField(release, kTwoShot).reads_early) << release;
+    EXPECT_TRUE(RecogniseField(release, kTwoShot).own_flag_first) << release;
+  }
+  const auto of = [&](const char* kernel, const char* version) {
+    return RecogniseField("0.7.2", kernel, version[0] == 0 ? "" : path(version));
+  };
+  EXPECT_TRUE(of(kOneShot, "0.6.14").reads_early);
+  EXPECT_TRUE(of(kOneShot, "0.7.0").reads_early);
+  EXPECT_FALSE(of(kOneShot, "0.7.1").reads_early);
+  EXPECT_FALSE(of(kOneShot, "0.7.1rc1").reads_early) << "not known";
+  EXPECT_FALSE(of(kOneShot, "").reads_early) << "not known";
+  EXPECT_TRUE(of(kTwoShot, "0.7.1").own_flag_first);
+  EXPECT_FALSE(of(kTwoShot, "0.7.1").reads_early);
+  EXPECT_FALSE(of(kTwoShot, "0.7.2").own_flag_first);
+  EXPECT_FALSE(of(kTwoShot, "").own_flag_first) << "not known";
+}
+
 TEST(Recognition, UnicastFamilyKeepsItsFlagsBehindTheWorkspace) {
   for (const char* release : {"0.2.8", "0.5.3", "0.6.12", "0.7.2"}) {
     const Recognition found =

@@ -124,6 +124,16 @@ TEST(OwnKernels, MnnvlCallsTellWhereTheirHeadersAre) {
   }
 }
 
+TEST(OwnKernels, TellWhereTheyReport) {
+  CollectiveCall call = Call();
+  call.diagnostic = At<kernels::Diagnostic>(0x9100);
+  for (const Protocol protocol : {Protocol::kMnnvl, Protocol::kUnicast, Protocol::kEpoch}) {
+    const KernelId id = kernels::IdFor(Kernel::kOneShot, protocol, DataType::kBf16, 4);
+    EXPECT_EQ(Decoded(id, call).diagnostic_address, 0x9100u);
+  }
+  EXPECT_EQ(offsetof(CollectiveCall, diagnostic), 184u);
+}
+
 TEST(OwnKernels, AnotherParameterSizeIsNotDecoded) {
   const lamport::ParameterSpan parameters[] = {{0, sizeof(CollectiveCall) + 8}};
   EXPECT_FALSE(BuiltInTable().Recognise("lamplight_oneshot_mnnvl_bf16_w2", parameters).decoded);

@@ -1,0 +1,274 @@
+// A host with two ranks in one process that launches FlashInfer's non-MNNVL kernels (names and
+// parameters of 0.2.9 to 0.6.10), in the orders that are hazards and in some that are not.
+//
+// usage: unicast_host MODE; the modes are those of main() below. The simulated device executes the
+// kernels; their bodies here are empty, so a GPU is no place for this program.
+#include <cuda_runtime.h>
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+struct __align__(2) __nv_bfloat16;
+
+namespace flashinfer::trtllm_allreduce_fusion {
+
+enum class AllReduceFusionPattern : int { kAllReduce = 0, kARResidualRMSNorm = 1 };
+
+template <class T>
+struct AllReduceFusionParams {
+  int nranks, rank, size, hidden_dim;
+  void** workspace;
+  void *allreduce_in, *allreduce_out, *residual_in, *residual_out, *norm_out, *quant_out,
+      *scale_out, *rms_gamma;
+  float rms_eps;
+  float* scale_factor;
+  bool use_oneshot;
+  int layout;
+  cudaStream_t stream;
+  AllReduceFusionPattern pattern;
+  bool trigger_completion_at_end;
+};
+static_assert(sizeof(AllReduceFusionParams<float>) == 128);
+
+template <AllReduceFusionPattern Pattern, class T, int NRanks, bool Fp32Acc, bool AtEnd>
+__global__ void allreduce_fusion_kernel_oneshot_lamport(AllReduceFusionParams<T>) {}
+
+template <AllReduceFusionPattern Pattern, class T, int NRanks, bool Fp32Acc>
+__global__ void allreduce_fusion_kernel_twoshot_sync(AllReduceFusionParams<T>,
+                                                     std::array<int, NRanks>,
+                                                     std::array<int, NRanks>) {}
+
+}  // namespace flashinfer::trtllm_allreduce_fusion
+
+namespace unicast_host {
+
+__global__ void touchKernel(const uint16_t*, uint16_t*) {}
+
+}  // namespace unicast_host
+
+namespace {
+
+namespace field = flashinfer::trtllm_allreduce_fusion;
+using Pattern = field::AllReduceFusionPattern;
+using Bf16 = __nv_bfloat16;
+
+constexpr int kWorld = 2;
+constexpr int kDim = 64;
+constexpr int kMaxTokens = 8;
+constexpr uint32_t kMark = 0x80008000u;  // two empty 16-bit elements
+
+void Fail(const std::string& problem) {
+  std::fprintf(stderr, "unicast_host: %s\n", problem.c_str());
+  std::exit(1);
+}
+
+void Check(cudaError_t status, const char* call) {
+  if (status != cudaSuccess) Fail(std::string(call) + ": " + cudaGetErrorString(status));
+}
+#define CHECK(call) Check(call, #call)
+
+template <class Value>
+Value* Upload(const std::vector<Value>& values) {
+  void* memory = nullptr;
+  CHECK(cudaMalloc(&memory, values.size() * sizeof(Value)));
+  CHECK(cudaMemcpy(memory, values.data(), values.size() * sizeof(Value), cudaMemcpyHostToDevice));
+  return static_cast<Value*>(memory);
+}
+
+struct Tensors {
+  void *in, *out, *residual_in, *residual_out, *norm_out, *gamma;
+};
+
+struct Rank {
+  int rank = 0;
+  cudaStream_t stream = nullptr;
+  void** workspace = nullptr;
+  void *comm = nullptr, *flags = nullptr, *lamport = nullptr, *words = nullptr;
+  Tensors tensors{};
+
+  Rank(int own, uint32_t generation_bytes) : rank(own) {
+    CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    comm = Upload(std::vector<uint32_t>(kMaxTokens * kDim, 0));
+    flags = Upload(std::vector<uint32_t>(256 * kWorld, 0));
+    lamport = Upload(std::vector<uint32_t>(3 * generation_bytes / 4, kMark));
+    words = Upload(std::vector<uint32_t>{0, 0, 0, generation_bytes, 0, 0, 0, 0});
+    for (void** tensor : {&tensors.in, &tensors.out, &tensors.residual_in, &tensors.residual_out,
+                          &tensors.norm_out, &tensors.gamma}) {
+      // Ones, as fp32 and (every other) as bf16.
+      *tensor = Upload(std::vector<uint32_t>(kMaxTokens * kDim, 0x3f803f80u));
+    }
+  }
+
+  template <class T>
+  field::AllReduceFusionParams<T> Parameters(const Tensors& t, Pattern pattern, int tokens) const {
+    field::AllReduceFusionParams<T> p{};
+    p.nranks = kWorld;
+    p.rank = rank;
+    p.size = tokens * kDim;
+    p.hidden_dim = kDim;
+    p.workspace = workspace;
+    p.allreduce_in = t.in;
+    p.allreduce_out = t.out;
+    p.rms_eps = 1e-5f;
+    p.use_oneshot = true;
+    p.pattern = pattern;
+    if (pattern == Pattern::kAllReduce) return p;
+    p.residual_in = t.residual_in;
+    p.residual_out = t.residual_out;
+    p.norm_out = t.norm_out;
+    p.rms_gamma = t.gamma;
+    return p;
+  }
+
+  void Launch(const void* kernel, int blocks, void** arguments, bool pdl) const {
+    cudaLaunchAttribute attribute{};
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = pdl;
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(static_cast<unsigned>(blocks));
+    config.blockDim = dim3(32);
+    config.stream = stream;
+    config.attrs = &attribute;
+    config.numAttrs = 1;
+    CHECK(cudaLaunchKernelExC(&config, kernel, arguments));
+  }
+
+  template <class T, Pattern pattern>
+  void OneShot(int tokens, bool pdl = false, const Tensors* other = nullptr) const {
+    auto parameters = Parameters<T>(other != nullptr ? *other : tensors, pattern, tokens);
+    void* arguments[] = {&parameters};
+    auto* kernel = field::allreduce_fusion_kernel_oneshot_lamport<pattern, T, kWorld, true, false>;
+    Launch(reinterpret_cast<const void*>(kernel), tokens, arguments, pdl);
+  }
+
+  void TwoShot(int tokens) const {
+    auto parameters = Parameters<Bf16>(tensors, Pattern::kAllReduce, tokens);
+    parameters.use_oneshot = false;
+    std::array<int, kWorld> begin{0, tokens / 2}, count{tokens / 2, tokens - tokens / 2};
+    void* arguments[] = {&parameters, &begin, &count};
+    auto* kernel =
+        field::allreduce_fusion_kernel_twoshot_sync<Pattern::kAllReduce, Bf16, kWorld, true>;
+    Launch(reinterpret_cast<const void*>(kernel), tokens, arguments, false);
+  }
+
+  void Touch(void* from, void* to) const {
+    void* arguments[] = {&from, &to};
+    Launch(reinterpret_cast<const void*>(unicast_host::touchKernel), 1, arguments, false);
+  }
+};
+
+using Ranks = std::vector<Rank>;
+
+Ranks MakeRanks(uint32_t generation_bytes) {
+  Ranks ranks;
+  for (int rank = 0; rank < kWorld; ++rank) ranks.emplace_back(rank, generation_bytes);
+  for (Rank& rank : ranks) {
+    std::vector<void*> table;
+    for (void* Rank::*part : {&Rank::comm, &Rank::flags, &Rank::lamport}) {
+      for (const Rank& peer : ranks) table.push_back(peer.*part);
+    }
+    table.push_back(rank.words);
+    rank.workspace = Upload(table);
+  }
+  return ranks;
+}
+
+template <class Work>
+void OnBoth(const Ranks& ranks, Work work) {
+  for (const Rank& rank : ranks) work(rank);
+  for (const Rank& rank : ranks) CHECK(cudaStreamSynchronize(rank.stream));
+}
+
+// Twice the replay of what `work` launches on each rank.
+template <class Work>
+void Replayed(const Ranks& ranks, Work work) {
+  std::vector<cudaGraphExec_t> execs;
+  for (const Rank& rank : ranks) {
+    cudaGraph_t graph = nullptr;
+    CHECK(cudaStreamBeginCapture(rank.stream, cudaStreamCaptureModeThreadLocal));
+    work(rank);
+    CHECK(cudaStreamEndCapture(rank.stream, &graph));
+    CHECK(cudaGraphInstantiate(&execs.emplace_back(), graph, 0));
+  }
+  for (int i = 0; i < 2; ++i) {
+    OnBoth(ranks, [&](const Rank& rank) { CHECK(cudaGraphLaunch(execs[rank.rank], rank.stream)); });
+  }
+}
+
+// ---------------------------------------------------------------- modes
+
+void OneWidth(const Ranks& ranks) {
+  for (int i = 0; i < 6; ++i) {
+    OnBoth(ranks, [](const Rank& rank) { rank.OneShot<Bf16, Pattern::kAllReduce>(4); });
+  }
+}
+
+// Three 16-bit calls, then three of fp32.
+void TwoWidths(const Ranks& ranks) {
+  for (int i = 0; i < 6; ++i) {
+    OnBoth(ranks, [&](const Rank& rank) {
+      if (i < 3) return rank.OneShot<Bf16, Pattern::kAllReduce>(4);
+      rank.OneShot<float, Pattern::kAllReduce>(4);
+    });
+  }
+}
+
+constexpr auto kNormed = Pattern::kARResidualRMSNorm;
+
+// The second call's residual is what the first one writes.
+void EarlyRead(const Ranks& ranks, bool pdl) {
+  Replayed(ranks, [&](const Rank& rank) {
+    Tensors second = rank.tensors;
+    second.residual_in = rank.tensors.residual_out;
+    second.residual_out = rank.tensors.out;
+    rank.OneShot<Bf16, kNormed>(4, pdl);
+    rank.OneShot<Bf16, kNormed>(4, pdl, &second);
+  });
+}
+
+// A kernel in front that has to do with the residual, or with the input only.
+void BehindAnother(const Ranks& ranks, void* Tensors::*tensor) {
+  Replayed(ranks, [&](const Rank& rank) {
+    rank.Touch(rank.tensors.out, rank.tensors.*tensor);
+    rank.OneShot<Bf16, kNormed>(4, true);
+  });
+}
+
+void TwoShots(const Ranks& ranks, int first, int second) {
+  for (const int tokens : {first, second}) {
+    OnBoth(ranks, [&](const Rank& rank) { rank.TwoShot(tokens); });
+  }
+}
+
+// A swapped kernel refuses what the workspace has no room for.
+void TooLarge(const Ranks& ranks) {
+  OnBoth(ranks, [](const Rank& rank) { rank.OneShot<Bf16, Pattern::kAllReduce>(kMaxTokens); });
+  for (const Rank& rank : ranks) {
+    uint16_t first = 0;
+    CHECK(cudaMemcpy(&first, rank.tensors.out, sizeof first, cudaMemcpyDeviceToHost));
+    if ((first & 0x7fff) <= 0x7f80) Fail("a call that does not fit has given a number");
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 64;
+  const std::string mode = argv[1];
+  const Ranks ranks = MakeRanks(mode == "too-large" ? 1024 : 1 << 14);
+  if (mode == "one-width") return OneWidth(ranks), 0;
+  if (mode == "two-widths") return TwoWidths(ranks), 0;
+  if (mode == "early-read") return EarlyRead(ranks, true), 0;
+  if (mode == "early-read-ordered") return EarlyRead(ranks, false), 0;
+  if (mode == "behind-residual") return BehindAnother(ranks, &Tensors::residual_in), 0;
+  if (mode == "behind-input") return BehindAnother(ranks, &Tensors::in), 0;
+  if (mode == "larger-grid") return TwoShots(ranks, 4, 8), 0;
+  if (mode == "smaller-grid") return TwoShots(ranks, 8, 4), 0;
+  if (mode == "too-large") return TooLarge(ranks), 0;
+  Fail("no mode \"" + mode + "\"");
+}
