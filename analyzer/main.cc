@@ -75,15 +75,14 @@ void AddRun(CLI::App* app, RunOptions* options) {
       ->type_name("SECONDS")
       ->check(SecondsWithin(0.1, 86400));
   run->add_option("--mode", options->mode,
-                  "Snapshots of the flag words in each replay. default: one after the last Lamport "
-                  "node; strict: and one before the first; journal: and one after each, which "
-                  "tells the node of a hang exactly")
+                  "Where in each replay the flag words are recorded:\n"
+                  "default: after the last Lamport node; strict: and before the first;\n"
+                  "journal: and after each, which tells the node of a hang exactly")
       ->type_name("MODE")
       ->check(OneOf({"default", "strict", "journal"}));
-  run->add_flag(
-      "--swap", options->swap,
-      "Launch Lamplight's fixed kernels where CMD launches the Lamport all-reduce kernels "
-      "of FlashInfer; what cannot be proved to be the same stays as it is");
+  run->add_flag("--swap", options->swap,
+                "Launch Lamplight's fixed kernels in the place of FlashInfer's Lamport\n"
+                "all-reduce kernels; what cannot be proved to be the same stays as it is");
   run->add_option("--shim", options->shim,
                   "Path of liblamplight.so, where it is not beside this program")
       ->type_name("FILE");
@@ -111,8 +110,8 @@ void AddReport(CLI::App* app, ReportOptions* options) {
   report->formatter(std::make_shared<Usage>("report [OPTIONS] DIR|FILE..."));
   report
       ->add_option("paths", options->paths,
-                   "Trace folders or files: those of all ranks, of all hosts. A folder without "
-                   "traces stands for its subfolders")
+                   "Trace folders or files: those of all ranks, of all hosts.\n"
+                   "A folder without traces stands for its subfolders")
       ->type_name("DIR|FILE");
   report->add_option("--format", options->format, "text (default) or json")
       ->type_name("FORMAT")
@@ -165,7 +164,10 @@ int Main(int argc, char** argv) {
   CLI::App app("Diagnoses hung and stale Lamport all-reduce kernels in CUDA graphs.", "lamplight");
   app.require_subcommand(1);
   app.set_version_flag("--version", VersionText());
-  app.footer(kExitCodesText);
+  app.footer(
+      "First      lamplight run --out DIR -- CMD      or LD_PRELOAD=liblamplight.so CMD\n"
+      "In a hang  lamplight report DIR                while it hangs, or after kill -9\n\n" +
+      std::string(kExitCodesText));
   RunOptions run;
   ReportOptions report;
   DumpOptions dump;

@@ -27,8 +27,9 @@ bool Believable(const Diagnostic& found, const Workspace& workspace) {
 void Tell(const Diagnostic& found, bool swapped) {
   char text[256];
   kernels::TroubleText(found, text, sizeof text);
-  Log().error("{} kernel: {}; buffer at {:#x}", swapped ? "swapped" : "linked", text,
-              found.workspace);
+  const char* whose = swapped ? "swapped" : "linked";
+  if (found.workspace == 0) return Log().error("{} kernel: {}", whose, text);
+  Log().error("{} kernel: {}; buffer at {:#x}", whose, text, found.workspace);
 }
 
 trace::Trouble RecordOf(const Workspace& workspace, const Diagnostic& found) {

@@ -99,8 +99,9 @@ void AddActions(const Hang& hang, Finding* finding) {
   }
   finding->actions.push_back(
       "Look for what this rank's stream waits for ahead of its collective: host functions, event "
-      "or "
-      "value waits, long copies, a kernel of the graph that does not end.");
+      "or value waits, long copies, a kernel of the graph that does not end. HOST STACKS, behind "
+      "the "
+      "findings, show where its threads stand.");
   finding->actions.push_back(
       "Where ranks share one GPU, check that all their blocks can be resident.");
 }

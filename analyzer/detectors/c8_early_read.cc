@@ -5,6 +5,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <map>
+#include <tuple>
 
 #include "analyzer/detectors/history.h"
 #include "analyzer/detectors/wording.h"
@@ -36,17 +37,18 @@ const Node& At(const Graph& graph, uint32_t position) {
   return *std::ranges::lower_bound(graph.nodes, position, {}, &Node::position);
 }
 
-std::string NodeName(const Graph& graph, uint32_t position) {
+std::string NodeName(const Model& model, const Graph& graph, uint32_t position) {
   const Node& node = At(graph, position);
-  return "node " + std::to_string(position) + (node.name.empty() ? "" : " (" + node.name + ")");
+  return "node " + std::to_string(position) +
+         (node.call.lamport() ? " (" + CallName(model, node.call) + ")" : "");
 }
 
-std::string ReadText(const Graph& graph, const EarlyRead& read) {
+std::string ReadText(const Model& model, const Graph& graph, const EarlyRead& read) {
   char range[64];
   std::snprintf(range, sizeof range, "%" PRIu64 " bytes at 0x%" PRIx64, read.bytes, read.address);
   return "node " + std::to_string(read.node) + " reads its " +
          (read.operand == trace::EarlyOperand::kGamma ? "weights (" : "residual (") + range +
-         ") before it waits; " + NodeName(graph, read.from) +
+         ") before it waits; " + NodeName(model, graph, read.from) +
          ", in front of it by a programmatic edge, " +
          (read.relation == Relation::kWrites ? "writes there"
                                              : "has an address of it among its parameters");
@@ -76,26 +78,67 @@ Finding Possible() {
   return finding;
 }
 
-Finding Describe(const Model& model, Index graph_index, const Runs& runs, Relation relation) {
-  const Graph& graph = model.graphs[graph_index];
+// What one rank has of one kind: many graphs are alike.
+struct Group {
+  Index graph = kNone;  // of the first read
+  const EarlyRead* read = nullptr;
+  Index first_replay = kNone;
+  Index newest_graph = kNone;
+  uint64_t replays = 0;
+  uint64_t reads = 0;
+};
+using Groups = std::map<std::tuple<Index, Index, Relation>, Group>;  // process, workspace
+
+void AddReads(const Model& model, Index index, const Runs& runs, Groups* groups) {
+  const Graph& graph = model.graphs[index];
+  for (const EarlyRead& read : graph.early_reads) {
+    if (read.relation != Relation::kWrites && read.relation != Relation::kNames) continue;
+    const Index workspace = At(graph, read.node).call.workspace;
+    Group& group = (*groups)[{graph.process, workspace, read.relation}];
+    if (group.reads++ == 0) {
+      group.graph = index;
+      group.read = &read;
+      group.first_replay = runs.first;
+    }
+    if (group.newest_graph != index) group.replays += runs.count;
+    group.newest_graph = index;
+  }
+}
+
+Groups GroupReads(const Model& model) {
+  Groups groups;
+  for (const auto& [index, runs] : RunsByGraph(model)) AddReads(model, index, runs, &groups);
+  return groups;
+}
+
+void Place(const Model& model, const Group& group, Finding* finding) {
+  const Call& call = At(model.graphs[group.graph], group.read->node).call;
+  if (call.workspace != kNone) {
+    PlaceAtReplay(model, call.workspace, group.first_replay, finding);
+    finding->ranks = {model.workspaces[call.workspace].rank};
+  }
+  finding->place.process = model.graphs[group.graph].process;
+  finding->place.graph = group.graph;
+  Operation operation;
+  operation.call = &call;
+  operation.node = group.read->node;
+  finding->place.nodes = {NodeOf(model, operation)};
+}
+
+Finding Describe(const Model& model, const Group& group, Relation relation) {
+  const Graph& graph = model.graphs[group.graph];
   Finding finding = relation == Relation::kWrites ? Proven() : Possible();
   finding.hazard = "C8";
-  finding.occurrences = runs.count;
-  for (const EarlyRead& read : graph.early_reads) {
-    if (read.relation != relation) continue;
-    finding.evidence.push_back(ReadText(graph, read));
-    if (!finding.place.nodes.empty()) continue;
-    const Call& call = At(graph, read.node).call;
-    if (call.workspace != kNone) {
-      PlaceAtReplay(model, call.workspace, runs.first, &finding);
-      finding.ranks = {model.workspaces[call.workspace].rank};
-    }
-    finding.place.process = graph.process;
-    finding.place.graph = graph_index;
-    Operation operation;
-    operation.call = &call;
-    operation.node = read.node;
-    finding.place.nodes = {NodeOf(model, operation)};
+  finding.occurrences = group.replays;
+  Place(model, group, &finding);
+  const std::string who =
+      (finding.place.workspace == kNone ? ProcessName(model, graph.process)
+                                        : RankName(model, finding.place.workspace)) +
+      ": ";
+  finding.evidence = {who + ReadText(model, graph, *group.read)};
+  if (group.reads > 1) {
+    finding.evidence.push_back(who + std::to_string(group.reads) +
+                               " such reads in all graphs that have run");
   }
   finding.actions = {
       "Use FlashInfer 0.7.1 or later, whose kernels wait first.",
@@ -108,13 +151,8 @@ Finding Describe(const Model& model, Index graph_index, const Runs& runs, Relati
 
 Detection DetectC8(const Model& model) {
   Detection detection;
-  for (const auto& [index, runs] : RunsByGraph(model)) {
-    for (const Relation relation : {Relation::kWrites, Relation::kNames}) {
-      const bool any =
-          std::ranges::find(model.graphs[index].early_reads, relation, &EarlyRead::relation) !=
-          model.graphs[index].early_reads.end();
-      if (any) detection.findings.push_back(Describe(model, index, runs, relation));
-    }
+  for (const auto& [key, group] : GroupReads(model)) {
+    detection.findings.push_back(Describe(model, group, std::get<Relation>(key)));
   }
   return detection;
 }

@@ -81,6 +81,16 @@ void DropWhatOverlapExplains(std::vector<Finding>* findings) {
 
 // Far more than any server can have: beyond it, damage speaks.
 constexpr size_t kMaxHangs = 256;
+constexpr size_t kMaxTroubles = 4096;
+
+template <class T>
+void Shorten(std::string_view what, size_t most, std::vector<T>* all,
+             std::vector<std::string>* notes) {
+  if (all->size() <= most) return;
+  notes->push_back("only the first " + Count(most, what) + " of " + std::to_string(all->size()) +
+                   " were looked at");
+  all->resize(most);
+}
 
 void NoteUndecoded(const Model& model, Detection* detection) {
   std::vector<std::string> seen;
@@ -109,6 +119,11 @@ void NoteLosses(const Model& model, Detection* detection) {
   }
 }
 
+// Summaries begin with the name of a rank or with a word.
+void Capitalise(std::string* text) {
+  if (!text->empty() && text->front() >= 'a' && text->front() <= 'z') text->front() -= 'a' - 'A';
+}
+
 Detection DiagnoseAll(const Model& model) {
   Detection diagnosis;
   std::vector<Finding> findings;
@@ -129,6 +144,7 @@ Detection DiagnoseAll(const Model& model) {
   }
   std::ranges::move(Merge(std::move(rest)), std::back_inserter(findings));
   for (Finding& finding : findings) {
+    Capitalise(&finding.summary);
     if (finding.hangs.empty()) continue;
     AddLastFinished(model, &finding);
     AddReportedWaits(model, &finding);
@@ -144,12 +160,14 @@ Detection DiagnoseAll(const Model& model) {
 }  // namespace
 
 Detection Diagnose(const Model& model) {
-  if (model.hangs.size() <= kMaxHangs) return DiagnoseAll(model);
+  const bool few = model.hangs.size() <= kMaxHangs && model.troubles.size() <= kMaxTroubles;
+  if (few) return DiagnoseAll(model);
   Model shortened = model;
-  shortened.hangs.resize(kMaxHangs);
+  std::vector<std::string> notes;
+  Shorten("hang", kMaxHangs, &shortened.hangs, &notes);
+  Shorten("kernels' report", kMaxTroubles, &shortened.troubles, &notes);
   Detection diagnosis = DiagnoseAll(shortened);
-  diagnosis.unchecked.push_back("only the first " + Count(kMaxHangs, "hang") + " of " +
-                                std::to_string(model.hangs.size()) + " were looked at");
+  std::ranges::move(notes, std::back_inserter(diagnosis.unchecked));
   return diagnosis;
 }
 

@@ -51,7 +51,7 @@ std::string Found(const Diagnostic& report) {
     case Kind::kTimeout:
       return "has waited " + Seconds(report.waited_ns) + " for rank " +
              std::to_string(report.peer) + ": " + PacketText(report) + "; " +
-             Count(report.arrivals, "cluster") + " done";
+             std::to_string(report.arrivals) + " of its clusters done";
     case Kind::kDivergence:
       return "rank " + std::to_string(report.peer) + " has announced " +
              AnnouncedName(report.peer_tokens, report.peer_hidden, report.peer_kind) + "; " +
@@ -212,10 +212,10 @@ std::string_view TroubleName(Kind kind) {
 std::string TroubleLine(const Model& model, const Trouble& trouble) {
   const Diagnostic& report = trouble.report;
   std::string line = Who(model, trouble) + ": its " + (trouble.swapped ? "swapped" : "linked") +
-                     " kernel reports, " + CallOf(report);
+                     " kernel (" + CallOf(report);
   if (IsNumbered(report)) line += ", call number " + std::to_string(report.epoch);
   if (report.workspace != 0) line += ", buffer " + Hex("0x%" PRIx64, report.workspace);
-  return line + ": " + Found(report);
+  return line + ") reports: " + Found(report);
 }
 
 void PlaceAtTrouble(const Model& model, const Trouble& trouble, Finding* finding) {

@@ -7,6 +7,8 @@
 namespace lamplight {
 namespace {
 
+constexpr size_t kLongestSite = 60;  // instances of templates have names of many lines
+
 // Where the parameter list opens: the last '(' at depth 0 whose partner ends the name, qualifiers
 // aside. Casts inside template arguments, "(unsigned char)8", stand at depth 1.
 size_t ParametersBegin(std::string_view name) {
@@ -66,6 +68,11 @@ bool IsPlumbing(const PythonFrame& frame) {
   return false;
 }
 
+std::string Clipped(std::string name, size_t most) {
+  if (name.size() > most) name = name.substr(0, most - 3) + "...";
+  return name;
+}
+
 }  // namespace
 
 std::string ShortFunction(std::string_view demangled) {
@@ -121,7 +128,7 @@ std::string SiteName(const Model& model, Index site) {
   if (!python.empty()) return FrameLine(python.front());
   for (const Frame& frame : model.sites[site].frames) {
     if (!IsShim(frame) && !IsCuda(frame) && !frame.symbol.empty()) {
-      return ShortFunction(frame.symbol);
+      return Clipped(ShortFunction(frame.symbol), kLongestSite);
     }
   }
   return "";

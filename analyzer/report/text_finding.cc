@@ -8,7 +8,7 @@
 namespace lamplight {
 namespace {
 
-constexpr size_t kMaxSlots = 12;  // rows; the JSON report has more
+constexpr size_t kMaxSlots = 8;  // rows; the JSON report has more
 constexpr size_t kMaxNodes = 8;
 constexpr size_t kSiteFrames = 6;
 constexpr size_t kMaxEvidence = 12;

@@ -65,6 +65,8 @@ void WriteVerdict(const Model& model, const Detection& diagnosis, TextWriter* ou
   } else {
     out->Line("VERDICT");
   }
+  const bool advice = !HasFindings(diagnosis) && !diagnosis.findings.empty();
+  if (advice) out->Line("  Advice, no fault of this run that is proven:");
   for (const Finding& finding : diagnosis.findings) WriteVerdictOf(model, finding, out);
 }
 

@@ -114,7 +114,7 @@ void WriteSwaps(const Model& model, TextWriter* out) {
   // The same on most ranks: one line for each outcome.
   std::map<std::string, std::set<std::string>> processes_of;
   for (const KernelSwap& swap : model.swaps) {
-    const std::string& launched = model.kernels[swap.kernel].name;
+    const std::string launched = ShortFunction(model.kernels[swap.kernel].name);
     const std::string line = swap.by == kNone
                                  ? "left " + launched + " as it is: " + swap.reason
                                  : "ran " + model.kernels[swap.by].name + " for " + launched;

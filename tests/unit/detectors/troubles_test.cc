@@ -64,8 +64,8 @@ TEST_F(Troubles, WhatAKernelRefusesIsAFindingWithoutAHang) {
     EXPECT_EQ(finding.troubles, std::vector<Index>{0});
     EXPECT_EQ(finding.place.workspace, world.workspace(1));
     EXPECT_TRUE(Mentions(finding.evidence,
-                         "rank 1 (pid 101): its swapped kernel reports, "
-                         "one-shot, 8 tokens x 64 bf16, buffer 0x7f00"));
+                         "rank 1 (pid 101): its swapped kernel (one-shot, "
+                         "8 tokens x 64 bf16, buffer 0x7f00) reports: refused"));
     EXPECT_FALSE(finding.actions.empty());
   }
 }
@@ -101,6 +101,13 @@ TEST_F(Troubles, CountsWhatWasRepeated) {
 TEST_F(Troubles, AKindOfANewerVersionIsNotAFinding) {
   Report(0, static_cast<Kind>(77));
   EXPECT_TRUE(Diagnose(world.model).findings.empty());
+}
+
+TEST_F(Troubles, MoreReportsThanAnyServerHasAreCut) {
+  for (int i = 0; i < 5000; ++i) Report(0, Kind::kMisaligned);
+  const Detection detection = Diagnose(world.model);
+  EXPECT_EQ(detection.findings.at(0).troubles.size(), 4096u);
+  EXPECT_TRUE(Mentions(detection.unchecked, "only the first 4096"));
 }
 
 TEST_F(Troubles, AReportOfAnUnknownWorkspaceIsKept) {

@@ -147,6 +147,21 @@ TEST_F(EarlyReads, ProvenWhereTheKernelInFrontWrites) {
   EXPECT_TRUE(Mentions(finding.evidence, "512 bytes at 0x4000"));
 }
 
+TEST_F(EarlyReads, ManyGraphsOfOneProcessAreOneFinding) {
+  for (int i = 0; i < 3; ++i) {
+    const Index graph = static_cast<Index>(world.model.graphs.size());
+    const Index other = world.AddExec(0, {Made(narrow), Made(narrow)});
+    world.model.graphs[graph].early_reads.assign(
+        5, {1, 0, trace::EarlyOperand::kGamma, trace::EarlyRelation::kWrites, 0x4000, 128});
+    world.Replay(other);
+  }
+  const Detection detection = DetectC8(world.model);
+  ASSERT_EQ(detection.findings.size(), 1u);
+  EXPECT_EQ(detection.findings[0].occurrences, 3u);
+  EXPECT_EQ(detection.findings[0].evidence.size(), 2u);
+  EXPECT_TRUE(Mentions(detection.findings[0].evidence, "15 such reads"));
+}
+
 TEST_F(EarlyReads, OnlyPossibleWhereItHasTheAddress) {
   Add(trace::EarlyRelation::kNames);
   world.Replay(exec);
