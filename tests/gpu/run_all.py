@@ -11,6 +11,7 @@ Exit status: 0 all that ran passed, 1 something failed, 2 usage, 77 no GPU here.
 
 import argparse
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -117,21 +118,35 @@ class Plan:
         step = self.bench("interoperation", 120, ranks, "--only", "FlashInfer", "--hidden", "4096",
                           "--tokens", "1,16", LAMPLIGHT_DIR=str(trace), LAMPLIGHT_SWAP="ranks:0",
                           **self.shim)
-        step.then = lambda: self._judge_swaps(trace)
+        step.then = lambda: self._judge("interoperation", trace, {0})
         return step
 
-    def _judge_swaps(self, trace: pathlib.Path) -> str:
-        done = subprocess.run([str(self._arguments.build / "bin" / "lamplight"), "report", str(trace)],
-                              capture_output=True, text=True, timeout=60, check=False)
-        (self.results / "interoperation-report.txt").write_text(done.stdout + done.stderr)
-        if done.returncode != 0:
-            return f"lamplight report ended with {done.returncode}"
-        return "" if "swapped" in done.stdout else "the report names nothing that was swapped"
+    def _report(self, name: str, trace: pathlib.Path) -> dict:
+        """The report on a trace; both forms are kept."""
+        contents = {}
+        for kind in ("text", "json"):
+            done = subprocess.run(
+                [str(self._arguments.build / "bin" / "lamplight"), "report", str(trace), "--format",
+                 kind], capture_output=True, text=True, timeout=60, check=False)
+            contents[kind] = done.stdout
+            (self.results / f"{name}-report.{kind}").write_text(done.stdout + done.stderr)
+        return json.loads(contents["json"])
+
+    def _judge(self, name: str, trace: pathlib.Path, swapped: set) -> str:
+        """The report must be clean, and our kernels have run in FlashInfer's place at these ranks."""
+        try:
+            report = self._report(name, trace)
+            return problems_of(report, swapped)
+        except (ValueError, KeyError, TypeError, OSError, subprocess.SubprocessError) as error:
+            return f"the report is not as documented: {error!r}"
 
     def journal(self, ranks: int) -> Step:
         """Ours under the shim, where they journal: to be compared with the benchmark's."""
-        return self.bench("journal", 120, ranks, "--only", "ours", "--tokens", "1,16,64,256",
-                          LAMPLIGHT_DIR=str(self._work / "journal"), **self.shim)
+        trace = self._work / "journal"
+        step = self.bench("journal", 120, ranks, "--only", "ours", "--tokens", "1,16,64,256",
+                          LAMPLIGHT_DIR=str(trace), **self.shim)
+        step.then = lambda: self._judge("journal", trace, set())
+        return step
 
     def server(self, name: str, seconds: int, cases: tuple) -> Step:
         return Step(name, seconds, [str(HERE / "run_gpu_tests.sh"), str(self._arguments.build),
@@ -146,6 +161,18 @@ class Plan:
         return Step(name, seconds, [str(HERE / "flashinfer" / "run_on_gpu.sh"),
                                     str(self._arguments.build), str(self.results / name), *cases],
                     {"CARRY": str(self._carry)})
+
+
+def problems_of(report: dict, swapped: set) -> str:
+    """`report`: as docs/report_schema.md has it; `swapped`: ranks. "" where it is as it must be."""
+    if report["findings"]:
+        return f"the report finds {report['findings'][0]['title']}"
+    if not any(process["replays"] for process in report["processes"]):
+        return "the report has no replays"
+    rank_of = {pid: rank for group in report["communicators"]
+               for rank, pid in enumerate(group["pid_by_rank"])}
+    found = {rank_of.get(swap["pid"]) for swap in report["swaps"]}
+    return "" if found == swapped else f"swapped at ranks {found}, expected {swapped}"
 
 
 class Calls:

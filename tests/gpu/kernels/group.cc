@@ -37,17 +37,17 @@ Group::Group(const GroupOptions& options, Watchdog* watchdog)
                                                              : LAMPLIGHT_PROTOCOL_MNNVL;
         own->timeout_ms = options.timeout_ms;
       }) {
-  std::vector<const lamplight_workspace*> watched;
+  std::vector<Watched> watched;
   for (uint32_t rank = 0; rank < world(); ++rank) {
     if (ranks_[rank].status != LAMPLIGHT_OK) {
       throw std::runtime_error("rank " + std::to_string(rank) + ": " + ranks_[rank].error);
     }
-    watched.push_back(ranks_.workspace(rank));
     Enter(rank);
     Check(cudaStreamCreateWithFlags(&streams_.emplace_back(), cudaStreamNonBlocking), "stream");
     Check(cudaMalloc(reinterpret_cast<void**>(&memory_.emplace_back()), options.memory_bytes),
           "cudaMalloc of the tensors");
-    paces_.emplace_back(streams_.back(), options.in_flight);
+    paces_.push_back(std::make_unique<Pace>(streams_.back(), options.in_flight));
+    watched.push_back({ranks_.workspace(rank), paces_.back().get()});
   }
   watchdog_->Watch(watched);
   int processors = 0;

@@ -41,7 +41,7 @@ class Group {
   char* memory(uint32_t rank) const { return memory_[rank]; }
   cudaStream_t stream(uint32_t rank) const { return streams_[rank]; }
   // Of the rank's stream; for the rank's thread.
-  Pace& pace(uint32_t rank) { return paces_[rank]; }
+  Pace& pace(uint32_t rank) const { return *paces_[rank]; }
 
   // Makes the rank's device current.
   void Enter(uint32_t rank) const;
@@ -60,7 +60,7 @@ class Group {
   test::Ranks ranks_;
   std::vector<char*> memory_;
   std::vector<cudaStream_t> streams_;
-  std::vector<Pace> paces_;
+  std::vector<std::unique_ptr<Pace>> paces_;
   uint32_t blocks_ = 0;  // that a rank may have in flight
 };
 

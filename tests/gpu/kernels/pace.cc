@@ -1,7 +1,6 @@
 #include "tests/gpu/kernels/pace.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "tests/gpu/kernels/check.h"
 
@@ -13,17 +12,22 @@ Pace::Pace(cudaStream_t stream, uint32_t most) : stream_(stream) {
   }
 }
 
-Pace::Pace(Pace&& other) noexcept
-    : stream_(other.stream_), events_(std::exchange(other.events_, {})), steps_(other.steps_) {}
-
 Pace::~Pace() {
   for (cudaEvent_t event : events_) cudaEventDestroy(event);
 }
 
 void Pace::Step() {
-  Check(cudaEventRecord(events_[steps_++ % events_.size()], stream_), "cudaEventRecord");
-  if (steps_ < events_.size()) return;
-  Check(cudaEventSynchronize(events_[steps_ % events_.size()]), "cudaEventSynchronize");
+  const uint64_t step = steps_++;
+  Check(cudaEventRecord(events_[step % events_.size()], stream_), "cudaEventRecord");
+  if (step + 1 < events_.size()) return;
+  waits_ = true;
+  Check(cudaEventSynchronize(events_[(step + 1) % events_.size()]), "cudaEventSynchronize");
+  waits_ = false;
+}
+
+std::string Pace::Describe() const {
+  return std::to_string(steps_) + " steps launched, " +
+         (waits_ ? "waits for an earlier one" : "in the next one's launch or behind the last");
 }
 
 }  // namespace lamplight::kernels::gpu

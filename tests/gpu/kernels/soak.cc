@@ -22,7 +22,6 @@ constexpr uint32_t kMostBuckets = 64;
 // one before comes from another layer, with other inputs, so that stale data are wrong data.
 constexpr uint32_t kLayers = 5;
 constexpr uint32_t kEagerOneIn = 16;
-constexpr uint32_t kReplaysAtOnce = 64;  // before a rank's thread waits for its stream
 
 struct Shape {
   uint32_t buckets;
@@ -142,10 +141,12 @@ void Soak::ReplaySome(uint32_t rank, uint64_t replays, uint32_t seed) const {
   std::mt19937 random(seed);
   for (uint64_t i = 0; i < replays; ++i) {
     const auto bucket = static_cast<uint32_t>(random() % buckets_.size());
-    if (random() % kEagerOneIn == 0)
+    if (random() % kEagerOneIn == 0) {
       LaunchBucket(rank, static_cast<uint32_t>(random() % buckets_.size()));
+      group_.pace(rank).Step();
+    }
     graphs_[rank][bucket].Launch(group_.stream(rank));
-    if (i % kReplaysAtOnce == 0) Check(cudaStreamSynchronize(group_.stream(rank)), "replays");
+    group_.pace(rank).Step();
   }
   Check(cudaStreamSynchronize(group_.stream(rank)), "replays");
 }

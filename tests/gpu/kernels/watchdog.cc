@@ -25,9 +25,9 @@ void Watchdog::Beat(const std::string& doing) {
   changed_.notify_all();
 }
 
-void Watchdog::Watch(std::vector<const lamplight_workspace*> workspaces) {
+void Watchdog::Watch(std::vector<Watched> ranks) {
   const std::lock_guard lock(mutex_);
-  workspaces_ = std::move(workspaces);
+  ranks_ = std::move(ranks);
 }
 
 void Watchdog::Run() {
@@ -44,16 +44,16 @@ void Watchdog::Run() {
 
 void Watchdog::SayWhereEverybodyStands() const {
   std::fprintf(stderr, "HANG: no progress for %u s in: %s\n", seconds_, doing_.c_str());
-  for (size_t rank = 0; rank < workspaces_.size(); ++rank) {
-    if (workspaces_[rank] == nullptr) continue;
+  for (size_t rank = 0; rank < ranks_.size(); ++rank) {
     lamplight_trouble trouble{};
     trouble.struct_size = sizeof trouble;
     char text[512] = "nothing to report";
-    lamplight_workspace_query(workspaces_[rank], &trouble);
+    lamplight_workspace_query(ranks_[rank].workspace, &trouble);
     if (trouble.kind != LAMPLIGHT_TROUBLE_NONE) {
       lamplight_trouble_text(&trouble, text, sizeof text);
     }
-    std::fprintf(stderr, "HANG: rank %zu: %s\n", rank, text);
+    std::fprintf(stderr, "HANG: rank %zu: %s; its thread: %s\n", rank, text,
+                 ranks_[rank].pace->Describe().c_str());
   }
 }
 

@@ -1,5 +1,6 @@
 // Ends the process, exit status 3, when nothing has been heard for too long, and says first what
-// the library's diagnostics of the watched workspaces hold. Thread-safe.
+// the library's diagnostics of the watched workspaces hold and what the ranks' threads do.
+// Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -10,10 +11,17 @@
 #include <vector>
 
 #include "lamplight/collective.h"
+#include "tests/gpu/kernels/pace.h"
 
 namespace lamplight::kernels::gpu {
 
 inline constexpr int kExitHang = 3;
+
+// Of one rank.
+struct Watched {
+  const lamplight_workspace* workspace;
+  const Pace* pace;
+};
 
 class Watchdog {
  public:
@@ -24,8 +32,8 @@ class Watchdog {
 
   // Progress; `doing` is what a hang from now on is said to be in.
   void Beat(const std::string& doing);
-  // Null entries are left out. To be replaced before the workspaces are destroyed.
-  void Watch(std::vector<const lamplight_workspace*> workspaces);
+  // By rank. To be replaced before what they point to is destroyed.
+  void Watch(std::vector<Watched> ranks);
 
  private:
   void Run();
@@ -35,7 +43,7 @@ class Watchdog {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::string doing_ = "start";
-  std::vector<const lamplight_workspace*> workspaces_;
+  std::vector<Watched> ranks_;
   uint64_t beats_ = 0;
   bool stop_ = false;
   std::thread thread_;
