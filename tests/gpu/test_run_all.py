@@ -7,6 +7,7 @@ import io
 import pathlib
 import tarfile
 import tempfile
+import time
 import unittest
 
 import run_all
@@ -17,6 +18,13 @@ PIDS = [10, 11]
 def report_of(swapped=(), findings=(), replays=5) -> dict:
     return {"findings": list(findings), "processes": [{"pid": pid, "replays": replays} for pid in PIDS],
             "communicators": [{"pid_by_rank": PIDS}], "swaps": [{"pid": pid} for pid in swapped]}
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2] != "Z"
+    except OSError:
+        return False
 
 
 class Reports(unittest.TestCase):
@@ -67,8 +75,11 @@ class Steps(unittest.TestCase):
         self.assertEqual(calls.failures, 1)
         self.assertIn("FAIL stuck: status -9", self.summary())
         child = (self.plan.results / "stuck.txt").read_text().split()[0]
-        state = pathlib.Path(f"/proc/{child}/stat")
-        self.assertTrue(not state.exists() or state.read_text().split()[2] == "Z")
+        for _ in range(100):
+            if not is_alive(int(child)):
+                return
+            time.sleep(0.05)
+        self.fail(f"process {child} is left")
 
     def test_what_follows_a_step_may_fail_it(self):
         calls = self.run_steps(run_all.Step("one", 9, ["true"], then=lambda: "not clean"))
