@@ -37,16 +37,16 @@ Group::Group(const GroupOptions& options, Watchdog* watchdog)
                                                              : LAMPLIGHT_PROTOCOL_MNNVL;
         own->timeout_ms = options.timeout_ms;
       }) {
+  MakeStreams();
   std::vector<Watched> watched;
   for (uint32_t rank = 0; rank < world(); ++rank) {
     if (ranks_[rank].status != LAMPLIGHT_OK) {
       throw std::runtime_error("rank " + std::to_string(rank) + ": " + ranks_[rank].error);
     }
     Enter(rank);
-    Check(cudaStreamCreateWithFlags(&streams_.emplace_back(), cudaStreamNonBlocking), "stream");
     Check(cudaMalloc(reinterpret_cast<void**>(&memory_.emplace_back()), options.memory_bytes),
           "cudaMalloc of the tensors");
-    paces_.push_back(std::make_unique<Pace>(streams_.back(), options.in_flight));
+    paces_.push_back(std::make_unique<Pace>(stream(rank), options.in_flight));
     watched.push_back({ranks_.workspace(rank), paces_.back().get()});
   }
   watchdog_->Watch(watched);
@@ -59,7 +59,21 @@ Group::Group(const GroupOptions& options, Watchdog* watchdog)
 Group::~Group() {
   watchdog_->Watch({});
   for (char* memory : memory_) cudaFree(memory);
-  for (cudaStream_t stream : streams_) cudaStreamDestroy(stream);
+}
+
+void Group::MakeStreams() {
+  const uint32_t used = std::min(devices_, options_.world);
+  for (uint32_t device = 0; device < used; ++device) {
+    Enter(device);
+    streams_.push_back(
+        std::make_unique<MeetingStreams>((options_.world - device + used - 1) / used));
+  }
+}
+
+uint32_t Group::refused_streams() const {
+  uint32_t refused = 0;
+  for (const auto& streams : streams_) refused += streams->refused();
+  return refused;
 }
 
 void Group::Enter(uint32_t rank) const {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "tests/gpu/kernels/meet.h"
 #include "tests/gpu/kernels/pace.h"
 #include "tests/gpu/kernels/watchdog.h"
 #include "tests/unit/kernels/rank_group.h"
@@ -39,7 +40,11 @@ class Group {
   Watchdog& watchdog() const { return *watchdog_; }
   lamplight_workspace* workspace(uint32_t rank) const { return ranks_.workspace(rank); }
   char* memory(uint32_t rank) const { return memory_[rank]; }
-  cudaStream_t stream(uint32_t rank) const { return streams_[rank]; }
+  cudaStream_t stream(uint32_t rank) const {
+    return (*streams_[rank % streams_.size()])[static_cast<uint32_t>(rank / streams_.size())];
+  }
+  // Streams that were made anew, since kernels on them did not run beside each other.
+  uint32_t refused_streams() const;
   // Of the rank's stream; for the rank's thread.
   Pace& pace(uint32_t rank) const { return *paces_[rank]; }
 
@@ -54,12 +59,14 @@ class Group {
   std::string Troubles() const;
 
  private:
+  void MakeStreams();
+
   const GroupOptions options_;
   Watchdog* const watchdog_;
   const uint32_t devices_;
   test::Ranks ranks_;
   std::vector<char*> memory_;
-  std::vector<cudaStream_t> streams_;
+  std::vector<std::unique_ptr<MeetingStreams>> streams_;  // by device
   std::vector<std::unique_ptr<Pace>> paces_;
   uint32_t blocks_ = 0;  // that a rank may have in flight
 };

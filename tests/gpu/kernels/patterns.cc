@@ -121,7 +121,7 @@ void RunPatterns(SuiteRun* run) {
       SweepHalves(run, &group, &sweep, DataType::kFp16, kernel);
       SweepSpecials(&sweep, kernel);
     }
-    CountTroubles(group, &run->tally);
+    CountTroubles(group, run);
   }
 }
 

@@ -53,7 +53,7 @@ void RunRounds(SuiteRun* run, const Plan& plan, const Lateness& late) {
       batch.Judge(&run->tally);
       for (const Step& step : steps) run->counts["graph_replays"] += step.replays;
     }
-    CountTroubles(group, &run->tally);
+    CountTroubles(group, run);
   }
 }
 

@@ -148,7 +148,7 @@ void CheckCapacity(SuiteRun* run, const GroupOptions& options) {
     }
   }
   sizes.Flush();
-  CountTroubles(group, &run->tally);
+  CountTroubles(group, run);
 }
 
 }  // namespace
@@ -166,7 +166,7 @@ void RunSizes(SuiteRun* run) {
       CheckRows(*run, &sizes);
       CheckOutputs(*run, &sizes);
       sizes.Flush();
-      CountTroubles(group, &run->tally);
+      CountTroubles(group, run);
     }
     // Two rows of hidden 2880, 48 of 64.
     options.generation_bytes = 13056ull * run->settings.ranks;

@@ -183,7 +183,7 @@ void Soak::Run(uint64_t replays, double seconds) {
                  passed());
   }
   CountWrong();
-  CountTroubles(group_, &run_->tally);
+  CountTroubles(group_, run_);
   run_->counts["replays"] += done;
   run_->counts["replays_wanted"] += replays;
   run_->counts["collectives_replayed"] += done * kLayers;

@@ -40,9 +40,10 @@ inline constexpr Kernel kKernels[] = {Kernel::kOneShot, Kernel::kTwoShot};
 inline constexpr DataType kEveryType[] = {DataType::kBf16, DataType::kFp16, DataType::kFp32};
 
 // Trouble that no call should have met counts as wrong.
-inline void CountTroubles(const Group& group, Tally* tally) {
+inline void CountTroubles(const Group& group, SuiteRun* run) {
   const std::string troubles = group.Troubles();
-  if (!troubles.empty()) tally->Wrong(troubles);
+  if (!troubles.empty()) run->tally.Wrong(troubles);
+  run->counts["refused_streams"] += group.refused_streams();
 }
 
 }  // namespace lamplight::kernels::gpu
