@@ -81,7 +81,8 @@ int RunCommand(const Command& command, const Settings& settings, uint32_t hang_s
 int Main(int argc, char** argv) {
   // A kernel that is first launched while another polls would wait for it to be loaded for ever.
   setenv("CUDA_MODULE_LOADING", "EAGER", 1);
-  // Streams that share one of the device's queues do not run beside each other (see MeetingStreams).
+  // Streams that share one of the device's queues do not run beside each other (see
+  // MeetingStreams).
   setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
   Settings settings;
   settings.ranks = 0;
