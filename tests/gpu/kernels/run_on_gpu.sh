@@ -85,7 +85,9 @@ else
   say "left out: compute-sanitizer is not on the PATH"
 fi
 
-if [[ -f ${CARRY:-$build/flashinfer/carry}/versions ]]; then
+if [[ ! swap =~ $steps ]]; then
+  :
+elif [[ -f ${CARRY:-$build/flashinfer/carry}/versions ]]; then
   step swap 120 "$here/../flashinfer/run_on_gpu.sh" "$build" "$out" swap-old-oneshot swap-old-twoshot
 else
   say "left out: FlashInfer is not prepared (../flashinfer/prepare.sh)"
