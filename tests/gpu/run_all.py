@@ -77,7 +77,9 @@ class Plan:
 
     def steps(self) -> list:
         ranks = self._ranks
-        both = [self.bench("bench", 300, ranks)]
+        # A rehearsal has a hang too, which must be given up.
+        hang = ["--stay-away", "--step-seconds", "15"] if self._shared else []
+        both = [self.bench("bench", 300, ranks, *hang)]
         if ranks == 4 and not self._shared:
             both.append(self.bench("bench-2", 200, 2))
         return [

@@ -54,6 +54,8 @@ def parse_arguments(arguments=None) -> argparse.Namespace:
     parser.add_argument("--gpus", type=int, choices=(1, 2, 4, 8), help="default: all there are")
     parser.add_argument("--ranks", type=int, choices=(2, 4), default=2, help="that share one GPU")
     parser.add_argument("--rehearse", action="store_true", help="several GPUs' way on one GPU")
+    parser.add_argument("--stay-away", action="store_true",
+                        help="rehearse a hang too: one contender's last rank does not come")
     parser.add_argument("--hidden", type=numbers, default=None)
     parser.add_argument("--tokens", type=numbers, default=None)
     parser.add_argument("--replays", type=int, help="of each graph, in all (default 30)")
@@ -94,6 +96,8 @@ def first_problem(parsed: argparse.Namespace) -> str:
         return f"{parsed.library}: missing; build the target lamplight_kernels first"
     if parsed.rehearse and parsed.gpus not in (None, 1):
         return f"--gpus {parsed.gpus}: a rehearsal is on one GPU; name --ranks"
+    if parsed.stay_away and not parsed.rehearse:
+        return "--stay-away: only in a rehearsal"
     return ""
 
 
@@ -113,8 +117,11 @@ def method_of(arguments: argparse.Namespace) -> dict:
 def job_of(arguments: argparse.Namespace, world: int, names: list) -> dict:
     """What rank_process.py is to do; the rank and its pipe are the supervisor's."""
     shared = SHARED_ENVIRONMENT if arguments.rehearse else {}
+    names = [name for name in names if arguments.only in name]
+    if arguments.stay_away:
+        names.insert(len(names) // 2, supervisor.STAYS_AWAY)
     return {"world": world, "shared": arguments.rehearse, "library": str(arguments.library),
-            "names": [name for name in names if arguments.only in name],
+            "names": names,
             "cells": [(hidden, tokens) for hidden in arguments.hidden
                       for tokens in arguments.tokens],
             "most": (max(arguments.tokens), max(arguments.hidden)), "rounds": arguments.rounds,
@@ -157,7 +164,10 @@ def run_group(arguments: argparse.Namespace, world: int, names: list, program: l
     if unfinished:
         print(f"not finished: {unfinished}; the ranks' own output: {found.log}; go on with --resume")
     whys = [why for cell in found.cells for why in cell["missing"].values()]
-    if found.given_up or any(why.startswith(("wrong results", "failed")) for why in whys):
+    expected = {supervisor.STAYS_AWAY} if arguments.stay_away else set()
+    if set(found.given_up) != expected:
+        return 1
+    if any(why.startswith(("wrong results", "failed")) for why in whys):
         return 1
     return EXIT_UNFINISHED if unfinished else 0
 

@@ -21,6 +21,7 @@ REAP_S = 60
 POLL_S = 0.2
 STARTS = 2  # that may fail before the first contender
 OUT_OF_TIME = "out of time"
+STAYS_AWAY = "a rank that stays away"  # a contender of rehearsals, which must be given up
 
 
 @dataclasses.dataclass

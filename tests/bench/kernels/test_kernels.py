@@ -116,6 +116,7 @@ class Arguments(unittest.TestCase):
         self.assertLess(self.parse("--rehearse").operations, 64)
         self.assertEqual(self.parse("--rehearse", "--tokens", "64").tokens, [64])
         self.assertIn("--gpus 2: a rehearsal", self.parse("--rehearse", "--gpus", "2"))
+        self.assertIn("--stay-away: only", self.parse("--stay-away"))
 
     def test_lists(self):
         self.assertEqual(self.parse("--tokens", "1,16").tokens, [1, 16])

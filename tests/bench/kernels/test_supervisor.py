@@ -38,7 +38,7 @@ for cell in job["cells"]:
         say(step=step, what="capture", contender=name, cell=cell)
         if name == "slow at 64" and cell[1] == 64:
             time.sleep(1000)
-        if name == "stuck at 16" and cell[1] == 16:
+        if name == "stuck at 16" and cell[1] == 16 or name == "a rank that stays away":
             if rank == 0:
                 step += 1
                 say(step=step, what="timed replays", contender=name, cell=cell)
@@ -71,7 +71,7 @@ class Supervised(unittest.TestCase):
     def arguments(self, **other) -> argparse.Namespace:
         chosen = {"json": self.file, "build": self.folder, "library": self.folder, "only": "",
                   "hidden": [64], "tokens": [1, 16], "replays": 30, "rounds": 3, "operations": 64,
-                  "rehearse": False, "resume": False, "seconds": 60, "step_seconds": 2.0,
+                  "rehearse": False, "stay_away": False, "resume": False, "seconds": 60, "step_seconds": 2.0,
                   "plot": None}
         return argparse.Namespace(**{**chosen, **other})
 
@@ -163,6 +163,13 @@ class Supervised(unittest.TestCase):
         self.file.write_text("{}", encoding="utf-8")
         with self.assertRaisesRegex(results.Mismatch, "results.json: not such results"):
             self.run_group("a", resume=True)
+
+    def test_the_hang_of_a_rehearsal_must_be_given_up_and_nothing_else(self):
+        rehearsed = {"rehearse": True, "stay_away": True}
+        self.assertEqual(self.run_group("a", "b", tokens=[1], **rehearsed), 0)
+        self.assertEqual(list(self.content()["given_up"]), [supervisor.STAYS_AWAY])
+        self.assertEqual(list(self.content()["cells"][0]["us"]), ["a", "b"])
+        self.assertEqual(self.run_group("a", "raises", tokens=[1], **rehearsed), 1)
 
     def test_a_rehearsal_says_that_it_is_one(self):
         self.assertEqual(self.run_group("a", rehearse=True), 0)
