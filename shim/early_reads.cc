@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "shim/lamport/mangled_name.h"
+
 namespace lamplight::shim {
 namespace {
 
@@ -39,9 +41,26 @@ bool ReadsEarly(const GraphShape::Call& call) {
          call.function->symbol.find("FusionPatternE0E") == std::string::npos;
 }
 
+// Whether it lets the next kernel start before it has stored its outputs, as FlashInfer's do: those
+// of MNNVL workspaces from era C on always, the non-MNNVL one-shot where its last template argument
+// (trigger at the end) is false. Ours never do.
+bool TriggersEarly(const Function& function) {
+  if (!function.symbol.starts_with("_ZN10flashinfer")) return false;
+  if (function.recognition.flag_layout == trace::FlagLayout::kEraC) return true;
+  if (function.recognition.algorithm != trace::Algorithm::kUnicastOneShot) return false;
+  constexpr std::string_view kName = "oneshot_lamport";
+  const size_t at = function.symbol.find(kName);
+  if (at == std::string::npos) return false;
+  const auto parsed =
+      lamport::ParseTemplateArguments(std::string_view(function.symbol).substr(at + kName.size()));
+  return parsed && !parsed->arguments.empty() &&
+         lamport::LiteralValue(parsed->arguments.back()) == 0u;
+}
+
 bool Writes(const GraphShape::Call& call, const Region& region) {
-  return Known(call) && (region.Overlaps(Rows(call, call.decoded.output_address)) ||
-                         region.Overlaps(Rows(call, call.decoded.prenorm_address)));
+  return Known(call) && TriggersEarly(*call.function) &&
+         (region.Overlaps(Rows(call, call.decoded.output_address)) ||
+          region.Overlaps(Rows(call, call.decoded.prenorm_address)));
 }
 
 // Whether one of the kernel's parameters holds an address in the region, in a struct or not.

@@ -314,7 +314,7 @@ struct EarlyRead {
 };
 enum class EarlyOperand : uint16_t { kResidual = 1, kGamma = 2 };
 enum class EarlyRelation : uint16_t {
-  kWrites = 1,  // a decoded call whose output overlaps it
+  kWrites = 1,  // a decoded call that lets the next one start before it has stored there
   kNames = 2,   // its parameters hold an address in it: it may read or write there
 };
 

@@ -64,19 +64,29 @@ std::vector<Finding> DropDoubts(const Model& model, std::vector<Finding> finding
 bool ComesFromOverlap(const Finding& finding, const Finding& overlap) {
   if (overlap.hazard != "C9" || overlap.severity == Severity::kAdvisory) return false;
   if (overlap.confidence == Confidence::kPossible) return false;
-  if (finding.hazard != "C10" && finding.hazard != "C16") return false;
+  const bool residue = finding.hazard == "C3b" && !finding.troubles.empty();
+  if (finding.hazard != "C10" && finding.hazard != "C16" && !residue) return false;
   if (finding.place.communicator != overlap.place.communicator) return false;
   const bool known = finding.place.operation != Place::kNoOperation &&
                      overlap.place.operation != Place::kNoOperation;
   return !known || finding.place.operation >= overlap.place.operation;
 }
 
-void DropWhatOverlapExplains(std::vector<Finding>* findings) {
-  const std::vector<Finding> all = *findings;
-  std::erase_if(*findings, [&](const Finding& finding) {
-    return std::ranges::any_of(
-        all, [&](const Finding& overlap) { return ComesFromOverlap(finding, overlap); });
-  });
+// What kernels reported of it stays, as evidence of the overlap.
+void DropWhatOverlapExplains(const Model& model, std::vector<Finding>* findings) {
+  std::vector<Finding> kept;
+  std::vector<Finding> explained;
+  for (Finding& finding : *findings) {
+    const bool comes = std::ranges::any_of(
+        *findings, [&](const Finding& overlap) { return ComesFromOverlap(finding, overlap); });
+    (comes ? explained : kept).push_back(finding);
+  }
+  for (const Finding& finding : explained) {
+    const auto overlap = std::ranges::find_if(
+        kept, [&](const Finding& other) { return ComesFromOverlap(finding, other); });
+    AddTroubleEvidence(model, finding.troubles, &*overlap);
+  }
+  *findings = std::move(kept);
 }
 
 // Far more than any server can have: beyond it, damage speaks.
@@ -133,7 +143,7 @@ Detection DiagnoseAll(const Model& model) {
     std::ranges::move(detection.unchecked, std::back_inserter(diagnosis.unchecked));
   }
   findings = DropDoubts(model, std::move(findings));
-  DropWhatOverlapExplains(&findings);
+  DropWhatOverlapExplains(model, &findings);
   findings = Merge(std::move(findings));
   std::vector<Finding> rest;
   for (const Index hang : Attribute(model, &findings)) {

@@ -30,6 +30,7 @@ CASES = {
     "early-read": Case("C8", evidence=("node 1 reads its residual (512 bytes at ", "writes there")),
     "early-read-swapped": Case(mode="early-read", swap="1"),
     "early-read-ordered": Case(),
+    "early-read-at-end": Case(),
     "behind-residual": Case("C8", "advisory", "possible",
                             evidence=("has an address of it among its parameters",)),
     "behind-input": Case(),

@@ -138,11 +138,11 @@ struct Rank {
     CHECK(cudaLaunchKernelExC(&config, kernel, arguments));
   }
 
-  template <class T, Pattern pattern>
+  template <class T, Pattern pattern, bool at_end = true>
   void OneShot(int tokens, bool pdl = false, const Tensors* other = nullptr) const {
     auto parameters = Parameters<T>(other != nullptr ? *other : tensors, pattern, tokens);
     void* arguments[] = {&parameters};
-    auto* kernel = field::allreduce_fusion_kernel_oneshot_lamport<pattern, T, kWorld, true, false>;
+    auto* kernel = field::allreduce_fusion_kernel_oneshot_lamport<pattern, T, kWorld, true, at_end>;
     Launch(reinterpret_cast<const void*>(kernel), tokens, arguments, pdl);
   }
 
@@ -221,13 +221,14 @@ void TwoWidths(const Ranks& ranks) {
 constexpr auto kNormed = Pattern::kARResidualRMSNorm;
 
 // The second call's residual is what the first one writes.
+template <bool at_end = false>
 void EarlyRead(const Ranks& ranks, bool pdl) {
   Replayed(ranks, [&](const Rank& rank) {
     Tensors second = rank.tensors;
     second.residual_in = rank.tensors.residual_out;
     second.residual_out = rank.tensors.out;
-    rank.OneShot<Bf16, kNormed>(4, pdl);
-    rank.OneShot<Bf16, kNormed>(4, pdl, &second);
+    rank.OneShot<Bf16, kNormed, at_end>(4, pdl);
+    rank.OneShot<Bf16, kNormed, at_end>(4, pdl, &second);
   });
 }
 
@@ -264,6 +265,7 @@ int main(int argc, char** argv) {
   if (mode == "one-width") return OneWidth(ranks), 0;
   if (mode == "two-widths") return TwoWidths(ranks), 0;
   if (mode == "early-read") return EarlyRead(ranks, true), 0;
+  if (mode == "early-read-at-end") return EarlyRead<true>(ranks, true), 0;
   if (mode == "early-read-ordered") return EarlyRead(ranks, false), 0;
   if (mode == "behind-residual") return BehindAnother(ranks, &Tensors::residual_in), 0;
   if (mode == "behind-input") return BehindAnother(ranks, &Tensors::in), 0;

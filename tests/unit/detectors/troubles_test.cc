@@ -119,6 +119,16 @@ TEST_F(Troubles, AReportOfAnUnknownWorkspaceIsKept) {
   EXPECT_TRUE(Mentions(finding.evidence, "rank 0 (pid 100)"));
 }
 
+TEST_F(Troubles, WhatAnOverlapLeavesIsEvidenceOfTheOverlap) {
+  world.Replay(world.AddExec(0, 2));
+  world.model.graphs[0].edges.clear();
+  Report(0, Kind::kArrivalResidue).arrivals = 5;
+  const Finding finding = Only();
+  EXPECT_EQ(finding.hazard, "C9");
+  EXPECT_EQ(finding.troubles, std::vector<Index>{0});
+  EXPECT_TRUE(Mentions(finding.evidence, "5 arrivals left over"));
+}
+
 // ---------------------------------------------------------------- waits
 
 TEST_F(Troubles, AWaitThatEndedIsAdvisory) {
