@@ -11,7 +11,7 @@
 namespace lamplight::kernels::gpu {
 namespace {
 
-constexpr size_t kLaunchesOfAStep = 16;
+constexpr size_t kLaunchesOfAStep = 4;
 
 // A slab of a rank's memory as the host sees it: tensors are put into it or taken out of it by
 // their offsets.
