@@ -83,6 +83,10 @@ class Runner:
         if case.abi:
             servers = pathlib.Path(__file__).resolve().parents[1] / "servers"
             environment["LAMPLIGHT_ABI"] = str(servers / "baked_index.abi.json")
+        if THREADS in case.server:
+            # Ranks of one process write to each other by plain pointers: one device for all.
+            seen = environment.get("CUDA_VISIBLE_DEVICES", "0").split(",")
+            environment["CUDA_VISIBLE_DEVICES"] = seen[0]
         return environment
 
     def serve(self, case: Case, trace: pathlib.Path = None) -> Outcome:
