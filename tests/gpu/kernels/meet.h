@@ -17,7 +17,7 @@ struct Meeting {
 };
 
 // So long a kernel waits for the others.
-inline constexpr uint64_t kPatienceNs = 300'000'000;
+inline constexpr uint64_t kPatienceNs = 2'000'000'000;
 
 class MeetingStreams {
  public:
