@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "shim/cupti/source.h"
+
 namespace lamplight::shim {
 namespace {
 
@@ -103,6 +105,10 @@ Config Config::FromEnvironment() {
   ReadMode(&config);
   ReadSwap(&config);
   ReadJournal(&config);
+  if (!cupti::Wish::FromEnvironment().understood) {
+    Complain(&config, "LAMPLIGHT_CUPTI", Variable("LAMPLIGHT_CUPTI"),
+             "use 1, auto, 0, or the path of libcupti.so; it is off");
+  }
   return config;
 }
 

@@ -36,9 +36,9 @@ std::vector<lamport::ParameterSpan> ReadParameters(const DriverApi& driver, CUfu
 
 }  // namespace
 
-// A host function is known to the runtime; what it does not know is a cudaKernel_t, which the
-// driver knows. The question must leave no error behind for the host to find.
-CUfunction Functions::DriverFunction(const void* launched) noexcept {
+// A host function is known to the runtime. The question must leave no error behind for the host to
+// find. Null: the runtime does not know it.
+CUfunction Functions::RuntimeFunction(const void* launched) noexcept {
   auto* by_symbol = real_func_by_symbol.get();
   auto* get_last = real_get_last_error.get();
   auto* peek_last = real_peek_last_error.get();
@@ -47,14 +47,31 @@ CUfunction Functions::DriverFunction(const void* launched) noexcept {
   cudaFunction_t function = nullptr;
   if (by_symbol(&function, launched) == cudaSuccess) return function;
   if (clean_before) get_last();
-  CUfunction of_kernel = nullptr;
+  return nullptr;
+}
+
+CUfunction Functions::OfKernel(const void* launched) noexcept {
+  CUfunction function = nullptr;
   auto* kernel = static_cast<CUkernel>(const_cast<void*>(launched));
-  return driver_.KernelGetFunction(&of_kernel, kernel) == CUDA_SUCCESS ? of_kernel : nullptr;
+  return driver_.KernelGetFunction(&function, kernel) == CUDA_SUCCESS ? function : nullptr;
 }
 
 const Function* Functions::Learn(const void* launched, const void* caller) noexcept {
   const RelaxedCapture relaxed(driver_);
-  const CUfunction function = DriverFunction(launched);
+  const CUfunction function = RuntimeFunction(launched);
+  // What the runtime does not know is a cudaKernel_t, which the driver knows.
+  return Learn(launched, function != nullptr ? function : OfKernel(launched), caller);
+}
+
+const Function* Functions::LearnHandle(CUfunction launched, const void* caller) noexcept {
+  const RelaxedCapture relaxed(driver_);
+  const char* name = nullptr;
+  const bool is_function = driver_.FuncGetName(&name, launched) == CUDA_SUCCESS;
+  return Learn(launched, is_function ? launched : OfKernel(launched), caller);
+}
+
+const Function* Functions::Learn(const void* launched, CUfunction function,
+                                 const void* caller) noexcept {
   const Function* learnt = &kOther;
   if (function != nullptr) {
     learnt = Describe(function, ModulePath(caller));

@@ -43,6 +43,8 @@ class Functions {
   // Names the kernel behind `launched` (a host function or a cudaKernel_t). `caller` is an address
   // in the code that launches: its file may tell the library's version. Never null.
   const Function* Learn(const void* launched, const void* caller) noexcept;
+  // The same for what the driver API launches, a CUfunction or a CUkernel.
+  const Function* LearnHandle(CUfunction launched, const void* caller) noexcept;
   // The same for a driver's function, as graph nodes name it.
   const Function* LearnDriver(CUfunction function) noexcept;
   // A Lamport kernel by its id in the trace; null if there is none.
@@ -51,7 +53,9 @@ class Functions {
   void ForgetLaunches() noexcept;
 
  private:
-  CUfunction DriverFunction(const void* launched) noexcept;
+  CUfunction RuntimeFunction(const void* launched) noexcept;
+  CUfunction OfKernel(const void* launched) noexcept;
+  const Function* Learn(const void* launched, CUfunction function, const void* caller) noexcept;
   const Function* Describe(CUfunction function, const std::string& module_path);
   void Define(const Function& function, uint32_t parameters);
 

@@ -5,6 +5,7 @@
 // `_ptsz`, whose null stream is the thread's own. Everything else is in hooks/.
 #include <cuda_runtime_api.h>
 
+#include "shim/cupti/source.h"
 #include "shim/hooks/capture.h"
 #include "shim/hooks/graph.h"
 #include "shim/hooks/guard.h"
@@ -294,6 +295,18 @@ LAMPLIGHT_EXPORT cudaError_t cudaEventQuery(cudaEvent_t event) {
 }
 LAMPLIGHT_EXPORT cudaError_t cudaDeviceSynchronize() {
   return Then(CallReal(device_sync), [] { hooks::DeviceDone(); });
+}
+
+// ---- the process
+
+// Called by the driver from cuInit, where CUDA_INJECTION64_PATH names this library.
+LAMPLIGHT_EXPORT int InitializeInjection() {
+  lamplight::shim::cupti::Start(true);
+  return 1;
+}
+
+__attribute__((constructor)) static void LamplightLoaded() {
+  lamplight::shim::cupti::AskForInjection();
 }
 
 // The last moment at which staged records can reach the file.

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shim/hooks/inside.h"
+
 namespace lamplight::shim {
 namespace {
 
@@ -57,6 +59,7 @@ Probe::~Probe() {
 
 void Probe::Loop(const DriverApi& driver, std::shared_ptr<State> state) {
   pthread_setname_np(pthread_self(), "lamplight-probe");
+  const Inside inside;
   const RelaxedCapture relaxed(driver);
   std::unique_lock lock(state->mutex);
   for (;;) {

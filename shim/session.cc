@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "shim/cupti/source.h"
 #include "shim/log.h"
 #include "shim/process_record.h"
 #include "shim/resolver.h"
@@ -32,6 +33,7 @@ RealFunction<decltype(&cudaRuntimeGetVersion)> real_runtime_version{"cudaRuntime
 
 bool RuntimeIsKnown(std::string* why) {
   auto* get_version = real_runtime_version.get();
+  if (get_version == nullptr && cupti::InForce()) return true;  // linked statically, or not used
   int version = 0;
   if (get_version == nullptr || get_version(&version) != cudaSuccess) {
     *why = "no CUDA runtime answers";
@@ -80,6 +82,7 @@ std::unique_ptr<Session> Session::Build() {
   session->config_ = Config::FromEnvironment();
   SetLogLevel(session->config_.log_level);
   if (!session->config_.complaints.empty()) Log().warn("{}", session->config_.complaints);
+  cupti::Start(false);
   std::string error;
   if (!RuntimeIsKnown(&error)) {
     Log().error("off: {}", error);
@@ -119,6 +122,7 @@ std::unique_ptr<Session> Session::Build() {
   }
   session->watchdog_ = new Watchdog(*session);
   DefineProcess(session->config_, *session->recorder_);
+  cupti::Define(*session->recorder_);
   static const int registered = pthread_atfork(nullptr, nullptr, &Session::ForkedChild);
   static_cast<void>(registered);
   Log().info("recording to {}", session->recorder_->path());

@@ -6,7 +6,9 @@
 #include <functional>
 #include <string_view>
 
+#include "shim/recorder/origin.h"
 #include "shim/recorder/record_builder.h"
+#include "shim/stacks/module.h"
 #include "shim/stacks/stacks.h"
 
 namespace lamplight::shim {
@@ -28,13 +30,37 @@ uint64_t Hash(std::span<const uintptr_t> pcs, std::span<const stacks::PythonFram
   return hash;
 }
 
+// Code that stands between the host's and a hook, or a callback.
+bool IsUnderneath(uintptr_t pc) {
+  const std::string path = stacks::ModuleOf(pc).path;
+  const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
+  for (const char* part : {"liblamplight", "libcupti.", "libcuda.", "libcudart."}) {
+    if (name.starts_with(part)) return true;
+  }
+  return false;
+}
+
+std::span<const uintptr_t> OfHost(std::span<const uintptr_t> pcs) {
+  while (!pcs.empty() && IsUnderneath(pcs.front())) pcs = pcs.subspan(1);
+  return pcs;
+}
+
 }  // namespace
+
+uintptr_t Sites::HostCaller() {
+  std::array<uintptr_t, stacks::kMaxFrames> pcs;
+  const size_t count = stacks::CaptureHere(pcs.data(), pcs.size(), 0);
+  const std::span<const uintptr_t> host = OfHost({pcs.data(), count});
+  return host.empty() ? 0 : host.front();
+}
 
 uint32_t Sites::Here(size_t skip) {
   std::array<uintptr_t, stacks::kMaxFrames> pcs;
   const size_t count = stacks::CaptureHere(pcs.data(), pcs.size(), skip + 1);
+  std::span<const uintptr_t> frames(pcs.data(), count);
+  if (ThroughCupti::Flags() != 0) frames = OfHost(frames);
   const std::vector<stacks::PythonFrame> python = stacks::PythonFramesHere(kPythonLimit);
-  return count == 0 && python.empty() ? 0 : Define({pcs.data(), count}, python);
+  return frames.empty() && python.empty() ? 0 : Define(frames, python);
 }
 
 uint32_t Sites::Define(std::span<const uintptr_t> pcs,

@@ -17,8 +17,8 @@ namespace lamplight::trace {
 
 inline constexpr char kMagic[8] = {'L', 'A', 'M', 'P', 'T', 'R', 'C', '\x1a'};
 inline constexpr uint16_t kMajor = 1;
-inline constexpr uint16_t kMinor = 3;  // 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot,
-                                       // PeerHeader; 1.3: Trouble, EarlyRead
+// 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot, PeerHeader; 1.3: Trouble, EarlyRead, Source
+inline constexpr uint16_t kMinor = 3;
 inline constexpr uint32_t kHeaderBytes = 4096;
 inline constexpr uint32_t kMaxRecordBytes = 1u << 20;
 inline constexpr uint32_t kRecordAlign = 8;
@@ -73,6 +73,7 @@ enum class RecordType : uint16_t {
   kPythonSite = 14,
   kSwap = 15,
   kEarlyRead = 16,
+  kSource = 17,
   // Evidence of a hang: definitions section too, so that it is never overwritten.
   kHang = 32,
   kFlagsRead = 33,
@@ -102,11 +103,13 @@ struct RecordHeader {
   uint32_t crc;
   uint32_t bytes;  // whole record, a multiple of 8, at most kMaxRecordBytes
   uint16_t type;
-  uint16_t flags;  // 0
+  uint16_t flags;  // kRecord*
   uint32_t tid;    // thread that caused the record, 0: a shim thread
   uint64_t time_ns;
 };
 static_assert(sizeof(RecordHeader) == 24);
+// What it tells of was seen in a CUPTI callback of the driver API, not in a hook (1.3).
+inline constexpr uint16_t kRecordThroughCupti = 1;
 
 // A string inside the record: offset from the record's start, no terminator.
 struct Str {
@@ -214,6 +217,16 @@ struct Swap {
   uint32_t by_kernel_id;  // what runs instead; 0: itself
   Str reason;             // of a refusal
 };
+
+// The second source of events beside the hooks: CUPTI's callbacks of the driver API, from here on.
+struct Source {
+  RecordHeader header;
+  uint32_t state;    // SourceState
+  uint32_t version;  // of CUPTI's interface, as its library tells it; 0: unknown
+  Str library;       // path
+  Str reason;        // why it is not in force
+};
+enum class SourceState : uint32_t { kInForce = 1, kUnavailable = 2 };
 
 // One (flags, local buffer) pair on one device: one rank's end of a communicator.
 struct Workspace {

@@ -35,13 +35,13 @@ OpenCaptures& Open() {
   return *open;
 }
 
-void NoteBegin(CUstream stream, cudaStreamCaptureMode mode, trace::GraphOrigin origin) {
+void NoteBegin(CUstream stream, uint16_t mode, trace::GraphOrigin origin) {
   Session* session = Session::Running();
   if (session == nullptr) return;
   GraphInfo info;
   info.stream_id = session->streams().Id(stream);
   info.capture_begin_ns = Recorder::NowNs();
-  info.capture_mode = static_cast<uint16_t>(mode);
+  info.capture_mode = mode;
   info.origin = origin;
   Open().Began(stream, info);
   trace::CaptureBegin record{};
@@ -66,42 +66,47 @@ void NoteEnd(CUstream stream, cudaError_t status, CUgraph graph) {
   session->recorder().Emit(trace::RecordType::kCaptureEnd, record);
 }
 
+}  // namespace
+
 // The last moment at which the shim may load its kernel, allocate, and ask for the stream's flags:
 // before the capture.
-Streams* AnnounceCapture(CUstream stream) noexcept {
-  Streams* streams = nullptr;
+CaptureStart::CaptureStart(CUstream stream, CUstreamCaptureMode mode,
+                           trace::GraphOrigin origin) noexcept
+    : stream_(stream), mode_(static_cast<uint16_t>(mode)), origin_(origin) {
   Guarded([&] {
     Session* session = Session::Current();
     if (session == nullptr) return;
     session->CurrentDevice();
-    streams = &session->streams();
-    streams->Id(stream);
-    streams->CaptureBegins();
+    announced_ = &session->streams();
+    announced_->Id(stream);
+    announced_->CaptureBegins();
   });
-  return streams;
 }
 
-// The real call's answer to what was announced.
-void CaptureAnswered(Streams* announced, cudaError_t status, CUstream stream,
-                     cudaStreamCaptureMode mode, trace::GraphOrigin origin) noexcept {
-  if (announced == nullptr) return;
+void CaptureStart::Answered(cudaError_t status) noexcept {
+  if (announced_ == nullptr) return;
   Guarded([&] {
     if (status == cudaSuccess) {
-      NoteBegin(stream, mode, origin);
+      NoteBegin(stream_, mode_, origin_);
     } else {
-      announced->CaptureEnded();
+      announced_->CaptureEnded();
     }
   });
 }
 
-}  // namespace
+void CaptureEnded(CUstream stream, cudaError_t status, const CUgraph* graph) noexcept {
+  Guarded([&] {
+    const bool captured = status == cudaSuccess && graph != nullptr && *graph != nullptr;
+    NoteEnd(stream, captured ? cudaSuccess : status, captured ? *graph : nullptr);
+  });
+}
 
 cudaError_t BeginCapture(RealFunction<decltype(&cudaStreamBeginCapture)>& real, cudaStream_t stream,
                          cudaStreamCaptureMode mode, bool per_thread) noexcept {
-  Streams* announced = AnnounceCapture(DriverStream(stream, per_thread));
+  CaptureStart start(DriverStream(stream, per_thread), static_cast<CUstreamCaptureMode>(mode),
+                     trace::GraphOrigin::kCapture);
   const cudaError_t status = CallReal(real, stream, mode);
-  CaptureAnswered(announced, status, DriverStream(stream, per_thread), mode,
-                  trace::GraphOrigin::kCapture);
+  start.Answered(status);
   return status;
 }
 
@@ -110,21 +115,17 @@ cudaError_t BeginCaptureToGraph(RealFunction<decltype(&cudaStreamBeginCaptureToG
                                 const cudaGraphNode_t* dependencies, const cudaGraphEdgeData* edges,
                                 size_t count, cudaStreamCaptureMode mode,
                                 bool per_thread) noexcept {
-  Streams* announced = AnnounceCapture(DriverStream(stream, per_thread));
+  CaptureStart start(DriverStream(stream, per_thread), static_cast<CUstreamCaptureMode>(mode),
+                     trace::GraphOrigin::kCaptureToGraph);
   const cudaError_t status = CallReal(real, stream, graph, dependencies, edges, count, mode);
-  CaptureAnswered(announced, status, DriverStream(stream, per_thread), mode,
-                  trace::GraphOrigin::kCaptureToGraph);
+  start.Answered(status);
   return status;
 }
 
 cudaError_t EndCapture(RealFunction<decltype(&cudaStreamEndCapture)>& real, cudaStream_t stream,
                        cudaGraph_t* graph, bool per_thread) noexcept {
   const cudaError_t status = CallReal(real, stream, graph);
-  Guarded([&] {
-    const bool captured = status == cudaSuccess && graph != nullptr && *graph != nullptr;
-    NoteEnd(DriverStream(stream, per_thread), captured ? cudaSuccess : status,
-            captured ? *graph : nullptr);
-  });
+  CaptureEnded(DriverStream(stream, per_thread), status, graph);
   return status;
 }
 

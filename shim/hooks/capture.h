@@ -1,9 +1,13 @@
-// Stream capture: begin, begin into a graph, end. Called by preload.cc; capture-safe.
+// Stream capture: begin, begin into a graph, end. Called by preload.cc, and in halves by cupti/;
+// capture-safe.
 #pragma once
 
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include "shim/resolver.h"
+#include "shim/streams.h"
+#include "shim/trace_format.h"
 
 namespace lamplight::shim::hooks {
 
@@ -15,5 +19,21 @@ cudaError_t BeginCaptureToGraph(RealFunction<decltype(&cudaStreamBeginCaptureToG
                                 size_t count, cudaStreamCaptureMode mode, bool per_thread) noexcept;
 cudaError_t EndCapture(RealFunction<decltype(&cudaStreamEndCapture)>& real, cudaStream_t stream,
                        cudaGraph_t* graph, bool per_thread) noexcept;
+
+// What is done around the real call that begins a capture: made before it, told its answer.
+class CaptureStart {
+ public:
+  CaptureStart(CUstream stream, CUstreamCaptureMode mode, trace::GraphOrigin origin) noexcept;
+  void Answered(cudaError_t status) noexcept;
+
+ private:
+  CUstream stream_;
+  uint16_t mode_;
+  trace::GraphOrigin origin_;
+  Streams* announced_ = nullptr;
+};
+
+// After the real call; `graph` may be null, or point to null.
+void CaptureEnded(CUstream stream, cudaError_t status, const CUgraph* graph) noexcept;
 
 }  // namespace lamplight::shim::hooks

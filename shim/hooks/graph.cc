@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "shim/hooks/guard.h"
@@ -27,10 +26,22 @@ std::vector<Workspace*> ResolveWorkspaces(Session& session, GraphShape* shape, u
   return workspaces;
 }
 
+void NoteUpdate(Session& session, Exec& exec, uint32_t graph_id, cudaError_t status,
+                const cudaGraphExecUpdateResultInfo* result) {
+  trace::ExecUpdate record{};
+  record.exec_id = exec.id;
+  record.graph_id = graph_id;
+  record.status = status;
+  record.result = result == nullptr ? 0 : static_cast<uint32_t>(result->result);
+  session.recorder().Emit(trace::RecordType::kExecUpdate, record);
+}
+
+}  // namespace
+
 // One instantiation: the plan for the new exec, its nodes in the graph while the real call runs.
-class Instantiation {
+class InstantiateCall::Plan {
  public:
-  Instantiation(Session& session, CUgraph graph, unsigned long long flags)
+  Plan(Session& session, CUgraph graph, unsigned long long flags)
       : session_(session), graph_(graph), flags_(flags), nodes_(session.driver(), graph) {
     const RelaxedCapture relaxed(session.driver());
     exec_->device = session.CurrentDevice();
@@ -66,14 +77,14 @@ class Instantiation {
     for (GraphShape::Call& call : shape_.calls) call.decoded.call.flags &= ~trace::kCallJournals;
   }
 
-  void Commit(CUgraphExec handle, size_t skip_frames) {
+  void Commit(CUgraphExec handle) {
     const RelaxedCapture relaxed(session_.driver());
     nodes_.Remove();
     if (exec_->id == 0) exec_->id = session_.graphs().NextExecId();
     exec_->graph_id = session_.graphs().DefineGraph(session_.graphs().InfoOf(graph_), shape_);
     exec_->nodes = shape_.nodes;
     exec_->calls = std::move(shape_.calls);
-    session_.graphs().ExecCreated(handle, std::move(exec_), session_.sites().Here(skip_frames),
+    session_.graphs().ExecCreated(handle, std::move(exec_), session_.sites().Here(2),
                                   flags_);
   }
 
@@ -98,43 +109,32 @@ class Instantiation {
   Instrumentation nodes_;
 };
 
-// Instantiates with our nodes, and once more without them where the driver refuses.
-template <class Real>
-cudaError_t InstantiateAround(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long flags,
-                              Real real) noexcept {
-  std::optional<Instantiation> instantiation;
+InstantiateCall::InstantiateCall(CUgraph graph, unsigned long long flags) noexcept {
   Guarded([&] {
     Session* session = graph == nullptr ? nullptr : Session::Current();
-    if (session != nullptr) instantiation.emplace(*session, graph, flags);
+    if (session != nullptr) plan_ = std::make_unique<Plan>(*session, graph, flags);
   });
-  const bool clean_before = CallReal(real_peek_last_error) == cudaSuccess;
-  cudaError_t status = real();
-  if (status != cudaSuccess && instantiation && instantiation->added()) {
-    Guarded([&] { instantiation->WithdrawFrom(status); });
-    if (clean_before) CallReal(real_get_last_error);  // the failure was ours
-    status = real();
-  }
-  if (status == cudaSuccess && instantiation && exec != nullptr) {
-    Guarded([&] { instantiation->Commit(*exec, 2); });
-  }
-  Guarded([&] { instantiation.reset(); });
-  return status;
 }
 
-void NoteUpdate(Session& session, Exec& exec, uint32_t graph_id, cudaError_t status,
-                const cudaGraphExecUpdateResultInfo* result) {
-  trace::ExecUpdate record{};
-  record.exec_id = exec.id;
-  record.graph_id = graph_id;
-  record.status = status;
-  record.result = result == nullptr ? 0 : static_cast<uint32_t>(result->result);
-  session.recorder().Emit(trace::RecordType::kExecUpdate, record);
+InstantiateCall::~InstantiateCall() {
+  Guarded([&] { plan_.reset(); });
+}
+
+bool InstantiateCall::Withdraw(cudaError_t status) noexcept {
+  if (status == cudaSuccess || plan_ == nullptr || !plan_->added()) return false;
+  Guarded([&] { plan_->WithdrawFrom(status); });
+  return true;
+}
+
+void InstantiateCall::Commit(cudaError_t status, const CUgraphExec* exec) noexcept {
+  if (status != cudaSuccess || plan_ == nullptr || exec == nullptr) return;
+  Guarded([&] { plan_->Commit(*exec); });
 }
 
 // One whole-graph update: the exec's own plan laid over the new graph.
-class Update {
+class UpdateCall::Plan {
  public:
-  Update(Session& session, Exec& exec, CUgraph graph)
+  Plan(Session& session, Exec& exec, CUgraph graph)
       : session_(session), exec_(exec), graph_(graph), nodes_(session.driver(), graph) {
     const RelaxedCapture relaxed(session.driver());
     std::string error;
@@ -197,6 +197,60 @@ class Update {
   Instrumentation nodes_;
 };
 
+UpdateCall::UpdateCall(CUgraphExec exec, CUgraph graph) noexcept {
+  Guarded([&] {
+    Session* session = Session::Running();
+    Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
+    if (known != nullptr) plan_ = std::make_unique<Plan>(*session, *known, graph);
+  });
+}
+
+UpdateCall::~UpdateCall() {
+  Guarded([&] { plan_.reset(); });
+}
+
+void UpdateCall::Commit(cudaError_t status, const cudaGraphExecUpdateResultInfo* result) noexcept {
+  if (plan_ == nullptr) return;
+  Guarded([&] { plan_->Commit(status, result); });
+}
+
+void GraphUploaded(CUgraphExec exec) noexcept {
+  Guarded([&] {
+    Session* session = Session::Running();
+    Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
+    if (known != nullptr) known->uploaded = true;
+  });
+}
+
+void ExecDestroying(CUgraphExec exec) noexcept {
+  Guarded([&] {
+    if (Session* session = Session::Running()) session->graphs().ExecDestroyed(exec);
+  });
+}
+
+void GraphDestroying(CUgraph graph) noexcept {
+  Guarded([&] {
+    if (Session* session = Session::Running()) session->graphs().GraphDestroyed(graph);
+  });
+}
+
+namespace {
+
+// Instantiates with our nodes, and once more without them where the driver refuses.
+template <class Real>
+cudaError_t InstantiateAround(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long flags,
+                              Real real) noexcept {
+  InstantiateCall call(graph, flags);
+  const bool clean_before = CallReal(real_peek_last_error) == cudaSuccess;
+  cudaError_t status = real();
+  if (call.Withdraw(status)) {
+    if (clean_before) CallReal(real_get_last_error);  // the failure was ours
+    status = real();
+  }
+  call.Commit(status, exec);
+  return status;
+}
+
 }  // namespace
 
 cudaError_t Instantiate(RealFunction<decltype(&cudaGraphInstantiate)>& real, cudaGraphExec_t* exec,
@@ -214,45 +268,28 @@ cudaError_t InstantiateWithParams(RealFunction<decltype(&cudaGraphInstantiateWit
 
 cudaError_t ExecUpdate(RealFunction<decltype(&cudaGraphExecUpdate)>& real, cudaGraphExec_t exec,
                        cudaGraph_t graph, cudaGraphExecUpdateResultInfo* result) noexcept {
-  std::optional<Update> update;
-  Guarded([&] {
-    Session* session = Session::Running();
-    Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
-    if (known != nullptr) update.emplace(*session, *known, graph);
-  });
+  UpdateCall call(exec, graph);
   const cudaError_t status = CallReal(real, exec, graph, result);
-  Guarded([&] {
-    if (update) update->Commit(status, result);
-    update.reset();
-  });
+  call.Commit(status, result);
   return status;
 }
 
 cudaError_t GraphUpload(RealFunction<decltype(&cudaGraphUpload)>& real, cudaGraphExec_t exec,
                         cudaStream_t stream) noexcept {
   const cudaError_t status = CallReal(real, exec, stream);
-  Guarded([&] {
-    Session* session = Session::Running();
-    Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
-    if (known != nullptr && status == cudaSuccess) known->uploaded = true;
-  });
+  if (status == cudaSuccess) GraphUploaded(exec);
   return status;
 }
 
 cudaError_t ExecDestroy(RealFunction<decltype(&cudaGraphExecDestroy)>& real,
                         cudaGraphExec_t exec) noexcept {
-  // Before the call: another thread may get the same handle as soon as it returns.
-  Guarded([&] {
-    if (Session* session = Session::Running()) session->graphs().ExecDestroyed(exec);
-  });
+  ExecDestroying(exec);
   return CallReal(real, exec);
 }
 
 cudaError_t GraphDestroy(RealFunction<decltype(&cudaGraphDestroy)>& real,
                          cudaGraph_t graph) noexcept {
-  Guarded([&] {
-    if (Session* session = Session::Running()) session->graphs().GraphDestroyed(graph);
-  });
+  GraphDestroying(graph);
   return CallReal(real, graph);
 }
 

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "shim/hooks/inside.h"
 #include "shim/resolver.h"
 #include "shim/session.h"
 
@@ -26,6 +27,7 @@ class KeepErrno {
 template <class F>
 void Guarded(F part) noexcept {
   const KeepErrno keep;
+  const Inside inside;
   try {
     part();
   } catch (...) {
@@ -36,6 +38,7 @@ void Guarded(F part) noexcept {
 template <class F, class... Arguments>
 cudaError_t CallReal(RealFunction<F>& real, Arguments... arguments) noexcept {
   F function = real.get();
+  const Inside inside;
   // Only a process without any CUDA runtime gets here; the value is the runtime's own for that.
   return function == nullptr ? cudaErrorInitializationError : function(arguments...);
 }

@@ -13,29 +13,8 @@ namespace lamplight::shim::hooks {
 namespace {
 
 lamport::LaunchShape ShapeOf(dim3 grid, dim3 block, bool cooperative) {
-  lamport::LaunchShape shape{};
-  shape.grid[0] = grid.x;
-  shape.grid[1] = grid.y;
-  shape.grid[2] = grid.z;
-  shape.block = block.x * block.y * block.z;
-  shape.cluster = 1;
+  lamport::LaunchShape shape = hooks::ShapeOf(grid, block, nullptr, 0);
   shape.cooperative = cooperative;
-  return shape;
-}
-
-lamport::LaunchShape ShapeOf(const cudaLaunchConfig_t& config) {
-  lamport::LaunchShape shape = ShapeOf(config.gridDim, config.blockDim, false);
-  for (unsigned i = 0; i < config.numAttrs; ++i) {
-    const cudaLaunchAttribute& attribute = config.attrs[i];
-    if (attribute.id == cudaLaunchAttributeClusterDimension) {
-      const auto& cluster = attribute.val.clusterDim;
-      shape.cluster = cluster.x * cluster.y * cluster.z;
-    } else if (attribute.id == cudaLaunchAttributeProgrammaticStreamSerialization) {
-      shape.pdl = attribute.val.programmaticStreamSerializationAllowed != 0;
-    } else if (attribute.id == cudaLaunchAttributeCooperative) {
-      shape.cooperative = attribute.val.cooperative != 0;
-    }
-  }
   return shape;
 }
 
@@ -44,57 +23,6 @@ static_assert(sizeof(cudaLaunchAttribute) == sizeof(CUlaunchAttribute));
 static_assert(offsetof(cudaLaunchAttribute, val) == offsetof(CUlaunchAttribute, value));
 std::span<const CUlaunchAttribute> AttributesOf(const cudaLaunchConfig_t& config) {
   return {reinterpret_cast<const CUlaunchAttribute*>(config.attrs), config.numAttrs};
-}
-
-// One eager launch of a decoded Lamport kernel.
-struct EagerCall {
-  Workspace* workspace = nullptr;
-  trace::EagerLaunch record{};
-  lamport::DecodedCall decoded{};
-  // The only argument, with a journal, where the kernel is one of ours.
-  kernels::CollectiveCall own{};
-  void* argument = nullptr;
-};
-
-// The host's argument is copied, never written to: it may be in use by other threads.
-void FillJournal(const Session& session, const Function& function, void** arguments,
-                 const Device* device, EagerCall* call) {
-  if (!session.config().journal || device == nullptr || arguments[0] == nullptr) return;
-  if (!CanJournal(function, call->decoded)) return;
-  std::memcpy(&call->own, arguments[0], sizeof(call->own));
-  call->own.journal = EagerJournal(*device, call->workspace->id, call->record.op);
-  call->argument = &call->own;
-  call->record.call.flags |= trace::kCallJournals;
-}
-
-// Counts the call in; leaves `call.workspace` null where it cannot be decoded.
-void Prepare(Session& session, const Function& function, void** arguments,
-             const lamport::LaunchShape& shape, CUstream stream, EagerCall* call) {
-  if (arguments == nullptr || session.streams().IsCapturing(stream)) return;
-  if (!lamport::Decode(function.recognition, arguments, shape, &call->decoded)) return;
-  const Device* device = session.CurrentDevice();
-  call->workspace = session.workspaces().Resolve(
-      function.recognition, device == nullptr ? trace::kNoId : device->ordinal(), &call->decoded);
-  if (call->workspace == nullptr) return;
-  call->decoded.call.kernel_id = function.kernel_id;
-  call->record.call = call->decoded.call;
-  call->record.stream_id = session.streams().Id(stream);
-  call->record.header.time_ns = Recorder::NowNs();
-  const bool advances = (call->decoded.call.flags & trace::kCallAdvances) != 0;
-  call->record.op = call->workspace->ops.fetch_add(advances, std::memory_order_relaxed);
-  FillJournal(session, function, arguments, device, call);
-}
-
-void Record(Session& session, EagerCall& call, cudaError_t status) {
-  if (call.workspace == nullptr) return;
-  call.record.status = status;
-  if (status == cudaSuccess) {
-    call.workspace->NoteEager(call.decoded, call.record.stream_id, call.record.header.time_ns,
-                              call.record.op);
-  } else if ((call.record.call.flags & trace::kCallAdvances) != 0) {
-    call.workspace->ops.fetch_sub(1, std::memory_order_relaxed);
-  }
-  session.recorder().Emit(trace::RecordType::kEagerLaunch, call.record);
 }
 
 const Function* Known(const void* launched) noexcept {
@@ -120,11 +48,9 @@ template <class Real>
 cudaError_t RecordAround(const Function& function, void** arguments,
                          const lamport::LaunchShape& shape, CUstream stream, Real real) noexcept {
   EagerCall call;
-  Guarded([&] { Prepare(*Session::Running(), function, arguments, shape, stream, &call); });
-  const cudaError_t status = real(call.argument != nullptr ? &call.argument : arguments);
-  Guarded([&] {
-    if (Session* session = Session::Running()) Record(*session, call, status);
-  });
+  call.Begin(function, arguments, shape, stream, true);
+  const cudaError_t status = real(call.arguments() != nullptr ? call.arguments() : arguments);
+  call.End(status);
   return status;
 }
 
@@ -140,6 +66,7 @@ bool LaunchSwapped(const Function& function, void** arguments, const lamport::La
   Guarded([&] { replaced = swap->Replace(function, arguments, &swapped); });
   if (!replaced) return false;
   void* argument = &swapped.call;
+  const Inside inside;  // the launch is recorded here, under our kernel's name
   // The driver's codes are the runtime's.
   *status = RecordAround(
       *swapped.kernel->function, &argument, swapped.Shape(shape.pdl), stream, [&](void** own) {
@@ -167,6 +94,77 @@ cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream
 
 }  // namespace
 
+lamport::LaunchShape ShapeOf(dim3 grid, dim3 block, const CUlaunchAttribute* attributes,
+                             size_t count) noexcept {
+  lamport::LaunchShape shape{};
+  shape.grid[0] = grid.x;
+  shape.grid[1] = grid.y;
+  shape.grid[2] = grid.z;
+  shape.block = block.x * block.y * block.z;
+  shape.cluster = 1;
+  for (size_t i = 0; attributes != nullptr && i < count; ++i) {
+    const CUlaunchAttributeValue& value = attributes[i].value;
+    if (attributes[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION) {
+      shape.cluster = value.clusterDim.x * value.clusterDim.y * value.clusterDim.z;
+    } else if (attributes[i].id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION) {
+      shape.pdl = value.programmaticStreamSerializationAllowed != 0;
+    } else if (attributes[i].id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE) {
+      shape.cooperative = value.cooperative != 0;
+    }
+  }
+  return shape;
+}
+
+void EagerCall::Begin(const Function& function, void** arguments,
+                      const lamport::LaunchShape& shape, CUstream stream, bool may_fill) noexcept {
+  Guarded([&] {
+    Session* session = Session::Running();
+    if (session == nullptr || arguments == nullptr) return;
+    if (session->streams().IsCapturing(stream)) return;
+    Count(*session, function, arguments, shape, stream);
+    if (workspace_ != nullptr && may_fill) FillJournal(*session, function, arguments);
+  });
+}
+
+void EagerCall::Count(Session& session, const Function& function, void** arguments,
+                      const lamport::LaunchShape& shape, CUstream stream) {
+  if (!lamport::Decode(function.recognition, arguments, shape, &decoded_)) return;
+  device_ = session.CurrentDevice();
+  workspace_ = session.workspaces().Resolve(
+      function.recognition, device_ == nullptr ? trace::kNoId : device_->ordinal(), &decoded_);
+  if (workspace_ == nullptr) return;
+  decoded_.call.kernel_id = function.kernel_id;
+  record_.call = decoded_.call;
+  record_.stream_id = session.streams().Id(stream);
+  record_.header.time_ns = Recorder::NowNs();
+  const bool advances = (decoded_.call.flags & trace::kCallAdvances) != 0;
+  record_.op = workspace_->ops.fetch_add(advances, std::memory_order_relaxed);
+}
+
+// The host's argument is copied, never written to: it may be in use by other threads.
+void EagerCall::FillJournal(const Session& session, const Function& function, void** arguments) {
+  if (!session.config().journal || device_ == nullptr || arguments[0] == nullptr) return;
+  if (!CanJournal(function, decoded_)) return;
+  std::memcpy(&own_, arguments[0], sizeof(own_));
+  own_.journal = EagerJournal(*device_, workspace_->id, record_.op);
+  argument_ = &own_;
+  record_.call.flags |= trace::kCallJournals;
+}
+
+void EagerCall::End(cudaError_t status) noexcept {
+  Guarded([&] {
+    Session* session = Session::Running();
+    if (session == nullptr || workspace_ == nullptr) return;
+    record_.status = status;
+    if (status == cudaSuccess) {
+      workspace_->NoteEager(decoded_, record_.stream_id, record_.header.time_ns, record_.op);
+    } else if ((record_.call.flags & trace::kCallAdvances) != 0) {
+      workspace_->ops.fetch_sub(1, std::memory_order_relaxed);
+    }
+    session->recorder().Emit(trace::RecordType::kEagerLaunch, record_);
+  });
+}
+
 cudaError_t Launch(RealFunction<LaunchFunction>& real, const void* function, dim3 grid, dim3 block,
                    void** arguments, size_t shared_bytes, cudaStream_t stream, bool cooperative,
                    bool per_thread, const void* caller) noexcept {
@@ -191,7 +189,11 @@ cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
   if (config == nullptr) return CallReal(real, config, function, arguments);
   return LaunchAround(
       function, arguments, DriverStream(config->stream, per_thread), caller,
-      [&] { return ShapeOf(*config); }, AttributesOf(*config),
+      [&] {
+        const std::span<const CUlaunchAttribute> attributes = AttributesOf(*config);
+        return ShapeOf(config->gridDim, config->blockDim, attributes.data(), attributes.size());
+      },
+      AttributesOf(*config),
       [&](void** own) { return CallReal(real, config, function, own); });
 }
 

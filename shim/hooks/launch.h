@@ -1,9 +1,21 @@
-// Kernel launches. Everything but a Lamport kernel pays one table lookup.
+// Kernel launches. Everything but a Lamport kernel pays one table lookup. Called by preload.cc, and
+// in halves by cupti/.
 #pragma once
 
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
+#include "kernels/collective_call.h"
+#include "shim/functions.h"
+#include "shim/lamport/recognition.h"
 #include "shim/resolver.h"
+#include "shim/trace_format.h"
+#include "shim/workspaces.h"
+
+namespace lamplight::shim {
+class Device;
+class Session;
+}  // namespace lamplight::shim
 
 namespace lamplight::shim::hooks {
 
@@ -23,6 +35,35 @@ cudaError_t LaunchHandle(RealFunction<KernelLaunchFunction>& real, cudaKernel_t 
 cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
                      const cudaLaunchConfig_t* config, const void* function, void** arguments,
                      bool per_thread, const void* caller) noexcept;
+// Around one eager launch of a decoded kernel. Plain data: a thread may keep one between two calls.
+class EagerCall {
+ public:
+  // Before the real launch: counts it in. With `may_fill` a kernel of ours is told where to journal,
+  // in arguments() that must then be used in place of the host's.
+  void Begin(const Function& function, void** arguments, const lamport::LaunchShape& shape,
+             CUstream stream, bool may_fill) noexcept;
+  // Null: the host's own.
+  void** arguments() { return argument_ == nullptr ? nullptr : &argument_; }
+  // After it.
+  void End(cudaError_t status) noexcept;
+
+ private:
+  void Count(Session& session, const Function& function, void** arguments,
+             const lamport::LaunchShape& shape, CUstream stream);
+  void FillJournal(const Session& session, const Function& function, void** arguments);
+
+  Workspace* workspace_ = nullptr;  // null: not counted
+  const Device* device_ = nullptr;
+  trace::EagerLaunch record_{};
+  lamport::DecodedCall decoded_{};
+  // The only argument, with a journal, where the kernel is one of ours.
+  kernels::CollectiveCall own_{};
+  void* argument_ = nullptr;
+};
+
+lamport::LaunchShape ShapeOf(dim3 grid, dim3 block, const CUlaunchAttribute* attributes,
+                             size_t count) noexcept;
+
 // The process unloads code: launch addresses may come to mean other kernels.
 void CodeUnloaded() noexcept;
 

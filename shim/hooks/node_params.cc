@@ -218,15 +218,29 @@ cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>
   return status;
 }
 
-cudaError_t SetNodeEnabled(RealFunction<decltype(&cudaGraphNodeSetEnabled)>& real,
-                           cudaGraphExec_t exec, cudaGraphNode_t node, unsigned enabled) noexcept {
-  const cudaError_t status = CallReal(real, exec, node, enabled);
-  if (status != cudaSuccess) return status;
+void NodeParamsTaken(CUgraphExec exec, CUgraphNode node,
+                     const cudaKernelNodeParams& parameters) noexcept {
   Guarded([&] {
     Session* session = Session::Running();
     Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
-    if (known != nullptr) NoteEnabled(*session, *known, PositionOf(*known, node), enabled != 0);
+    if (known == nullptr) return;
+    Doubt(*session, *known, PositionOf(*known, node));
+    NoteNodeParams(*session, *known, node, parameters, false);
   });
+}
+
+void NodeEnabled(CUgraphExec exec, CUgraphNode node, bool enabled) noexcept {
+  Guarded([&] {
+    Session* session = Session::Running();
+    Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
+    if (known != nullptr) NoteEnabled(*session, *known, PositionOf(*known, node), enabled);
+  });
+}
+
+cudaError_t SetNodeEnabled(RealFunction<decltype(&cudaGraphNodeSetEnabled)>& real,
+                           cudaGraphExec_t exec, cudaGraphNode_t node, unsigned enabled) noexcept {
+  const cudaError_t status = CallReal(real, exec, node, enabled);
+  if (status == cudaSuccess) NodeEnabled(exec, node, enabled != 0);
   return status;
 }
 

@@ -40,22 +40,31 @@ void CountOut(Session& session, Exec& exec, trace::GraphLaunch record, cudaError
 
 }  // namespace
 
+GraphLaunchCall::GraphLaunchCall(CUgraphExec exec, CUstream stream) noexcept {
+  session_ = Session::Running();
+  Exec* known = session_ == nullptr ? nullptr : session_->graphs().FindExec(exec);
+  if (known == nullptr) return;
+  // Launched into a capture it becomes a child node of another graph and runs with that one.
+  if (session_->streams().IsCapturing(stream)) return;
+  exec_ = known;
+  record_ = CountIn(*session_, *exec_, stream);
+  session_->recorder().Emit(trace::RecordType::kGraphLaunch, record_);
+}
+
+void GraphLaunchCall::Returned(cudaError_t status) noexcept {
+  if (exec_ == nullptr) return;
+  if (status == cudaSuccess) [[likely]] {
+    exec_->returned.fetch_add(1, std::memory_order_release);
+  } else {
+    Guarded([&] { CountOut(*session_, *exec_, record_, status); });
+  }
+}
+
 cudaError_t GraphLaunch(RealFunction<decltype(&cudaGraphLaunch)>& real, cudaGraphExec_t exec,
                         cudaStream_t stream, bool per_thread) noexcept {
-  Session* session = Session::Running();
-  Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
-  if (known == nullptr) return CallReal(real, exec, stream);
-  const CUstream driver_stream = DriverStream(stream, per_thread);
-  // Launched into a capture it becomes a child node of another graph and runs with that one.
-  if (session->streams().IsCapturing(driver_stream)) return CallReal(real, exec, stream);
-  trace::GraphLaunch record = CountIn(*session, *known, driver_stream);
-  session->recorder().Emit(trace::RecordType::kGraphLaunch, record);
+  GraphLaunchCall call(exec, DriverStream(stream, per_thread));
   const cudaError_t status = CallReal(real, exec, stream);
-  if (status == cudaSuccess) [[likely]] {
-    known->returned.fetch_add(1, std::memory_order_release);
-  } else {
-    Guarded([&] { CountOut(*session, *known, record, status); });
-  }
+  call.Returned(status);
   return status;
 }
 

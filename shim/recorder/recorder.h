@@ -18,6 +18,7 @@
 
 #include "shim/recorder/drain_thread.h"
 #include "shim/recorder/fork_generation.h"
+#include "shim/recorder/origin.h"
 #include "shim/recorder/record_builder.h"
 #include "shim/recorder/staging_ring.h"
 #include "shim/recorder/thread_id.h"
@@ -127,7 +128,7 @@ class Recorder {
   }
   static void CompleteHeader(trace::RecordHeader& header, uint32_t tid) noexcept {
     header.crc = 0;
-    header.flags = 0;
+    header.flags = ThroughCupti::Flags();
     header.tid = tid;
     if (header.time_ns == 0) header.time_ns = NowNs();
   }
