@@ -37,13 +37,21 @@ bool ReadSideChannel(std::string_view text, Config* config) {
   return true;
 }
 
-bool ReadLazyLoading(std::string_view text, Config* config) {
+bool ReadSwitch(const char* name, std::string_view text, bool* on) {
   if (text != "0" && text != "1" && !text.empty()) {
-    std::fprintf(stderr, "device_sim: LAMPLIGHT_SIM_LAZY_LOADING=%s: give 0 or 1\n", text.data());
+    std::fprintf(stderr, "device_sim: %s=%s: give 0 or 1\n", name, text.data());
     return false;
   }
-  config->lazy_loading = text == "1";
+  *on = text == "1";
   return true;
+}
+
+bool ReadLazyLoading(std::string_view text, Config* config) {
+  return ReadSwitch("LAMPLIGHT_SIM_LAZY_LOADING", text, &config->lazy_loading);
+}
+
+bool ReadCuptiTaken(std::string_view text, Config* config) {
+  return ReadSwitch("LAMPLIGHT_SIM_CUPTI_TAKEN", text, &config->cupti_taken);
 }
 
 bool ReadVariable(const char* name, bool (*read)(std::string_view, Config*), Config* config) {
@@ -55,7 +63,8 @@ std::optional<Config> Read() {
   Config config;
   const bool good = ReadVariable("LAMPLIGHT_SIM_DEVICES", ReadDevices, &config) &&
                     ReadVariable("LAMPLIGHT_SIM_SIDE_CHANNEL", ReadSideChannel, &config) &&
-                    ReadVariable("LAMPLIGHT_SIM_LAZY_LOADING", ReadLazyLoading, &config);
+                    ReadVariable("LAMPLIGHT_SIM_LAZY_LOADING", ReadLazyLoading, &config) &&
+                    ReadVariable("LAMPLIGHT_SIM_CUPTI_TAKEN", ReadCuptiTaken, &config);
   if (!good) return std::nullopt;
   return config;
 }

@@ -16,6 +16,8 @@ struct Config {
   // The first use of a kernel waits behind polling ones, as on real devices
   // (LAMPLIGHT_SIM_LAZY_LOADING=1).
   bool lazy_loading = false;
+  // Another tool has CUPTI's one subscription (LAMPLIGHT_SIM_CUPTI_TAKEN=1).
+  bool cupti_taken = false;
 };
 
 // Empty where the environment is malformed; the reason was then printed once on stderr.

@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "tests/device_sim/config.h"
+#include "tests/device_sim/tool_callbacks.h"
 
 namespace device_sim {
 namespace {
@@ -60,7 +61,10 @@ Status Initialise() {
   const auto& config = TheConfig();
   if (!config || config->devices == 0) return CUDA_ERROR_NO_DEVICE;
   static std::once_flag once;
-  std::call_once(once, CreateDevices, config->devices);
+  std::call_once(once, [&] {
+    CreateDevices(config->devices);
+    InjectTool();
+  });
   initialised = true;
   return kOk;
 }

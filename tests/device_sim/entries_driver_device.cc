@@ -7,6 +7,7 @@
 #include "tests/device_sim/driver_lookup.h"
 #include "tests/device_sim/entry_guard.h"
 #include "tests/device_sim/memory.h"
+#include "tests/device_sim/tool_callbacks.h"
 
 using namespace device_sim;  // NOLINT(google-build-using-namespace): entries only
 
@@ -166,10 +167,13 @@ CUresult cuCtxGetStreamPriorityRange(int* least, int* greatest) {
 }
 
 CUresult cuCtxSynchronize() {
-  return DriverInContext([]() -> Status {
-    SIM_TRY(CheckDeviceWait(*CurrentDevice()));
-    SIM_TRY(CheckUnsafeCall());
-    return CurrentDevice()->Synchronize();
+  const cupti::CtxParams told{};
+  return Told(cupti::kCtxSynchronize, "cuCtxSynchronize", told, [&]() -> CUresult {
+    return DriverInContext([]() -> Status {
+      SIM_TRY(CheckDeviceWait(*CurrentDevice()));
+      SIM_TRY(CheckUnsafeCall());
+      return CurrentDevice()->Synchronize();
+    });
   });
 }
 

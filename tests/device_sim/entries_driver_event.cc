@@ -3,6 +3,7 @@
 
 #include "tests/device_sim/entry_guard.h"
 #include "tests/device_sim/event.h"
+#include "tests/device_sim/tool_callbacks.h"
 
 using namespace device_sim;  // NOLINT(google-build-using-namespace): entries only
 
@@ -13,15 +14,21 @@ CUresult cuEventCreate(CUevent* event, unsigned flags) {
 }
 
 CUresult cuEventDestroy(CUevent event) {
-  return Driver([&] { return DestroyEvent(event); });
+  const cupti::EventParams told{event};
+  return Told(cupti::kEventDestroy, "cuEventDestroy_v2", told,
+              [&]() -> CUresult { return Driver([&] { return DestroyEvent(event); }); });
 }
 
 CUresult cuEventQuery(CUevent event) {
-  return Driver([&] { return QueryEvent(event); });
+  const cupti::EventParams told{event};
+  return Told(cupti::kEventQuery, "cuEventQuery", told,
+              [&]() -> CUresult { return Driver([&] { return QueryEvent(event); }); });
 }
 
 CUresult cuEventSynchronize(CUevent event) {
-  return Driver([&] { return SynchronizeEvent(event); });
+  const cupti::EventParams told{event};
+  return Told(cupti::kEventSynchronize, "cuEventSynchronize", told,
+              [&]() -> CUresult { return Driver([&] { return SynchronizeEvent(event); }); });
 }
 
 CUresult cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
@@ -29,15 +36,24 @@ CUresult cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
 }
 
 CUresult cuStreamCreate(CUstream* stream, unsigned flags) {
-  return DriverInContext([&] { return CreateStream(stream, flags, 0); });
+  const cupti::StreamCreateParams told{stream, flags};
+  return Told(cupti::kStreamCreate, "cuStreamCreate", told, [&]() -> CUresult {
+    return DriverInContext([&] { return CreateStream(stream, flags, 0); });
+  });
 }
 
 CUresult cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int priority) {
-  return DriverInContext([&] { return CreateStream(stream, flags, priority); });
+  const cupti::StreamCreatePriorityParams told{stream, flags, priority};
+  return Told(cupti::kStreamCreateWithPriority, "cuStreamCreateWithPriority", told,
+              [&]() -> CUresult {
+                return DriverInContext([&] { return CreateStream(stream, flags, priority); });
+              });
 }
 
 CUresult cuStreamDestroy(CUstream stream) {
-  return Driver([&] { return DestroyStream(stream); });
+  const cupti::StreamParams told{stream};
+  return Told(cupti::kStreamDestroy, "cuStreamDestroy_v2", told,
+              [&]() -> CUresult { return Driver([&] { return DestroyStream(stream); }); });
 }
 
 }  // extern "C"

@@ -4,6 +4,7 @@
 #include "tests/device_sim/entry_guard.h"
 #include "tests/device_sim/exec.h"
 #include "tests/device_sim/node_params.h"
+#include "tests/device_sim/tool_callbacks.h"
 
 using namespace device_sim;  // NOLINT(google-build-using-namespace): entries only
 
@@ -86,11 +87,17 @@ CUresult cuGraphEventWaitNodeGetEvent(CUgraphNode node, CUevent* event) {
 }
 
 CUresult cuGraphInstantiate(CUgraphExec* exec, CUgraph graph, unsigned long long flags) {
-  return DriverInContext([&] { return Instantiate(exec, graph, flags); });
+  const cupti::InstantiateParams told{exec, graph, flags};
+  return Told(cupti::kGraphInstantiateFlags, "cuGraphInstantiateWithFlags", told,
+              [&]() -> CUresult {
+                return DriverInContext([&] { return Instantiate(exec, graph, flags); });
+              });
 }
 
 CUresult cuGraphExecDestroy(CUgraphExec exec) {
-  return Driver([&] { return DestroyExec(exec); });
+  const cupti::ExecParams told{exec};
+  return Told(cupti::kGraphExecDestroy, "cuGraphExecDestroy", told,
+              [&]() -> CUresult { return Driver([&] { return DestroyExec(exec); }); });
 }
 
 CUresult cuGraphExecGetFlags(CUgraphExec exec, cuuint64_t* flags) {
@@ -102,16 +109,23 @@ CUresult cuGraphExecGetFlags(CUgraphExec exec, cuuint64_t* flags) {
 }
 
 CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo* outcome) {
-  return Driver([&] { return UpdateExec(exec, graph, outcome); });
+  const cupti::ExecUpdateParams told{exec, graph, outcome};
+  return Told(cupti::kGraphExecUpdate, "cuGraphExecUpdate_v2", told, [&]() -> CUresult {
+    return Driver([&] { return UpdateExec(exec, graph, outcome); });
+  });
 }
 
 CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node,
                                         const CUDA_KERNEL_NODE_PARAMS* params) {
-  return DriverInContext([&]() -> Status {
-    Operation operation;
-    SIM_TRY(KernelOf(node, params, &operation));
-    return SetExecNode(exec, node, std::move(operation));
-  });
+  const cupti::KernelNodeParams told{exec, node, params};
+  return Told(cupti::kGraphExecKernelNodeSetParams, "cuGraphExecKernelNodeSetParams_v2", told,
+              [&]() -> CUresult {
+                return DriverInContext([&]() -> Status {
+                  Operation operation;
+                  SIM_TRY(KernelOf(node, params, &operation));
+                  return SetExecNode(exec, node, std::move(operation));
+                });
+              });
 }
 
 CUresult cuGraphExecEventRecordNodeSetEvent(CUgraphExec exec, CUgraphNode node, CUevent event) {
@@ -123,16 +137,22 @@ CUresult cuGraphExecEventRecordNodeSetEvent(CUgraphExec exec, CUgraphNode node, 
 }
 
 CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraphNodeParams* params) {
-  return DriverInContext([&]() -> Status {
-    Operation operation;
-    SIM_TRY(FromGeneric(params, &operation));
-    if (std::holds_alternative<KernelCall>(operation)) SIM_TRY(ReplaceKernel(node, &operation));
-    return SetExecNode(exec, node, std::move(operation));
+  const cupti::AnyNodeParams told{exec, node, params};
+  return Told(cupti::kGraphExecNodeSetParams, "cuGraphExecNodeSetParams", told, [&]() -> CUresult {
+    return DriverInContext([&]() -> Status {
+      Operation operation;
+      SIM_TRY(FromGeneric(params, &operation));
+      if (std::holds_alternative<KernelCall>(operation)) SIM_TRY(ReplaceKernel(node, &operation));
+      return SetExecNode(exec, node, std::move(operation));
+    });
   });
 }
 
 CUresult cuGraphNodeSetEnabled(CUgraphExec exec, CUgraphNode node, unsigned enabled) {
-  return Driver([&] { return SetExecNodeEnabled(exec, node, enabled != 0); });
+  const cupti::NodeEnabledParams told{exec, node, enabled};
+  return Told(cupti::kGraphNodeSetEnabled, "cuGraphNodeSetEnabled", told, [&]() -> CUresult {
+    return Driver([&] { return SetExecNodeEnabled(exec, node, enabled != 0); });
+  });
 }
 
 CUresult cuGraphNodeGetEnabled(CUgraphExec exec, CUgraphNode node, unsigned* enabled) {

@@ -4,6 +4,7 @@
 #include "tests/device_sim/entry_guard.h"
 #include "tests/device_sim/graph.h"
 #include "tests/device_sim/node_params.h"
+#include "tests/device_sim/tool_callbacks.h"
 
 using namespace device_sim;  // NOLINT(google-build-using-namespace): entries only
 
@@ -30,7 +31,9 @@ CUresult cuGraphCreate(CUgraph* graph, unsigned flags) {
 }
 
 CUresult cuGraphDestroy(CUgraph graph) {
-  return Driver([&] { return DestroyGraph(graph); });
+  const cupti::GraphParams told{graph};
+  return Told(cupti::kGraphDestroy, "cuGraphDestroy", told,
+              [&]() -> CUresult { return Driver([&] { return DestroyGraph(graph); }); });
 }
 
 CUresult cuGraphClone(CUgraph* clone, CUgraph graph) {

@@ -3,6 +3,7 @@
 
 #include "tests/device_sim/entry_guard.h"
 #include "tests/device_sim/modules.h"
+#include "tests/device_sim/tool_callbacks.h"
 
 using namespace device_sim;  // NOLINT(google-build-using-namespace): entries only
 
@@ -14,6 +15,22 @@ CUresult DriverWith(const void* function, Body body) {
   return Driver([&]() -> Status {
     Kernel* kernel = function == nullptr ? nullptr : LookUpKernel(function);
     return kernel == nullptr ? CUDA_ERROR_INVALID_HANDLE : body(*kernel);
+  });
+}
+
+// Where only a CUfunction will do. Seen with driver 580: a CUkernel is refused, and the other way
+// round.
+template <class Body>
+CUresult DriverWithFunction(CUfunction handle, Body body) {
+  return DriverWith(handle, [&](Kernel& kernel) -> Status {
+    return kernel.function_handle() == handle ? body(kernel) : CUDA_ERROR_INVALID_HANDLE;
+  });
+}
+
+template <class Body>
+CUresult DriverWithKernel(CUkernel handle, Body body) {
+  return DriverWith(handle, [&](Kernel& kernel) -> Status {
+    return kernel.kernel_handle() == handle ? body(kernel) : CUDA_ERROR_INVALID_HANDLE;
   });
 }
 
@@ -54,8 +71,11 @@ CUresult cuModuleLoadFatBinary(CUmodule* module, const void* image) {
 }
 
 CUresult cuModuleUnload(CUmodule module) {
-  return DriverInContext(
-      [&] { return Modules().Remove(module) == nullptr ? CUDA_ERROR_INVALID_HANDLE : kOk; });
+  const cupti::ModuleParams told{module};
+  return Told(cupti::kModuleUnload, "cuModuleUnload", told, [&]() -> CUresult {
+    return DriverInContext(
+        [&] { return Modules().Remove(module) == nullptr ? CUDA_ERROR_INVALID_HANDLE : kOk; });
+  });
 }
 
 CUresult cuModuleGetFunction(CUfunction* out, CUmodule module, const char* name) {
@@ -76,8 +96,11 @@ CUresult cuLibraryLoadData(CUlibrary* library, const void* code, CUjit_option*, 
 }
 
 CUresult cuLibraryUnload(CUlibrary library) {
-  return Driver(
-      [&] { return Libraries().Remove(library) == nullptr ? CUDA_ERROR_INVALID_HANDLE : kOk; });
+  const cupti::LibraryParams told{library};
+  return Told(cupti::kLibraryUnload, "cuLibraryUnload", told, [&]() -> CUresult {
+    return Driver(
+        [&] { return Libraries().Remove(library) == nullptr ? CUDA_ERROR_INVALID_HANDLE : kOk; });
+  });
 }
 
 CUresult cuLibraryGetKernel(CUkernel* out, CUlibrary library, const char* name) {
@@ -89,16 +112,18 @@ CUresult cuLibraryGetKernel(CUkernel* out, CUlibrary library, const char* name) 
 }
 
 CUresult cuKernelGetFunction(CUfunction* out, CUkernel handle) {
-  return DriverWith(handle, [&](Kernel& kernel) { return Store(out, kernel.function_handle()); });
+  return DriverWithKernel(handle,
+                          [&](Kernel& kernel) { return Store(out, kernel.function_handle()); });
 }
 
 CUresult cuKernelGetName(const char** name, CUkernel handle) {
-  return DriverWith(handle, [&](Kernel& kernel) { return Store(name, kernel.symbol().c_str()); });
+  return DriverWithKernel(handle,
+                          [&](Kernel& kernel) { return Store(name, kernel.symbol().c_str()); });
 }
 
 CUresult cuKernelGetParamInfo(CUkernel handle, size_t index, size_t* offset, size_t* size) {
-  return DriverWith(handle,
-                    [&](Kernel& kernel) { return ParameterOf(kernel, index, offset, size); });
+  return DriverWithKernel(handle,
+                          [&](Kernel& kernel) { return ParameterOf(kernel, index, offset, size); });
 }
 
 CUresult cuKernelSetAttribute(CUfunction_attribute, int, CUkernel handle, CUdevice) {
@@ -106,12 +131,13 @@ CUresult cuKernelSetAttribute(CUfunction_attribute, int, CUkernel handle, CUdevi
 }
 
 CUresult cuFuncGetName(const char** name, CUfunction handle) {
-  return DriverWith(handle, [&](Kernel& kernel) { return Store(name, kernel.symbol().c_str()); });
+  return DriverWithFunction(handle,
+                            [&](Kernel& kernel) { return Store(name, kernel.symbol().c_str()); });
 }
 
 CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t* offset, size_t* size) {
-  return DriverWith(handle,
-                    [&](Kernel& kernel) { return ParameterOf(kernel, index, offset, size); });
+  return DriverWithFunction(
+      handle, [&](Kernel& kernel) { return ParameterOf(kernel, index, offset, size); });
 }
 
 CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction handle) {

@@ -7,6 +7,7 @@
 #include "tests/device_sim/event.h"
 #include "tests/device_sim/exec.h"
 #include "tests/device_sim/submit.h"
+#include "tests/device_sim/tool_callbacks.h"
 
 using namespace device_sim;  // NOLINT(google-build-using-namespace): entries only
 
@@ -51,28 +52,40 @@ extern "C" {
 CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                         unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                         CUstream stream, void** arguments, void** extra) {
-  return DriverOn(stream, [&](Stream& on) {
-    return Launch(on, {.function = function,
-                       .grid = {grid_x, grid_y, grid_z},
-                       .block = {block_x, block_y, block_z},
-                       .shared_bytes = shared_bytes,
-                       .arguments = arguments,
-                       .extra = extra});
+  const cupti::LaunchParams told{function,
+                                 {grid_x, grid_y, grid_z},
+                                 {block_x, block_y, block_z},
+                                 shared_bytes,
+                                 stream,
+                                 arguments,
+                                 extra};
+  return Told(cupti::kLaunchKernel, "cuLaunchKernel", told, [&]() -> CUresult {
+    return DriverOn(stream, [&](Stream& on) {
+      return Launch(on, {.function = function,
+                         .grid = {grid_x, grid_y, grid_z},
+                         .block = {block_x, block_y, block_z},
+                         .shared_bytes = shared_bytes,
+                         .arguments = arguments,
+                         .extra = extra});
+    });
   });
 }
 
 CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** arguments,
                           void** extra) {
-  if (config == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  return DriverOn(config->hStream, [&](Stream& on) {
-    return Launch(on, {.function = function,
-                       .grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
-                       .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
-                       .shared_bytes = config->sharedMemBytes,
-                       .attributes = config->attrs,
-                       .attribute_count = config->numAttrs,
-                       .arguments = arguments,
-                       .extra = extra});
+  const cupti::LaunchExParams told{config, function, arguments, extra};
+  return Told(cupti::kLaunchKernelEx, "cuLaunchKernelEx", told, [&]() -> CUresult {
+    if (config == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    return DriverOn(config->hStream, [&](Stream& on) {
+      return Launch(on, {.function = function,
+                         .grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
+                         .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
+                         .shared_bytes = config->sharedMemBytes,
+                         .attributes = config->attrs,
+                         .attribute_count = config->numAttrs,
+                         .arguments = arguments,
+                         .extra = extra});
+    });
   });
 }
 
@@ -80,18 +93,24 @@ CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigne
                                    unsigned grid_z, unsigned block_x, unsigned block_y,
                                    unsigned block_z, unsigned shared_bytes, CUstream stream,
                                    void** arguments) {
-  CUlaunchAttribute cooperative{};
-  cooperative.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
-  cooperative.value.cooperative = 1;
-  return DriverOn(stream, [&](Stream& on) {
-    return Launch(on, {.function = function,
-                       .grid = {grid_x, grid_y, grid_z},
-                       .block = {block_x, block_y, block_z},
-                       .shared_bytes = shared_bytes,
-                       .attributes = &cooperative,
-                       .attribute_count = 1,
-                       .arguments = arguments});
-  });
+  const cupti::LaunchCooperativeParams told{
+      function, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes, stream,
+      arguments};
+  return Told(cupti::kLaunchCooperativeKernel, "cuLaunchCooperativeKernel", told,
+              [&]() -> CUresult {
+                CUlaunchAttribute cooperative{};
+                cooperative.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
+                cooperative.value.cooperative = 1;
+                return DriverOn(stream, [&](Stream& on) {
+                  return Launch(on, {.function = function,
+                                     .grid = {grid_x, grid_y, grid_z},
+                                     .block = {block_x, block_y, block_z},
+                                     .shared_bytes = shared_bytes,
+                                     .attributes = &cooperative,
+                                     .attribute_count = 1,
+                                     .arguments = arguments});
+                });
+              });
 }
 
 CUresult cuLaunchHostFunc(CUstream stream, CUhostFn function, void* argument) {
@@ -150,11 +169,17 @@ CUresult cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUstream
 }
 
 CUresult cuStreamQuery(CUstream stream) {
-  return DriverOn(stream, [](Stream& on) { return StreamQuery(on); });
+  const cupti::StreamParams told{stream};
+  return Told(cupti::kStreamQuery, "cuStreamQuery", told, [&]() -> CUresult {
+    return DriverOn(stream, [](Stream& on) { return StreamQuery(on); });
+  });
 }
 
 CUresult cuStreamSynchronize(CUstream stream) {
-  return DriverOn(stream, [](Stream& on) { return StreamSynchronize(on); });
+  const cupti::StreamParams told{stream};
+  return Told(cupti::kStreamSynchronize, "cuStreamSynchronize", told, [&]() -> CUresult {
+    return DriverOn(stream, [](Stream& on) { return StreamSynchronize(on); });
+  });
 }
 
 CUresult cuStreamGetFlags(CUstream stream, unsigned* flags) {
@@ -181,41 +206,60 @@ CUresult cuStreamGetDevice(CUstream stream, CUdevice* device) {
 }
 
 CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags) {
-  return DriverOn(stream, [&](Stream& on) -> Status {
-    if ((flags & ~static_cast<unsigned>(CU_EVENT_WAIT_EXTERNAL)) != 0) {
-      return CUDA_ERROR_INVALID_VALUE;
-    }
-    return WaitEvent(on, event, (flags & CU_EVENT_WAIT_EXTERNAL) != 0);
+  const cupti::StreamWaitParams told{stream, event, flags};
+  return Told(cupti::kStreamWaitEvent, "cuStreamWaitEvent", told, [&]() -> CUresult {
+    return DriverOn(stream, [&](Stream& on) -> Status {
+      if ((flags & ~static_cast<unsigned>(CU_EVENT_WAIT_EXTERNAL)) != 0) {
+        return CUDA_ERROR_INVALID_VALUE;
+      }
+      return WaitEvent(on, event, (flags & CU_EVENT_WAIT_EXTERNAL) != 0);
+    });
   });
 }
 
 CUresult cuEventRecord(CUevent event, CUstream stream) {
-  return DriverOn(stream, [&](Stream& on) { return RecordEvent(event, on, false); });
+  const cupti::EventRecordParams told{event, stream};
+  return Told(cupti::kEventRecord, "cuEventRecord", told, [&]() -> CUresult {
+    return DriverOn(stream, [&](Stream& on) { return RecordEvent(event, on, false); });
+  });
 }
 
 CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags) {
-  return DriverOn(stream, [&](Stream& on) -> Status {
-    if ((flags & ~static_cast<unsigned>(CU_EVENT_RECORD_EXTERNAL)) != 0) {
-      return CUDA_ERROR_INVALID_VALUE;
-    }
-    return RecordEvent(event, on, (flags & CU_EVENT_RECORD_EXTERNAL) != 0);
+  const cupti::EventRecordFlagsParams told{event, stream, flags};
+  return Told(cupti::kEventRecordWithFlags, "cuEventRecordWithFlags", told, [&]() -> CUresult {
+    return DriverOn(stream, [&](Stream& on) -> Status {
+      if ((flags & ~static_cast<unsigned>(CU_EVENT_RECORD_EXTERNAL)) != 0) {
+        return CUDA_ERROR_INVALID_VALUE;
+      }
+      return RecordEvent(event, on, (flags & CU_EVENT_RECORD_EXTERNAL) != 0);
+    });
   });
 }
 
 CUresult cuStreamBeginCapture(CUstream stream, CUstreamCaptureMode mode) {
-  return DriverOn(stream, [&](Stream& on) { return BeginCapture(on, mode); });
+  const cupti::BeginCaptureParams told{stream, mode};
+  return Told(cupti::kStreamBeginCapture, "cuStreamBeginCapture_v2", told, [&]() -> CUresult {
+    return DriverOn(stream, [&](Stream& on) { return BeginCapture(on, mode); });
+  });
 }
 
 CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph,
                                      const CUgraphNode* dependencies, const CUgraphEdgeData* edges,
                                      size_t count, CUstreamCaptureMode mode) {
-  return DriverOn(stream, [&](Stream& on) {
-    return BeginCaptureToGraph(on, graph, {dependencies, count}, edges, mode);
-  });
+  const cupti::BeginToGraphParams told{stream, graph, dependencies, edges, count, mode};
+  return Told(cupti::kStreamBeginCaptureToGraph, "cuStreamBeginCaptureToGraph", told,
+              [&]() -> CUresult {
+                return DriverOn(stream, [&](Stream& on) {
+                  return BeginCaptureToGraph(on, graph, {dependencies, count}, edges, mode);
+                });
+              });
 }
 
 CUresult cuStreamEndCapture(CUstream stream, CUgraph* graph) {
-  return DriverOn(stream, [&](Stream& on) { return EndCapture(on, graph); });
+  const cupti::EndCaptureParams told{stream, graph};
+  return Told(cupti::kStreamEndCapture, "cuStreamEndCapture", told, [&]() -> CUresult {
+    return DriverOn(stream, [&](Stream& on) { return EndCapture(on, graph); });
+  });
 }
 
 CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status) {
@@ -247,24 +291,34 @@ CUresult cuStreamUpdateCaptureDependencies(CUstream stream, CUgraphNode* nodes,
 }
 
 CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream) {
-  return DriverOn(stream, [&](Stream& on) { return LaunchExec(exec, on); });
+  const cupti::ExecOnStreamParams told{exec, stream};
+  return Told(cupti::kGraphLaunch, "cuGraphLaunch", told, [&]() -> CUresult {
+    return DriverOn(stream, [&](Stream& on) { return LaunchExec(exec, on); });
+  });
 }
 
 CUresult cuGraphUpload(CUgraphExec exec, CUstream stream) {
-  return DriverOn(stream, [&](Stream& on) { return UploadExec(exec, on); });
+  const cupti::ExecOnStreamParams told{exec, stream};
+  return Told(cupti::kGraphUpload, "cuGraphUpload", told, [&]() -> CUresult {
+    return DriverOn(stream, [&](Stream& on) { return UploadExec(exec, on); });
+  });
 }
 
 CUresult cuGraphInstantiateWithParams(CUgraphExec* exec, CUgraph graph,
                                       CUDA_GRAPH_INSTANTIATE_PARAMS* params) {
-  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  return DriverOn(params->hUploadStream, [&](Stream& on) -> Status {
-    params->hErrNode_out = nullptr;
-    const Status status = Instantiate(exec, graph, params->flags);
-    params->result_out =
-        status == kOk ? CUDA_GRAPH_INSTANTIATE_SUCCESS : CUDA_GRAPH_INSTANTIATE_ERROR;
-    const bool upload = (params->flags & CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD) != 0;
-    return status == kOk && upload ? UploadExec(*exec, on) : status;
-  });
+  const cupti::InstantiateWithParams told{exec, graph, params};
+  return Told(cupti::kGraphInstantiateWithParams, "cuGraphInstantiateWithParams", told,
+              [&]() -> CUresult {
+                if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+                return DriverOn(params->hUploadStream, [&](Stream& on) -> Status {
+                  params->hErrNode_out = nullptr;
+                  const Status status = Instantiate(exec, graph, params->flags);
+                  params->result_out =
+                      status == kOk ? CUDA_GRAPH_INSTANTIATE_SUCCESS : CUDA_GRAPH_INSTANTIATE_ERROR;
+                  const bool upload = (params->flags & CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD) != 0;
+                  return status == kOk && upload ? UploadExec(*exec, on) : status;
+                });
+              });
 }
 
 }  // extern "C"

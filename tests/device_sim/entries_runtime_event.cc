@@ -1,4 +1,5 @@
 // libcudart: events, and the stream calls that have no per-thread form. Thread-safe.
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include "tests/device_sim/capture.h"
@@ -18,15 +19,15 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  return Runtime([&] { return DestroyEvent(event); });
+  return Runtime([&] { return cuEventDestroy(event); });
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
-  return Runtime([&] { return QueryEvent(event); });
+  return Runtime([&] { return cuEventQuery(event); });
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  return Runtime([&] { return SynchronizeEvent(event); });
+  return Runtime([&] { return cuEventSynchronize(event); });
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
@@ -34,19 +35,19 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
-  return Runtime([&] { return CreateStream(stream, 0, 0); });
+  return Runtime([&] { return cuStreamCreate(stream, 0); });
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
-  return Runtime([&] { return CreateStream(stream, flags, 0); });
+  return Runtime([&] { return cuStreamCreate(stream, flags); });
 }
 
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority) {
-  return Runtime([&] { return CreateStream(stream, flags, priority); });
+  return Runtime([&] { return cuStreamCreateWithPriority(stream, flags, priority); });
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  return Runtime([&] { return DestroyStream(stream); });
+  return Runtime([&] { return cuStreamDestroy(stream); });
 }
 
 }  // extern "C"

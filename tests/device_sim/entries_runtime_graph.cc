@@ -1,4 +1,5 @@
 // libcudart: building and reading graphs. Thin C entries; thread-safe.
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include "tests/device_sim/entry_guard.h"
@@ -37,7 +38,7 @@ cudaError_t cudaGraphCreate(cudaGraph_t* graph, unsigned flags) {
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  return Runtime([&] { return DestroyGraph(graph); });
+  return Runtime([&] { return cuGraphDestroy(graph); });
 }
 
 cudaError_t cudaGraphClone(cudaGraph_t* clone, cudaGraph_t graph) {

@@ -1,4 +1,5 @@
 // libcudart: parameters of graph nodes, in graphs and in execs; execs. Thread-safe.
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include "tests/device_sim/entry_guard.h"
@@ -92,16 +93,16 @@ cudaError_t cudaGraphEventWaitNodeGetEvent(cudaGraphNode_t node, cudaEvent_t* ev
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph,
                                  unsigned long long flags) {
-  return Runtime([&] { return Instantiate(exec, graph, flags); });
+  return Runtime([&] { return cuGraphInstantiate(exec, graph, flags); });
 }
 
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* exec, cudaGraph_t graph,
                                           unsigned long long flags) {
-  return Runtime([&] { return Instantiate(exec, graph, flags); });
+  return Runtime([&] { return cuGraphInstantiate(exec, graph, flags); });
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
-  return Runtime([&] { return DestroyExec(exec); });
+  return Runtime([&] { return cuGraphExecDestroy(exec); });
 }
 
 cudaError_t cudaGraphExecGetFlags(cudaGraphExec_t exec, unsigned long long* flags) {
@@ -115,16 +116,26 @@ cudaError_t cudaGraphExecGetFlags(cudaGraphExec_t exec, unsigned long long* flag
 cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph,
                                 cudaGraphExecUpdateResultInfo* outcome) {
   return Runtime([&] {
-    return UpdateExec(exec, graph, reinterpret_cast<CUgraphExecUpdateResultInfo*>(outcome));
+    return cuGraphExecUpdate(exec, graph, reinterpret_cast<CUgraphExecUpdateResultInfo*>(outcome));
   });
 }
 
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                              const cudaKernelNodeParams* params) {
   return Runtime([&]() -> Status {
-    Operation operation;
-    SIM_TRY(KernelOf(node, params, &operation));
-    return SetExecNode(exec, node, std::move(operation));
+    if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    Kernel* kernel = LookUpKernel(params->func);
+    if (kernel == nullptr) return kInvalidDeviceFunction;
+    CUDA_KERNEL_NODE_PARAMS driver{};
+    driver.func = kernel->function_handle();
+    driver.gridDimX = params->gridDim.x, driver.gridDimY = params->gridDim.y;
+    driver.gridDimZ = params->gridDim.z;
+    driver.blockDimX = params->blockDim.x, driver.blockDimY = params->blockDim.y;
+    driver.blockDimZ = params->blockDim.z;
+    driver.sharedMemBytes = params->sharedMemBytes;
+    driver.kernelParams = params->kernelParams;
+    driver.extra = params->extra;
+    return cuGraphExecKernelNodeSetParams(exec, node, &driver);
   });
 }
 
@@ -148,16 +159,13 @@ cudaError_t cudaGraphExecHostNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t
 
 cudaError_t cudaGraphExecNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                        cudaGraphNodeParams* params) {
-  return Runtime([&]() -> Status {
-    Operation operation;
-    SIM_TRY(FromGeneric(reinterpret_cast<const CUgraphNodeParams*>(params), &operation));
-    if (std::holds_alternative<KernelCall>(operation)) SIM_TRY(ReplaceKernel(node, &operation));
-    return SetExecNode(exec, node, std::move(operation));
+  return Runtime([&] {
+    return cuGraphExecNodeSetParams(exec, node, reinterpret_cast<CUgraphNodeParams*>(params));
   });
 }
 
 cudaError_t cudaGraphNodeSetEnabled(cudaGraphExec_t exec, cudaGraphNode_t node, unsigned enabled) {
-  return Runtime([&] { return SetExecNodeEnabled(exec, node, enabled != 0); });
+  return Runtime([&] { return cuGraphNodeSetEnabled(exec, node, enabled); });
 }
 
 cudaError_t cudaGraphNodeGetEnabled(cudaGraphExec_t exec, cudaGraphNode_t node, unsigned* enabled) {

@@ -1,6 +1,7 @@
 // libcudart: everything that names a stream. Compiled twice: with
 // CUDA_API_PER_THREAD_DEFAULT_STREAM the headers rename the entries to their _ptsz and _ptds forms.
 // Thread-safe.
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include "tests/device_sim/capture.h"
@@ -41,17 +42,22 @@ cudaError_t FillOn(CUstream stream, void* to, int value, size_t bytes, bool wait
   });
 }
 
-cudaError_t LaunchOn(CUstream stream, const LaunchRequest& request) {
-  return RuntimeOn(stream, [&](Stream& on) { return Launch(on, request); });
+// The runtime hands the driver a CUkernel in the place of a CUfunction.
+template <class Launch>
+cudaError_t LaunchOf(const void* function, Launch launch) {
+  return Runtime([&]() -> Status {
+    Kernel* kernel = LookUpKernel(function);
+    if (kernel == nullptr) return kInvalidDeviceFunction;
+    return launch(reinterpret_cast<CUfunction>(kernel->kernel_handle()));
+  });
 }
 
-LaunchRequest Request(const void* function, dim3 grid, dim3 block, void** arguments,
-                      size_t shared_bytes) {
-  return {.function = function,
-          .grid = ToDim3(grid),
-          .block = ToDim3(block),
-          .shared_bytes = shared_bytes,
-          .arguments = arguments};
+cudaError_t LaunchPlain(const void* function, dim3 grid, dim3 block, void** arguments,
+                        size_t shared_bytes, CUstream stream) {
+  return LaunchOf(function, [&](CUfunction kernel) {
+    return cuLaunchKernel(kernel, grid.x, grid.y, grid.z, block.x, block.y, block.z,
+                          static_cast<unsigned>(shared_bytes), stream, arguments, nullptr);
+  });
 }
 
 cudaError_t EntryPoint(const char* symbol, void** out, unsigned version, unsigned long long flags,
@@ -80,34 +86,38 @@ extern "C" {
 
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments,
                                size_t shared_bytes, cudaStream_t stream) {
-  return LaunchOn(stream, Request(kernel, grid, block, arguments, shared_bytes));
+  return LaunchPlain(kernel, grid, block, arguments, shared_bytes, stream);
 }
 
 cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block, void** arguments,
                              size_t shared_bytes, cudaStream_t stream) {
-  return LaunchOn(stream, Request(function, grid, block, arguments, shared_bytes));
+  return LaunchPlain(function, grid, block, arguments, shared_bytes, stream);
 }
 
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* function,
                                 void** arguments) {
   if (config == nullptr) return Runtime([] { return CUDA_ERROR_INVALID_VALUE; });
-  LaunchRequest request =
-      Request(function, config->gridDim, config->blockDim, arguments, config->dynamicSmemBytes);
-  request.attributes = reinterpret_cast<const CUlaunchAttribute*>(config->attrs);
-  request.attribute_count = config->numAttrs;
-  return LaunchOn(config->stream, request);
+  return LaunchOf(function, [&](CUfunction kernel) {
+    CUlaunchConfig driver{};
+    driver.gridDimX = config->gridDim.x, driver.gridDimY = config->gridDim.y;
+    driver.gridDimZ = config->gridDim.z;
+    driver.blockDimX = config->blockDim.x, driver.blockDimY = config->blockDim.y;
+    driver.blockDimZ = config->blockDim.z;
+    driver.sharedMemBytes = static_cast<unsigned>(config->dynamicSmemBytes);
+    driver.hStream = config->stream;
+    driver.attrs = reinterpret_cast<CUlaunchAttribute*>(config->attrs);
+    driver.numAttrs = config->numAttrs;
+    return cuLaunchKernelEx(&driver, kernel, arguments, nullptr);
+  });
 }
 
 cudaError_t cudaLaunchCooperativeKernel(const void* function, dim3 grid, dim3 block,
                                         void** arguments, size_t shared_bytes,
                                         cudaStream_t stream) {
-  CUlaunchAttribute cooperative{};
-  cooperative.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
-  cooperative.value.cooperative = 1;
-  LaunchRequest request = Request(function, grid, block, arguments, shared_bytes);
-  request.attributes = &cooperative;
-  request.attribute_count = 1;
-  return LaunchOn(stream, request);
+  return LaunchOf(function, [&](CUfunction kernel) {
+    return cuLaunchCooperativeKernel(kernel, grid.x, grid.y, grid.z, block.x, block.y, block.z,
+                                     static_cast<unsigned>(shared_bytes), stream, arguments);
+  });
 }
 
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* argument) {
@@ -149,11 +159,11 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
-  return RuntimeOn(stream, [](Stream& on) { return StreamQuery(on); });
+  return Runtime([&] { return cuStreamQuery(stream); });
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  return RuntimeOn(stream, [](Stream& on) { return StreamSynchronize(on); });
+  return Runtime([&] { return cuStreamSynchronize(stream); });
 }
 
 cudaError_t cudaStreamGetFlags(cudaStream_t stream, unsigned* flags) {
@@ -175,45 +185,35 @@ cudaError_t cudaStreamGetDevice(cudaStream_t stream, int* device) {
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
-  return RuntimeOn(stream, [&](Stream& on) -> Status {
-    if ((flags & ~static_cast<unsigned>(cudaEventWaitExternal)) != 0) {
-      return CUDA_ERROR_INVALID_VALUE;
-    }
-    return WaitEvent(on, event, (flags & cudaEventWaitExternal) != 0);
-  });
+  return Runtime([&] { return cuStreamWaitEvent(stream, event, flags); });
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  return RuntimeOn(stream, [&](Stream& on) { return RecordEvent(event, on, false); });
+  return Runtime([&] { return cuEventRecord(event, stream); });
 }
 
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
-  return RuntimeOn(stream, [&](Stream& on) -> Status {
-    if ((flags & ~static_cast<unsigned>(cudaEventRecordExternal)) != 0) {
-      return CUDA_ERROR_INVALID_VALUE;
-    }
-    return RecordEvent(event, on, (flags & cudaEventRecordExternal) != 0);
-  });
+  return Runtime([&] { return cuEventRecordWithFlags(event, stream, flags); });
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
-  return RuntimeOn(
-      stream, [&](Stream& on) { return BeginCapture(on, static_cast<CUstreamCaptureMode>(mode)); });
+  return Runtime(
+      [&] { return cuStreamBeginCapture(stream, static_cast<CUstreamCaptureMode>(mode)); });
 }
 
 cudaError_t cudaStreamBeginCaptureToGraph(cudaStream_t stream, cudaGraph_t graph,
                                           const cudaGraphNode_t* dependencies,
                                           const cudaGraphEdgeData* edges, size_t count,
                                           cudaStreamCaptureMode mode) {
-  return RuntimeOn(stream, [&](Stream& on) {
-    return BeginCaptureToGraph(on, graph, {dependencies, count},
-                               reinterpret_cast<const CUgraphEdgeData*>(edges),
-                               static_cast<CUstreamCaptureMode>(mode));
+  return Runtime([&] {
+    return cuStreamBeginCaptureToGraph(stream, graph, dependencies,
+                                       reinterpret_cast<const CUgraphEdgeData*>(edges), count,
+                                       static_cast<CUstreamCaptureMode>(mode));
   });
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  return RuntimeOn(stream, [&](Stream& on) { return EndCapture(on, graph); });
+  return Runtime([&] { return cuStreamEndCapture(stream, graph); });
 }
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
@@ -251,22 +251,21 @@ cudaError_t cudaStreamUpdateCaptureDependencies(cudaStream_t stream, cudaGraphNo
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
-  return RuntimeOn(stream, [&](Stream& on) { return LaunchExec(exec, on); });
+  return Runtime([&] { return cuGraphLaunch(exec, stream); });
 }
 
 cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream) {
-  return RuntimeOn(stream, [&](Stream& on) { return UploadExec(exec, on); });
+  return Runtime([&] { return cuGraphUpload(exec, stream); });
 }
+
+// The driver's parameters are the runtime's, field by field.
+static_assert(sizeof(cudaGraphInstantiateParams) == sizeof(CUDA_GRAPH_INSTANTIATE_PARAMS));
 
 cudaError_t cudaGraphInstantiateWithParams(cudaGraphExec_t* exec, cudaGraph_t graph,
                                            cudaGraphInstantiateParams* params) {
-  if (params == nullptr) return Runtime([] { return CUDA_ERROR_INVALID_VALUE; });
-  return RuntimeOn(params->uploadStream, [&](Stream& on) -> Status {
-    params->errNode_out = nullptr;
-    const Status status = Instantiate(exec, graph, params->flags);
-    params->result_out = status == kOk ? cudaGraphInstantiateSuccess : cudaGraphInstantiateError;
-    const bool upload = (params->flags & cudaGraphInstantiateFlagUpload) != 0;
-    return status == kOk && upload ? UploadExec(*exec, on) : status;
+  return Runtime([&] {
+    return cuGraphInstantiateWithParams(exec, graph,
+                                        reinterpret_cast<CUDA_GRAPH_INSTANTIATE_PARAMS*>(params));
   });
 }
 
