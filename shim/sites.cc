@@ -1,6 +1,7 @@
 // Stacks as definitions, one for each distinct stack.
 #include "shim/sites.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <functional>
@@ -30,7 +31,7 @@ uint64_t Hash(std::span<const uintptr_t> pcs, std::span<const stacks::PythonFram
   return hash;
 }
 
-// Code that stands between the host's and a hook, or a callback.
+// Code that stands between the host's and a callback.
 bool IsUnderneath(uintptr_t pc) {
   const std::string path = stacks::ModuleOf(pc).path;
   const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
@@ -40,8 +41,21 @@ bool IsUnderneath(uintptr_t pc) {
   return false;
 }
 
+// A function of the runtime's, in whatever file: it may be linked statically.
+bool IsRuntime(uintptr_t pc) {
+  const stacks::Symbol named = stacks::Symbolise(pc);
+  return named.symbol.starts_with("cuda") || named.symbol.starts_with("__cuda");
+}
+
+// What is left behind the outermost frame of CUDA's own libraries, and a statically linked runtime.
 std::span<const uintptr_t> OfHost(std::span<const uintptr_t> pcs) {
-  while (!pcs.empty() && IsUnderneath(pcs.front())) pcs = pcs.subspan(1);
+  constexpr size_t kDeepest = 24;
+  for (size_t i = std::min(kDeepest, pcs.size()); i-- > 0;) {
+    if (!IsUnderneath(pcs[i])) continue;
+    pcs = pcs.subspan(i + 1);
+    break;
+  }
+  while (!pcs.empty() && IsRuntime(pcs.front())) pcs = pcs.subspan(1);
   return pcs;
 }
 
