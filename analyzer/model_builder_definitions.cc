@@ -57,6 +57,9 @@ class DefinitionBuilder {
         case trace::RecordType::kPythonSite:
           visit(*view.As<trace::PythonSite>(), view);
           break;
+        case trace::RecordType::kSource:
+          visit(*view.As<trace::Source>(), view);
+          break;
         case trace::RecordType::kSwap:
           visit(*view.As<trace::Swap>(), view);
           break;
@@ -204,6 +207,14 @@ class DefinitionBuilder {
     if (record.by_kernel_id != 0) swap.by = ids_.kernels.Find(record.by_kernel_id);
     swap.reason = view.Text(record.reason);
     if (swap.kernel != kNone) model_.swaps.push_back(std::move(swap));
+  }
+
+  void Graphs(const trace::Source& record, const RecordView& view) {
+    DriverCalls& calls = model_.processes[ids_.process].driver_calls;
+    calls.asked = true;
+    calls.in_force = record.state == static_cast<uint32_t>(trace::SourceState::kInForce);
+    calls.library = view.Text(record.library);
+    calls.reason = view.Text(record.reason);
   }
 
   void Graphs(const trace::PythonSite& record, const RecordView& view) {

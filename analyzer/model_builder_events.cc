@@ -129,6 +129,10 @@ class EventBuilder {
     return &versions.back();
   }
 
+  static bool ThroughCupti(const trace::RecordHeader& header) {
+    return (header.flags & trace::kRecordThroughCupti) != 0;
+  }
+
   void TakeLaunch(const trace::GraphLaunch& record) {
     const Index exec = ExecOf(record.exec_id);
     ExecState& state = states_[exec];
@@ -142,6 +146,7 @@ class EventBuilder {
       return;
     }
     const Index replay = AddReplay(record, exec);
+    if (ThroughCupti(record.header)) ++model_.processes[ids_.process].driver_calls.replays;
     if (record.status != 0) return;
     state.replays[record.replay] = replay;
     launched_[{record.header.tid, record.stream_id}][exec] = record.replay;
@@ -256,6 +261,7 @@ class EventBuilder {
     launch.op = record.op;
     launch.call = ToCall(record.call, &ids_, &model_);
     model_.eager.push_back(launch);
+    if (ThroughCupti(record.header)) ++model_.processes[ids_.process].driver_calls.eager;
   }
 
   void TakeUpdate(const trace::ExecUpdate& record) {

@@ -47,6 +47,11 @@ void Fields(const trace::Swap& r, F&& f) {
 }
 
 template <class F>
+void Fields(const trace::Source& r, F&& f) {
+  f("state", r.state), f("version", r.version), f("library", r.library), f("reason", r.reason);
+}
+
+template <class F>
 void Fields(const trace::Workspace& r, F&& f) {
   f("workspace_id", r.workspace_id), f("device_id", r.device_id), f("rank", r.rank);
   f("world", r.world), f("flag_layout", r.flag_layout), f("flag_words", r.flag_words);
@@ -281,6 +286,7 @@ bool Dispatch(trace::RecordType type, F&& f) {
     LAMPLIGHT_RECORD(Stream)
     LAMPLIGHT_RECORD(PythonSite)
     LAMPLIGHT_RECORD(Swap)
+    LAMPLIGHT_RECORD(Source)
     LAMPLIGHT_RECORD(EarlyRead)
     LAMPLIGHT_RECORD(Hang)
     LAMPLIGHT_RECORD(FlagsRead)

@@ -65,6 +65,16 @@ struct Site {
   std::vector<PythonFrame> python;  // empty: not a Python thread, or not recorded
 };
 
+// LAMPLIGHT_CUPTI: the driver API's calls, seen through CUPTI.
+struct DriverCalls {
+  bool asked = false;  // the process tried
+  bool in_force = false;
+  std::string library;
+  std::string reason;    // why it is not in force
+  uint64_t replays = 0;  // launches seen that way
+  uint64_t eager = 0;
+};
+
 struct Process {
   uint32_t pid = 0;
   uint32_t ppid = 0;
@@ -86,6 +96,7 @@ struct Process {
   std::string shim_version;
   std::string mode;
   std::string file;
+  DriverCalls driver_calls;
 };
 
 struct Device {

@@ -28,6 +28,20 @@ Json DevicesJson(const Model& model, Index process) {
 
 }  // namespace
 
+namespace {
+
+// Null where LAMPLIGHT_CUPTI did not ask for it.
+Json DriverCallsJson(const DriverCalls& calls) {
+  if (!calls.asked) return nullptr;
+  return {{"in_force", calls.in_force},
+          {"library", calls.library},
+          {"reason", calls.reason},
+          {"replays", calls.replays},
+          {"eager_calls", calls.eager}};
+}
+
+}  // namespace
+
 Json ProcessJson(const Model& model, Index index) {
   const Process& process = model.processes[index];
   uint64_t replays = 0, completed = 0, eager = 0;
@@ -48,6 +62,7 @@ Json ProcessJson(const Model& model, Index index) {
           {"replays", replays},
           {"replays_completed", completed},
           {"eager_calls", eager},
+          {"seen_through_cupti", DriverCallsJson(process.driver_calls)},
           {"ended_orderly", process.closed}};
 }
 

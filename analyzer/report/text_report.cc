@@ -92,6 +92,7 @@ std::string TextReport(const Model& model, const Detection& diagnosis) {
   out.Rule();
   WriteProcesses(model, &out);
   WriteCommunicators(model, &out);
+  WriteDriverCalls(model, &out);
   WriteSwaps(model, &out);
   if (!diagnosis.unchecked.empty()) {
     out.Heading("NOT CHECKED");

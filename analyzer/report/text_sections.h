@@ -12,6 +12,7 @@ void WriteFinding(const Model& model, const Finding& finding, size_t number, Tex
 void WriteHangStacks(const Model& model, TextWriter* out);
 void WriteProcesses(const Model& model, TextWriter* out);
 void WriteCommunicators(const Model& model, TextWriter* out);
+void WriteDriverCalls(const Model& model, TextWriter* out);
 void WriteSwaps(const Model& model, TextWriter* out);
 
 }  // namespace lamplight

@@ -94,10 +94,11 @@ def check_watchdog(errors: str) -> None:
     expect(float(spoke.group(1)) <= 2 * TIMEOUT_S, f"it spoke after {spoke.group(1)} s")
 
 
-def check_verdict(name: str, bench: Bench) -> None:
+def check_verdict(name: str, bench: Bench, **more: str) -> dict:
+    """`more` goes to the environment. Returns the report."""
     variant = VARIANTS[name]
     trace = bench.folder / "trace"
-    extra = {}
+    extra = dict(more)
     if variant.abi:
         servers = scenario.pathlib.Path(__file__).resolve().parents[1] / "servers"
         extra["LAMPLIGHT_ABI"] = servers / "baked_index.abi.json"
@@ -115,6 +116,7 @@ def check_verdict(name: str, bench: Bench) -> None:
     expect(any(process["replays"] for process in report["processes"]), "no replay was recorded")
     for finding in report["findings"]:
         check_finding(variant, finding, done.errors)
+    return report
 
 
 if __name__ == "__main__":
