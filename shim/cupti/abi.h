@@ -65,7 +65,7 @@ inline constexpr CallId kLaunchCooperativeKernel{477, 478};
 inline constexpr CallId kGraphInstantiateV2{578};     // of CUDA 11
 inline constexpr CallId kGraphInstantiateFlags{643};  // cuGraphInstantiateWithFlags
 inline constexpr CallId kGraphInstantiateWithParams{656, 657};
-inline constexpr CallId kGraphExecUpdate{696};  // cuGraphExecUpdate_v2
+inline constexpr CallId kGraphExecUpdate{696};               // cuGraphExecUpdate_v2
 inline constexpr CallId kGraphExecKernelNodeSetParams{692};  // …_v2
 inline constexpr CallId kGraphExecNodeSetParams{714};
 inline constexpr CallId kGraphNodeSetEnabled{650};

@@ -140,9 +140,9 @@ void EnterInstantiateParams(const Call& call) {
 void ExitInstantiateParams(const Call& call) {
   const auto& p = call.As<abi::InstantiateWithParams>();
   ExitInstantiate(call, p.exec, [&] {
-    return CallDriver(call.per_thread ? "cuGraphInstantiateWithParams_ptsz"
-                                      : "cuGraphInstantiateWithParams",
-                      p.exec, p.graph, p.parameters);
+    return CallDriver(
+        call.per_thread ? "cuGraphInstantiateWithParams_ptsz" : "cuGraphInstantiateWithParams",
+        p.exec, p.graph, p.parameters);
   });
 }
 

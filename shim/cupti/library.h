@@ -18,7 +18,8 @@ struct Library {
 
   abi::Result (*Subscribe)(abi::Subscriber*, abi::Callback, void* user) = nullptr;
   abi::Result (*Unsubscribe)(abi::Subscriber) = nullptr;
-  abi::Result (*EnableCallback)(uint32_t enable, abi::Subscriber, int domain, uint32_t id) = nullptr;
+  abi::Result (*EnableCallback)(uint32_t enable, abi::Subscriber, int domain,
+                                uint32_t id) = nullptr;
   abi::Result (*GetResultString)(abi::Result, const char**) = nullptr;
 
   // "CUPTI_ERROR_…", or the number.

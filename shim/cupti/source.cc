@@ -51,8 +51,7 @@ std::string OwnFile() {
 // none of the whole set is there.
 std::string EnableAll(const Library& library, abi::Subscriber subscriber) {
   for (const CallbackId& callback : CallbackIds()) {
-    const abi::Result result =
-        library.EnableCallback(1, subscriber, abi::kDriverApi, callback.id);
+    const abi::Result result = library.EnableCallback(1, subscriber, abi::kDriverApi, callback.id);
     if (result == abi::kSuccess || (!callback.needed && result == abi::kInvalidParameter)) continue;
     return "its callback " + std::to_string(callback.id) + " is refused (" + library.Name(result) +
            "); CUPTI of CUDA 12.0 or newer is needed";

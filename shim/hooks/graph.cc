@@ -84,8 +84,7 @@ class InstantiateCall::Plan {
     exec_->graph_id = session_.graphs().DefineGraph(session_.graphs().InfoOf(graph_), shape_);
     exec_->nodes = shape_.nodes;
     exec_->calls = std::move(shape_.calls);
-    session_.graphs().ExecCreated(handle, std::move(exec_), session_.sites().Here(2),
-                                  flags_);
+    session_.graphs().ExecCreated(handle, std::move(exec_), session_.sites().Here(2), flags_);
   }
 
  private:

@@ -115,8 +115,8 @@ lamport::LaunchShape ShapeOf(dim3 grid, dim3 block, const CUlaunchAttribute* att
   return shape;
 }
 
-void EagerCall::Begin(const Function& function, void** arguments,
-                      const lamport::LaunchShape& shape, CUstream stream, bool may_fill) noexcept {
+void EagerCall::Begin(const Function& function, void** arguments, const lamport::LaunchShape& shape,
+                      CUstream stream, bool may_fill) noexcept {
   Guarded([&] {
     Session* session = Session::Running();
     if (session == nullptr || arguments == nullptr) return;
@@ -193,8 +193,7 @@ cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
         const std::span<const CUlaunchAttribute> attributes = AttributesOf(*config);
         return ShapeOf(config->gridDim, config->blockDim, attributes.data(), attributes.size());
       },
-      AttributesOf(*config),
-      [&](void** own) { return CallReal(real, config, function, own); });
+      AttributesOf(*config), [&](void** own) { return CallReal(real, config, function, own); });
 }
 
 void CodeUnloaded() noexcept {

@@ -38,8 +38,8 @@ cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
 // Around one eager launch of a decoded kernel. Plain data: a thread may keep one between two calls.
 class EagerCall {
  public:
-  // Before the real launch: counts it in. With `may_fill` a kernel of ours is told where to journal,
-  // in arguments() that must then be used in place of the host's.
+  // Before the real launch: counts it in. With `may_fill` a kernel of ours is told where to
+  // journal, in arguments() that must then be used in place of the host's.
   void Begin(const Function& function, void** arguments, const lamport::LaunchShape& shape,
              CUstream stream, bool may_fill) noexcept;
   // Null: the host's own.
