@@ -57,7 +57,8 @@ TEST_P(GoldenTrace, HoldsTheRecordsItHeld) {
   if (trace.header.minor >= 1)
     expected.merge(Counts{{"InputMatch", 1}, {"PythonSite", 1}, {"Swap", 1}});
   if (trace.header.minor >= 2) expected.merge(Counts{{"EagerSnapshot", 1}, {"PeerHeader", 1}});
-  if (trace.header.minor >= 3) expected.merge(Counts{{"EarlyRead", 1}, {"Trouble", 1}});
+  if (trace.header.minor >= 3)
+    expected.merge(Counts{{"EarlyRead", 1}, {"Source", 1}, {"Trouble", 1}});
   EXPECT_EQ(CountRecords(trace), expected);
 }
 
@@ -121,6 +122,9 @@ TEST(GoldenTraceOf13, GivesWhatThatVersionAdded) {
   std::vector<TraceFile> traces;
   traces.push_back(ReadGolden("1.3", 0));
   const Model model = BuildModel(std::move(traces), {});
+  EXPECT_TRUE(model.processes[0].driver_calls.asked);
+  EXPECT_FALSE(model.processes[0].driver_calls.in_force);
+  EXPECT_EQ(model.processes[0].driver_calls.reason, "no libcupti.so");
   ASSERT_EQ(model.graphs[0].early_reads.size(), 1u);
   EXPECT_EQ(model.graphs[0].early_reads[0].node, 2u);
   EXPECT_EQ(model.graphs[0].early_reads[0].relation, trace::EarlyRelation::kNames);
