@@ -17,7 +17,8 @@ namespace lamplight::trace {
 
 inline constexpr char kMagic[8] = {'L', 'A', 'M', 'P', 'T', 'R', 'C', '\x1a'};
 inline constexpr uint16_t kMajor = 1;
-// 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot, PeerHeader; 1.3: Trouble, EarlyRead, Source
+// 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot, PeerHeader; 1.3: Trouble, EarlyRead,
+// Source
 inline constexpr uint16_t kMinor = 3;
 inline constexpr uint32_t kHeaderBytes = 4096;
 inline constexpr uint32_t kMaxRecordBytes = 1u << 20;
