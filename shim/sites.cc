@@ -44,7 +44,10 @@ bool IsUnderneath(uintptr_t pc) {
 // A function of the runtime's, in whatever file: it may be linked statically.
 bool IsRuntime(uintptr_t pc) {
   const stacks::Symbol named = stacks::Symbolise(pc);
-  return named.symbol.starts_with("cuda") || named.symbol.starts_with("__cuda");
+  for (const char* part : {"cuda", "__cuda", "libcudart_static"}) {
+    if (named.symbol.starts_with(part)) return true;
+  }
+  return false;
 }
 
 // What is left behind the outermost frame of CUDA's own libraries, and a statically linked runtime.

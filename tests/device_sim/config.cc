@@ -11,17 +11,24 @@ namespace {
 
 constexpr int kMaxDevices = 16;
 
-bool ReadDevices(std::string_view text, Config* config) {
+bool ReadNumber(const char* name, std::string_view text, int most, int* out) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 0 ||
-      value > kMaxDevices) {
-    std::fprintf(stderr, "device_sim: LAMPLIGHT_SIM_DEVICES=%s: give a number from 0 to %d\n",
-                 text.data(), kMaxDevices);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 0 || value > most) {
+    std::fprintf(stderr, "device_sim: %s=%s: give a number from 0 to %d\n", name, text.data(),
+                 most);
     return false;
   }
-  config->devices = value;
+  *out = value;
   return true;
+}
+
+bool ReadDevices(std::string_view text, Config* config) {
+  return ReadNumber("LAMPLIGHT_SIM_DEVICES", text, kMaxDevices, &config->devices);
+}
+
+bool ReadMaxNodes(std::string_view text, Config* config) {
+  return ReadNumber("LAMPLIGHT_SIM_MAX_NODES", text, 1 << 20, &config->max_nodes);
 }
 
 bool ReadSideChannel(std::string_view text, Config* config) {
@@ -64,6 +71,7 @@ std::optional<Config> Read() {
   const bool good = ReadVariable("LAMPLIGHT_SIM_DEVICES", ReadDevices, &config) &&
                     ReadVariable("LAMPLIGHT_SIM_SIDE_CHANNEL", ReadSideChannel, &config) &&
                     ReadVariable("LAMPLIGHT_SIM_LAZY_LOADING", ReadLazyLoading, &config) &&
+                    ReadVariable("LAMPLIGHT_SIM_MAX_NODES", ReadMaxNodes, &config) &&
                     ReadVariable("LAMPLIGHT_SIM_CUPTI_TAKEN", ReadCuptiTaken, &config);
   if (!good) return std::nullopt;
   return config;

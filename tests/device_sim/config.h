@@ -16,6 +16,9 @@ struct Config {
   // The first use of a kernel waits behind polling ones, as on real devices
   // (LAMPLIGHT_SIM_LAZY_LOADING=1).
   bool lazy_loading = false;
+  // Graphs with more nodes are refused when they are instantiated; 0: none
+  // (LAMPLIGHT_SIM_MAX_NODES).
+  int max_nodes = 0;
   // Another tool has CUPTI's one subscription (LAMPLIGHT_SIM_CUPTI_TAKEN=1).
   bool cupti_taken = false;
 };

@@ -2,6 +2,7 @@
 #include "tests/device_sim/exec.h"
 
 #include "tests/device_sim/capture.h"
+#include "tests/device_sim/config.h"
 #include "tests/device_sim/graph_run.h"
 #include "tests/device_sim/submit.h"
 
@@ -68,6 +69,8 @@ Status Instantiate(CUgraphExec* out, CUgraph graph, uint64_t flags) {
   auto program = std::make_shared<Program>();
   auto exec = std::make_shared<Exec>();
   SIM_TRY(Snapshot(graph, program.get(), &exec->source));
+  const auto max_nodes = static_cast<size_t>(TheConfig()->max_nodes);
+  if (max_nodes > 0 && program->steps.size() > max_nodes) return CUDA_ERROR_OUT_OF_MEMORY;
   exec->flags = flags;
   exec->program = std::move(program);
   *out = Execs().Add(std::move(exec));

@@ -193,6 +193,20 @@ def check_bad_value(bench: Bench) -> None:
     expect(seen(bench.report(bench.folder / "trace")) == [None, None], "it was asked for")
 
 
+def check_nodes_refused(bench: Bench) -> None:
+    """The driver refuses graphs with our nodes: they are made without, whoever sees the call."""
+    for server, folder in ((bench.server, "hooks"), (driver_server(bench).server, "cupti")):
+        bench.server = server
+        done = bench.serve_traced(SERVER, bench.folder / folder, 30, LAMPLIGHT_SIM_MAX_NODES="5",
+                                  **ON)
+        expect(done.status == scenario.OK, f"{folder}: {done.last_words()}")
+        expect(done.errors.count("retrying without") == 6, f"{folder}: {done.errors}")
+        for trace in traces(bench.folder / folder):
+            execs = bench.records(trace, "Exec")
+            expect([e["snapshots"] for e in execs] == [0] * 3, f"{folder}: execs {execs}")
+            expect(bench.records(trace, "GraphLaunch"), f"{folder}: no replay was recorded")
+
+
 def check_not_swapped(bench: Bench) -> None:
     done = driver_server(bench).serve_traced(SERVER + " --ranks threads", bench.folder / "trace",
                                              30, LAMPLIGHT_SWAP="1", **ON)
@@ -216,7 +230,8 @@ CHECKS |= {
                                {"LAMPLIGHT_SIM_CUPTI_TAKEN": "1"}),
     "missing-driver": check_unavailable_driver, "inert": check_inert, "disabled": check_disabled,
     "injected": check_injected, "other-injection": check_other_injection, "auto": check_auto,
-    "bad-value": check_bad_value, "not-swapped": check_not_swapped,
+    "bad-value": check_bad_value, "nodes-refused": check_nodes_refused,
+    "not-swapped": check_not_swapped,
 }
 
 if __name__ == "__main__":
