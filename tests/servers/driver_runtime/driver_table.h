@@ -6,20 +6,17 @@
 
 #include <cuda.h>
 
-// clang-format off: one name after the other
-#define DRIVER_FUNCTIONS(F)                                                                       \
-  F(cuInit)                                                                                       \
-  F(cuDeviceGetCount) F(cuDeviceGetAttribute) F(cuDevicePrimaryCtxRetain) F(cuCtxSetCurrent)      \
-      F(cuCtxGetCurrent) F(cuCtxSynchronize) F(cuGetErrorName) F(cuGetErrorString)                \
-          F(cuLibraryLoadData) F(cuLibraryGetKernel) F(cuKernelGetFunction) F(cuFuncLoad)         \
-              F(cuFuncGetAttribute) F(cuMemAlloc) F(cuMemFree) F(cuMemHostAlloc) F(cuMemFreeHost) \
-                  F(cuMemcpy) F(cuMemcpyAsync) F(cuMemsetD8) F(cuIpcGetMemHandle)                 \
-                      F(cuIpcOpenMemHandle) F(cuIpcCloseMemHandle) F(cuLaunchKernel)              \
-                          F(cuLaunchKernelEx) F(cuLaunchHostFunc) F(cuStreamCreate)               \
-                              F(cuStreamDestroy) F(cuStreamSynchronize) F(cuStreamBeginCapture)   \
-                                  F(cuStreamEndCapture) F(cuGraphInstantiateWithFlags)            \
-                                      F(cuGraphUpload) F(cuGraphLaunch) F(cuGraphExecDestroy)     \
-                                          F(cuGraphDestroy)
+// clang-format off
+#define DRIVER_FUNCTIONS(F) \
+  F(cuInit) F(cuDeviceGetCount) F(cuDeviceGetAttribute) F(cuDevicePrimaryCtxRetain) \
+  F(cuCtxSetCurrent) F(cuCtxGetCurrent) F(cuCtxSynchronize) F(cuGetErrorName) \
+  F(cuGetErrorString) F(cuLibraryLoadData) F(cuLibraryGetKernel) F(cuKernelGetFunction) \
+  F(cuFuncLoad) F(cuFuncGetAttribute) F(cuMemAlloc) F(cuMemFree) F(cuMemHostAlloc) \
+  F(cuMemFreeHost) F(cuMemcpy) F(cuMemcpyAsync) F(cuMemsetD8) F(cuIpcGetMemHandle) \
+  F(cuIpcOpenMemHandle) F(cuIpcCloseMemHandle) F(cuLaunchKernel) F(cuLaunchKernelEx) \
+  F(cuLaunchHostFunc) F(cuStreamCreate) F(cuStreamDestroy) F(cuStreamSynchronize) \
+  F(cuStreamBeginCapture) F(cuStreamEndCapture) F(cuGraphInstantiateWithFlags) \
+  F(cuGraphUpload) F(cuGraphLaunch) F(cuGraphExecDestroy) F(cuGraphDestroy)
 // clang-format on
 
 namespace driver_runtime {
