@@ -43,6 +43,9 @@ class EventBuilder {
     const size_t first_order = model_.orders.size();
     const size_t first_snapshot = model_.snapshots.size();
     for (const RecordView& view : trace_.events) Take(view);
+    for (const RecordView& view : trace_.definitions) {
+      if (view.type() == trace::RecordType::kMark) TakeMark(*view.As<trace::Mark>());
+    }
     const auto earlier = [](const Order& a, const Order& b) { return a.time_ns < b.time_ns; };
     std::stable_sort(model_.orders.begin() + static_cast<std::ptrdiff_t>(first_order),
                      model_.orders.end(), earlier);
@@ -234,6 +237,21 @@ class EventBuilder {
     if (record.replay > 1) {
       states_[snapshot.exec].done.emplace_back(record.replay - 1, snapshot.time_ns);
     }
+    model_.snapshots.push_back(snapshot);
+  }
+
+  // Read at a hang: also says that what has left none by then has not ended.
+  void TakeMark(const trace::Mark& record) {
+    Snapshot snapshot = ToSnapshot(record);
+    if (snapshot.workspace != kNone) {
+      uint64_t& read_ns = model_.workspaces[snapshot.workspace].marks_read_ns;
+      read_ns = std::max(read_ns, snapshot.time_ns);
+    }
+    if (record.run == 0) return;
+    snapshot.place = trace::SnapshotPlace::kNode;
+    snapshot.exec = ExecOf(record.exec_id);
+    snapshot.replay = record.run;
+    snapshot.node = record.node;
     model_.snapshots.push_back(snapshot);
   }
 

@@ -188,6 +188,13 @@ void Fields(const trace::PeerHeader& r, F&& f) {
 }
 
 template <class F>
+void Fields(const trace::Mark& r, F&& f) {
+  f("hang_id", r.hang_id), f("workspace_id", r.workspace_id), f("exec_id", r.exec_id);
+  f("node", r.node), f("run", r.run), f("gpu_ns", r.gpu_ns), f("words", r.words);
+  f("word", r.word);
+}
+
+template <class F>
 void Fields(const trace::Trouble& r, F&& f) {
   f("workspace_id", r.workspace_id), f("kind", r.kind), f("flags", r.flags);
   f("repeated", r.repeated), f("buffer", r.buffer), f("epoch", r.epoch);
@@ -296,6 +303,7 @@ bool Dispatch(trace::RecordType type, F&& f) {
     LAMPLIGHT_RECORD(HangEnd)
     LAMPLIGHT_RECORD(InputMatch)
     LAMPLIGHT_RECORD(PeerHeader)
+    LAMPLIGHT_RECORD(Mark)
     LAMPLIGHT_RECORD(Trouble)
     LAMPLIGHT_RECORD(CaptureBegin)
     LAMPLIGHT_RECORD(CaptureEnd)

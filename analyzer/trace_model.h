@@ -165,6 +165,7 @@ struct Call {
   bool advances() const { return (flags & trace::kCallAdvances) != 0; }
   // It leaves a snapshot itself when it ends.
   bool journals() const { return (flags & trace::kCallJournals) != 0; }
+  bool marks() const { return (flags & trace::kCallMarks) != 0; }
   bool host_index() const {
     return (flags & trace::kCallHostIndex) != 0 && index_argument != kUnknown;
   }
@@ -298,6 +299,7 @@ struct Workspace {
   Index communicator = kNone;
   uint64_t flags_address = 0;
   uint64_t local_address = 0;
+  uint64_t marks_read_ns = 0;    // when the marks of calls on it were last read, 0: never
   std::vector<Turn> timeline;    // by operation number, then time; failed launches are left out
   std::vector<Index> snapshots;  // by replay launch, then place
 };

@@ -40,10 +40,13 @@ enum class Quantisation : uint8_t {
 enum class ScaleLayout : uint8_t { kSwizzled128x4 = 0, kLinear = 2 };
 
 enum CallOption : uint8_t {
-  kNorm = 1,             // residual + RMSNorm; otherwise the sums are the output
-  kAwaitSums = 2,        // kTwoShotSends: awaits the sums itself and moves the flags on
-  kTrapOnTimeout = 4,    // otherwise a late peer is reported and waited for
-  kTrapOnDivergence = 8  // otherwise what a diverging peer will not send becomes NaN
+  kNorm = 1,              // residual + RMSNorm; otherwise the sums are the output
+  kAwaitSums = 2,         // kTwoShotSends: awaits the sums itself and moves the flags on
+  kTrapOnTimeout = 4,     // otherwise a late peer is reported and waited for
+  kTrapOnDivergence = 8,  // otherwise what a diverging peer will not send becomes NaN
+  // What starts behind this call waits until all of it has ended, its stores too: it need not see
+  // them through itself. Set by the shim, where a graph's edges say so.
+  kFollowersWait = 16
 };
 
 inline constexpr uint32_t kInlinePeers = 8;
@@ -92,12 +95,14 @@ struct Diagnostic {
 };
 static_assert(sizeof(Diagnostic) == 128);
 
-// Where a call leaves a snapshot of the flag words when it has moved them on: the shim's ring
-// (snapshot_slot.h). Null ring: no journal. Filled by the shim alone, in a copy of the host's
-// launch.
+// Where a call leaves a snapshot of the flag words when it has moved them on (snapshot_slot.h): in
+// the shim's ring, or, without a ring, in a mark of its own. Neither: no journal. Filled by the
+// shim alone, in a copy of the host's launch.
 struct Journal {
   uint64_t ring;
-  uint64_t tickets;           // count of slots taken; counters of runs follow it, 16 bytes apart
+  // With a ring: the count of slots taken; counters of runs follow it, 16 bytes apart. Otherwise a
+  // NodeMark, and nothing else of this is used.
+  uint64_t tickets_or_mark;
   uint32_t counter_and_bits;  // run counter of this graph node << 8 | log2 of the ring's slots
   uint32_t exec_id;           // 0: an eager launch
   uint32_t workspace_id;

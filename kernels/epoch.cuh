@@ -106,8 +106,10 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
   LAMPLIGHT_DEVICE void Leave() const {
     machine::Await(static_cast<uint32_t>(progress_));
     if (progress_ % kWholeCall != 0) return;
+    const auto low = static_cast<uint32_t>(progress_);
+    const auto high = static_cast<uint32_t>(progress_ >> 32);
     WriteJournal(this->call_, reinterpret_cast<const uint32_t*>(state_),
-                 sizeof(EpochState) / sizeof(uint32_t));
+                 sizeof(EpochState) / sizeof(uint32_t), {{low, high, 0, 0}}, {});
   }
 
  private:

@@ -1,8 +1,10 @@
-// A call's own snapshot: the flag words, left in the shim's ring by the thread that moved them on.
+// A call's own snapshot: the flag words, left by the thread that moved them on, in the shim's ring
+// or in a mark of the node's own.
 //
-// Device code. Stores that nothing waits for: a reader tells a whole slot by its tags. A node of a
-// graph also counts its runs, so that the reader knows the replay without counting slots, of which
-// some may be lost.
+// Device code. Stores that no thread waits for: a reader tells a whole slot of the ring by its
+// tags. A node of a graph also counts its runs, so that the reader knows the replay without
+// counting slots, of which some may be lost. But the grid ends only when they are through: to the
+// ring, in the host's memory, that takes 0.9 µs (measured on an H100), to a mark next to nothing.
 #pragma once
 
 #include "kernels/collective_call.h"
@@ -17,7 +19,7 @@ inline constexpr uint32_t kJournalPlace = 2;
 // Apart from the calls' own code, which is short.
 LAMPLIGHT_COLD void WriteSlot(const CollectiveCall* call, const uint32_t* words, uint32_t count) {
   const Journal& journal = call->journal;
-  auto* tickets = reinterpret_cast<uint64_t*>(journal.tickets);
+  auto* tickets = reinterpret_cast<uint64_t*>(journal.tickets_or_mark);
   const uint32_t counter = journal.counter_and_bits >> 8;
   uint64_t* runs = tickets + counter * (kRunCounterBytes / sizeof(uint64_t));
   // No atomic: a node never runs beside itself. Both are under way at the same time.
@@ -51,9 +53,27 @@ LAMPLIGHT_COLD void WriteSlot(const CollectiveCall* call, const uint32_t* words,
   }
 }
 
+// `first` and `second`: the flag words, the ninth of which is 0.
+LAMPLIGHT_DEVICE void LeaveMark(const Journal& journal, const machine::Words4& first,
+                                const machine::Words4& second) {
+  auto* mark = reinterpret_cast<NodeMark*>(journal.tickets_or_mark);
+  auto* words = reinterpret_cast<machine::Words4*>(mark->word);
+  machine::Store(words, first);
+  machine::Store(words + 1, second);
+  machine::Store(words + 2, {{0, 0, 0, 0}});
+  mark->gpu_ns = machine::TimeNs();
+  machine::Add(&mark->runs, 1);
+}
+
+// `words` and `count`: where the flag words are; `first` and `second`: what they are.
 LAMPLIGHT_DEVICE void WriteJournal(const CollectiveCall& call, const uint32_t* words,
-                                   uint32_t count) {
-  if (call.journal.ring != 0) WriteSlot(&call, words, count);
+                                   uint32_t count, const machine::Words4& first,
+                                   const machine::Words4& second) {
+  if (call.journal.ring != 0) {
+    WriteSlot(&call, words, count);
+  } else if (call.journal.tickets_or_mark != 0) {
+    LeaveMark(call.journal, first, second);
+  }
 }
 
 }  // namespace lamplight::kernels

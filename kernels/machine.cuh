@@ -97,6 +97,20 @@ LAMPLIGHT_MACHINE uint64_t Poll(const uint64_t* address) {
   return value;
 }
 
+// `count` words that the block's first threads poll for all of it. If every warp polled them by
+// itself, a large grid's requests would queue for one sector of the L2 cache, longer than the call
+// takes. All threads of the block call it, once in a kernel.
+template <uint32_t kMost>
+LAMPLIGHT_MACHINE void PollForBlock(const uint32_t* address, uint32_t count,
+                                    uint32_t (&words)[kMost]) {
+  static_assert(kMost <= kWarp);
+  __shared__ uint32_t seen[kMost];
+  if (threadIdx.x < count) seen[threadIdx.x] = Poll(address + threadIdx.x);
+  __syncthreads();
+#pragma unroll
+  for (uint32_t i = 0; i < kMost; ++i) words[i] = seen[i];
+}
+
 // Does not let the thread go on before `value` has come. A load of one's own store comes back when
 // the store is where every thread of the GPU sees it: that orders the few stores that need it, and
 // waits for no others, as a fence would.
@@ -174,6 +188,10 @@ LAMPLIGHT_MACHINE uint64_t CountIn(uint64_t* counter, uint64_t step) {
                : "memory");
   return before;
 }
+// The same, and nobody waits for it.
+LAMPLIGHT_MACHINE void Add(uint64_t* counter, uint64_t step) {
+  asm volatile("red.relaxed.gpu.global.add.u64 [%0], %1;" ::"l"(counter), "l"(step) : "memory");
+}
 LAMPLIGHT_MACHINE uint64_t TakeTicket(uint64_t* counter) {
   return atomicAdd(reinterpret_cast<unsigned long long*>(counter), 1ull);
 }
@@ -216,6 +234,10 @@ Words4 Poll(const Words4* address);
 void Send(Words4* address, const Words4& value);
 uint32_t Poll(const uint32_t* address);
 uint64_t Poll(const uint64_t* address);
+template <uint32_t kMost>
+void PollForBlock(const uint32_t* address, uint32_t count, uint32_t (&words)[kMost]) {
+  for (uint32_t i = 0; i < count; ++i) words[i] = Poll(address + i);
+}
 void Await(uint32_t value);
 void SendPair(Words4* packet, Words4 value, uint64_t tag, bool active);
 bool PollPair(const Words4* packet, uint64_t tag, bool active, Words4* value);
@@ -223,6 +245,7 @@ void CompletePair(Words4* value);
 bool AnyOfWarp(bool here);
 uint32_t CountIn(uint32_t* counter, uint32_t step);
 uint64_t CountIn(uint64_t* counter, uint64_t step);
+void Add(uint64_t* counter, uint64_t step);
 uint64_t TakeTicket(uint64_t* counter);
 bool Claim(uint32_t* flag);
 void FenceSystem();

@@ -25,12 +25,16 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   // Reads the flags: not before the grids in front have moved them on.
   LAMPLIGHT_DEVICE Mnnvl(const CollectiveCall& call, const Position& place, Kernel kernel)
       : Base(call, place), stages_(StagesOf(kernel)), flags_(static_cast<uint32_t*>(call.state)) {
-    const machine::Words4 head = machine::Poll(reinterpret_cast<const machine::Words4*>(flags_));
-    sizes_ = machine::Poll(reinterpret_cast<const machine::Words4*>(flags_) + 1);
-    index_ = head.word[protocol::kCurrentIndex];
-    dirty_ = head.word[protocol::kDirtyIndex];
-    bytes_ = head.word[protocol::kBytesPerBuffer];
-    dirty_stages_ = head.word[protocol::kDirtyStages];
+    uint32_t words[protocol::kArrivals];
+    machine::PollForBlock(flags_, protocol::kArrivals, words);
+    index_ = words[protocol::kCurrentIndex];
+    dirty_ = words[protocol::kDirtyIndex];
+    bytes_ = words[protocol::kBytesPerBuffer];
+    dirty_stages_ = words[protocol::kDirtyStages];
+    LAMPLIGHT_UNROLL
+    for (uint32_t i = 0; i < protocol::kMaxStages; ++i) {
+      sizes_[i] = words[protocol::kClearBytes0 + i];
+    }
     standing_ = {0, index_, kernel, Protocol::kMnnvl, flags_ + protocol::kArrivals};
     if (call.header_offset != 0) standing_.epoch = machine::Poll(CallsOf(standing_));
   }
@@ -44,8 +48,8 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
         dirty_stages_ > protocol::kMaxStages) {
       return Trouble::kCorruptState;
     }
-    if (bytes_ % (16 * stages_) != 0) return Trouble::kMisaligned;
-    if (dirty_stages_ != 0 && bytes_ % (16 * dirty_stages_) != 0) return Trouble::kCorruptState;
+    if (!SplitsInto(stages_)) return Trouble::kMisaligned;
+    if (!SplitsInto(dirty_stages_)) return Trouble::kCorruptState;
     // The first stage is never the smaller one.
     return StageBytes(this->call_, stages_, 0) <= bytes_ / stages_ ? Trouble::kNothing
                                                                    : Trouble::kCapacity;
@@ -76,7 +80,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
         {protocol::kSentinel, protocol::kSentinel, protocol::kSentinel, protocol::kSentinel}};
     LAMPLIGHT_UNROLL
     for (uint32_t stage = 0; stage < protocol::kMaxStages; ++stage) {
-      if (stage < dirty_stages_) ClearStage(stage, sizes_.word[stage], empty);
+      if (stage < dirty_stages_) ClearStage(stage, sizes_[stage], empty);
     }
   }
 
@@ -88,6 +92,17 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   }
 
  private:
+  // Whether a generation has room for so many stages of equal size and whole packets. No division:
+  // it would take as long as a send.
+  LAMPLIGHT_DEVICE bool SplitsInto(uint32_t stages) const {
+    const uint32_t packets = bytes_ / 16;
+    return bytes_ % 16 == 0 && (stages == 0 || StageOf(packets, stages) * stages == packets);
+  }
+  // `stages` is 4 at most.
+  static LAMPLIGHT_DEVICE uint32_t StageOf(uint32_t generation, uint32_t stages) {
+    return stages == 3 ? generation / 3 : generation >> (stages / 2);
+  }
+
   static LAMPLIGHT_DEVICE uint32_t* FlagsOf(const Standing& standing) {
     return standing.arrivals - protocol::kArrivals;
   }
@@ -108,9 +123,11 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
     machine::Store(reinterpret_cast<machine::Words4*>(flags) + 1, sizes);
     if (call.header_offset != 0) *CallsOf(standing) = standing.epoch + 1;
     *const_cast<volatile uint32_t*>(standing.arrivals) = 0;
-    machine::Await(machine::Poll(flags) | machine::Poll(flags + protocol::kClearBytes0) |
-                   machine::Poll(standing.arrivals));
-    WriteJournal(call, flags, protocol::kFlagWords);
+    if ((call.options & kFollowersWait) == 0) {
+      machine::Await(machine::Poll(flags) | machine::Poll(flags + protocol::kClearBytes0) |
+                     machine::Poll(standing.arrivals));
+    }
+    WriteJournal(call, flags, protocol::kFlagWords, head, sizes);
   }
 
   static LAMPLIGHT_DEVICE uint32_t StagesOf(Kernel kernel) {
@@ -132,10 +149,10 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
 
   LAMPLIGHT_DEVICE void ClearStage(uint32_t stage, uint32_t bytes,
                                    const machine::Words4& empty) const {
-    const uint32_t stage_bytes = bytes_ / dirty_stages_;
+    const uint32_t stage_bytes = StageOf(bytes_, dirty_stages_);
     const uint32_t packets = ((bytes < stage_bytes ? bytes : stage_bytes) + 15) / 16;
     auto* target = reinterpret_cast<machine::Words4*>(
-        this->Local() + protocol::StageOffset(dirty_, stage, dirty_stages_, bytes_));
+        this->Local() + static_cast<uint64_t>(dirty_ * dirty_stages_ + stage) * stage_bytes);
     this->Arm(target, packets, empty);
   }
 
@@ -145,7 +162,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   uint32_t dirty_;
   uint32_t bytes_;
   uint32_t dirty_stages_;
-  machine::Words4 sizes_;
+  uint32_t sizes_[protocol::kMaxStages];
   Standing standing_;
 };
 

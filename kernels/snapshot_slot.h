@@ -50,4 +50,13 @@ LAMPLIGHT_HD constexpr uint32_t SnapshotTag(uint64_t ticket) {
   return static_cast<uint32_t>(ticket + 1);
 }
 
+// What a call without a ring leaves, in device memory: nobody waits for it. A store to the host's
+// memory is through after a microsecond, and a grid does not end before.
+struct alignas(64) NodeMark {
+  uint32_t word[kSnapshotWords];  // what lies behind the workspace's flag words means nothing
+  uint64_t gpu_ns;
+  uint64_t runs;  // how often it was left
+};
+static_assert(sizeof(NodeMark) == 64);
+
 }  // namespace lamplight

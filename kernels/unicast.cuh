@@ -24,9 +24,12 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
       : Base(call, place),
         words_(static_cast<uint32_t*>(call.state != nullptr ? call.state
                                                             : call.peer_table[this->World()])) {
-    index_ = machine::Poll(words_ + protocol::kUnicastIndex) % protocol::kGenerations;
-    generation_bytes_ = machine::Poll(words_ + protocol::kUnicastGenerationBytes);
-    clear_elements_ = machine::Poll(words_ + protocol::kUnicastClearElements);
+    uint32_t words[protocol::kUnicastWords];
+    machine::PollForBlock(words_, protocol::kUnicastWords, words);
+    index_ = words[protocol::kUnicastIndex] % protocol::kGenerations;
+    sync_flag_ = words[protocol::kUnicastSyncFlag];
+    generation_bytes_ = words[protocol::kUnicastGenerationBytes];
+    clear_elements_ = words[protocol::kUnicastClearElements];
     standing_ = {0, index_, kernel, Protocol::kUnicast, words_ + protocol::kUnicastArrivals};
   }
 
@@ -61,20 +64,36 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
   }
 
   // By the last cluster of the grid: the next call may begin.
-  LAMPLIGHT_DEVICE void MoveOn() const { MoveOnAnew(this->call_, standing_); }
+  LAMPLIGHT_DEVICE void MoveOn() const {
+    Advance(this->call_, standing_, sync_flag_, generation_bytes_);
+  }
   // The same by a thread that knows no more than this.
   static LAMPLIGHT_DEVICE void MoveOnAnew(const CollectiveCall& call, const Standing& standing) {
-    volatile uint32_t* words = standing.arrivals - protocol::kUnicastArrivals;
-    const uint32_t world = kWorld == 0 ? call.world : kWorld;
-    words[protocol::kUnicastIndex] = protocol::NextIndex(standing.index);
-    words[protocol::kUnicastClearElements] = call.tokens * call.hidden * world;
-    words[protocol::kUnicastArrivals] = 0;
-    machine::Await(words[protocol::kUnicastIndex] | words[protocol::kUnicastClearElements] |
-                   words[protocol::kUnicastArrivals]);
-    WriteJournal(call, standing.arrivals, protocol::kUnicastWords);
+    const uint32_t* words = standing.arrivals - protocol::kUnicastArrivals;
+    Advance(call, standing, machine::Poll(words + protocol::kUnicastSyncFlag),
+            machine::Poll(words + protocol::kUnicastGenerationBytes));
   }
 
+ private:
   using Bits = typename Element<kType>::Bits;
+
+  // `sync_flag` and `generation_bytes`: words that stay, for the journal.
+  static LAMPLIGHT_DEVICE void Advance(const CollectiveCall& call, const Standing& standing,
+                                       uint32_t sync_flag, uint32_t generation_bytes) {
+    volatile uint32_t* words = standing.arrivals - protocol::kUnicastArrivals;
+    const uint32_t world = kWorld == 0 ? call.world : kWorld;
+    const uint32_t index = protocol::NextIndex(standing.index);
+    const uint32_t elements = call.tokens * call.hidden * world;
+    words[protocol::kUnicastIndex] = index;
+    words[protocol::kUnicastClearElements] = elements;
+    words[protocol::kUnicastArrivals] = 0;
+    if ((call.options & kFollowersWait) == 0) {
+      machine::Await(words[protocol::kUnicastIndex] | words[protocol::kUnicastClearElements] |
+                     words[protocol::kUnicastArrivals]);
+    }
+    WriteJournal(call, standing.arrivals, protocol::kUnicastWords,
+                 {{0, sync_flag, index, generation_bytes}}, {{elements, 0, 0, 0}});
+  }
 
   LAMPLIGHT_DEVICE uint64_t TensorBytes() const {
     return static_cast<uint64_t>(this->call_.tokens) * this->place_.packet_row_bytes;
@@ -85,6 +104,7 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
 
   uint32_t* words_;
   uint32_t index_;
+  uint32_t sync_flag_;
   uint32_t generation_bytes_;
   uint32_t clear_elements_;
   Standing standing_;

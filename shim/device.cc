@@ -23,6 +23,7 @@ constexpr uint32_t kRingSlotBits = 13;
 constexpr uint32_t kRingSlots = 1u << kRingSlotBits;
 constexpr uint32_t kCounters = 1u << 17;
 static_assert(kCounters <= kernels::Journal::kMaxCounter);
+constexpr uint32_t kMarks = 1u << 15;
 constexpr int kWarmUpMs = 5000;
 
 bool Ok(const DriverApi& driver, CUresult result, const char* call, std::string* error) {
@@ -36,6 +37,15 @@ bool Ok(const DriverApi& driver, CUresult result, const char* call, std::string*
 void SleepMs(int milliseconds) {
   const timespec pause{milliseconds / 1000, (milliseconds % 1000) * 1000000L};
   nanosleep(&pause, nullptr);
+}
+
+// 0: all are used up.
+uint32_t Next(std::atomic<uint32_t>* used, uint32_t count) {
+  uint32_t index = used->load(std::memory_order_relaxed);
+  while (index < count) {
+    if (used->compare_exchange_weak(index, index + 1, std::memory_order_relaxed)) return index;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -68,7 +78,8 @@ bool Device::Allocate(const DriverApi& driver, std::string* error) {
          "cuMemHostGetDevicePointer", error) &&
       Ok(driver, driver.MemHostAlloc(&staging_, kStagingBytes, kFlags), "cuMemHostAlloc", error) &&
       Ok(driver, driver.MemAlloc(&counters_, kCounters * sizeof(SnapshotCounter)), "cuMemAlloc",
-         error);
+         error) &&
+      Ok(driver, driver.MemAlloc(&marks_, kMarks * sizeof(NodeMark)), "cuMemAlloc", error);
   if (!allocated) return false;
   std::memset(slots, 0, kRingSlots * sizeof(SnapshotSlot));
   slots_ = static_cast<SnapshotSlot*>(slots);
@@ -81,6 +92,8 @@ bool Device::WarmUp(const DriverApi& driver, std::string* error) {
   void* parameters[] = {&args};
   const bool queued =
       Ok(driver, driver.MemsetD8Async(counters_, 0, kCounters * sizeof(SnapshotCounter), stream_),
+         "cuMemsetD8Async", error) &&
+      Ok(driver, driver.MemsetD8Async(marks_, 0, kMarks * sizeof(NodeMark), stream_),
          "cuMemsetD8Async", error) &&
       Ok(driver,
          driver.LaunchKernel(snapshot_, 1, 1, 1, kSnapshotThreads, 1, 1, 0, stream_, parameters,
@@ -105,15 +118,9 @@ uint64_t Device::NewCounter() noexcept {
   return index == 0 ? 0 : counters_ + index * sizeof(SnapshotCounter);
 }
 
-uint32_t Device::NewRunCounter() noexcept {
-  uint32_t index = counters_used_.load(std::memory_order_relaxed);
-  while (index < kCounters) {
-    if (counters_used_.compare_exchange_weak(index, index + 1, std::memory_order_relaxed)) {
-      return index;
-    }
-  }
-  return 0;
-}
+uint32_t Device::NewRunCounter() noexcept { return Next(&counters_used_, kCounters); }
+
+uint32_t Device::NewMark() noexcept { return Next(&marks_used_, kMarks); }
 
 void Device::DisableCounter(const DriverApi& driver, uint64_t counter) noexcept {
   const RelaxedCapture relaxed(driver);
@@ -133,11 +140,17 @@ SnapshotArgs Device::BaseArgs() const noexcept {
   return args;
 }
 
-kernels::Journal Device::BaseJournal(uint32_t run_counter) const noexcept {
+kernels::Journal Device::RingJournal(uint32_t run_counter) const noexcept {
   kernels::Journal journal{};
   journal.ring = slots_address_;
-  journal.tickets = counters_;
+  journal.tickets_or_mark = counters_;
   journal.counter_and_bits = kernels::Journal::Pack(run_counter, kRingSlotBits);
+  return journal;
+}
+
+kernels::Journal Device::MarkJournal(uint32_t mark) const noexcept {
+  kernels::Journal journal{};
+  if (mark != 0) journal.tickets_or_mark = MarkAddress(mark);
   return journal;
 }
 

@@ -39,11 +39,15 @@ class Device {
   uint64_t NewCounter() noexcept;
   // The same for a node that journals by itself, as Journal names it.
   uint32_t NewRunCounter() noexcept;
+  // A fresh, zeroed mark for a node, in device memory; 0 when they are used up.
+  uint32_t NewMark() noexcept;
+  uint64_t MarkAddress(uint32_t mark) const noexcept { return marks_ + mark * sizeof(NodeMark); }
   // Tells the node of `counter` to read nothing any more. Waits, bounded, until the GPU knows.
   void DisableCounter(const DriverApi& driver, uint64_t counter) noexcept;
   // The parts of a node's arguments that are the device's.
   SnapshotArgs BaseArgs() const noexcept;
-  kernels::Journal BaseJournal(uint32_t run_counter) const noexcept;
+  kernels::Journal RingJournal(uint32_t run_counter) const noexcept;
+  kernels::Journal MarkJournal(uint32_t mark) const noexcept;
 
  private:
   Device() = default;
@@ -59,6 +63,8 @@ class Device {
   // SnapshotCounter[]; the first one is the count of slots handed out.
   CUdeviceptr counters_ = 0;
   std::atomic<uint32_t> counters_used_{1};
+  CUdeviceptr marks_ = 0;  // NodeMark[]; the first one is nobody's
+  std::atomic<uint32_t> marks_used_{1};
   void* staging_ = nullptr;
   std::unique_ptr<SnapshotRing> ring_;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "shim/marks.h"
 #include "shim/stacks/python_stacks.h"
 #include "shim/stacks/stacks.h"
 
@@ -93,6 +94,25 @@ void EvidenceReader::WriteWorkspaces(uint32_t hang_id,
       match.workspace_id = found.workspace->id;
       session_.recorder().Define(trace::RecordType::kInputMatch, match);
     }
+  }
+}
+
+void EvidenceReader::WriteMarks(uint32_t hang_id, Device* device) {
+  if (device == nullptr) return;
+  auto marks = std::make_shared<Marks>(session_.workspaces());
+  for (const Exec* exec : session_.graphs().ExecsInFlight()) {
+    if (exec->device == device) marks->Plan(*exec);
+  }
+  if (marks->empty()) return;
+  auto read = std::make_shared<bool>(false);
+  Probe& probe = probe_;
+  const bool finished = probe_.Run(
+      *device, [marks, read, &probe, device] { *read = marks->Read(probe, *device); },
+      Marks::kLimit * 2);
+  if (!finished || !*read) return;
+  for (trace::Mark mark : marks->Newest()) {
+    mark.hang_id = hang_id;
+    session_.recorder().Define(trace::RecordType::kMark, mark);
   }
 }
 

@@ -36,6 +36,8 @@ class EvidenceReader {
   std::optional<std::vector<uint32_t>> ReadFlags(Workspace& workspace, Device& device);
 
   void WriteWorkspaces(uint32_t hang_id, const std::vector<WorkspaceEvidence>& evidence);
+  // What has ended last of each exec in flight on the device, as far as kernels of ours tell.
+  void WriteMarks(uint32_t hang_id, Device* device);
   void WriteHostThreads(uint32_t hang_id);
   void WritePythonStacks(uint32_t hang_id);
   void WriteText(uint32_t hang_id, trace::TextKind kind, const std::string& text);

@@ -33,7 +33,9 @@ struct PlannedSnapshot {
 
 // A node with a kernel of ours, which leaves a snapshot itself in every replay.
 struct JournalledNode {
-  uint32_t counter = 0;             // of its runs, as Journal names it
+  // In the ring: the counter of its runs, as Journal names it. Otherwise the number of its mark.
+  uint32_t counter = 0;
+  bool followers_wait = false;      // CallOption::kFollowersWait
   std::atomic<uint64_t> newest{0};  // the newest replay whose snapshot was seen
   // Up to this replay its runs count the replays. Not behind it, for good: the host has disabled it
   // or given it another kernel.
@@ -61,7 +63,8 @@ struct Exec {
   std::vector<CUgraphNode> nodes;  // the host's node handles, by position; child graphs' too
   std::vector<PlannedSnapshot> snapshots;
   std::map<uint32_t, JournalledNode> journals;  // by node; which ones there are never changes
-  bool tells_itself = false;  // all that moves flags on journals: no tail snapshot is needed
+  bool in_ring = false;                         // where the journals go; otherwise to marks
+  bool tells_itself = false;  // all that moves flags on is in the ring: no tail snapshot is needed
   std::vector<uint32_t> sinks;
   CUevent done = nullptr;  // recorded by every replay; null: completion is not watched
   mutable std::mutex mutex;

@@ -64,6 +64,17 @@ void PlanJournalNodes(const GraphShape& shape, const std::vector<Workspace*>& wo
   }
 }
 
+// Whether whatever starts behind the node waits until all of it has ended: by the kind of the edge,
+// or, as kernels of ours do, by itself. What comes behind the graph waits for its end.
+bool FollowersWait(const GraphShape& shape, uint32_t node) {
+  return std::ranges::none_of(shape.edges, [&](const GraphShape::Edge& edge) {
+    if (edge.from != node || edge.kind == CU_GRAPH_DEPENDENCY_TYPE_DEFAULT) return false;
+    return std::ranges::none_of(shape.calls, [&](const GraphShape::Call& call) {
+      return call.node == edge.to && IsOurs(*call.function);
+    });
+  });
+}
+
 std::vector<CUgraphNode> At(const GraphShape& shape, const std::vector<uint32_t>& positions) {
   std::vector<CUgraphNode> nodes;
   for (const uint32_t position : positions) nodes.push_back(shape.nodes[position]);
@@ -90,15 +101,19 @@ void CountOps(const std::vector<GraphShape::Call>& calls,
   }
 }
 
-void PlanJournals(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
-                  Exec* exec) noexcept {
+void PlanJournals(const GraphShape& shape, Mode mode,
+                  const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept {
   if (exec->device == nullptr) return;
+  exec->in_ring = mode == Mode::kJournal;
   for (size_t i = 0; i < shape.calls.size(); ++i) {
     const GraphShape::Call& call = shape.calls[i];
     if (workspace_of_call[i] == nullptr || !CanJournal(*call.function, call.decoded)) continue;
-    const uint32_t counter = exec->device->NewRunCounter();
+    const uint32_t counter =
+        exec->in_ring ? exec->device->NewRunCounter() : exec->device->NewMark();
     if (counter == 0) return;
-    exec->journals[call.node].counter = counter;
+    JournalledNode& node = exec->journals[call.node];
+    node.counter = counter;
+    node.followers_wait = FollowersWait(shape, call.node);
   }
 }
 
@@ -135,25 +150,21 @@ void Instrumentation::FillJournals(const Exec& exec, GraphShape* shape) noexcept
     const auto journal = exec.journals.find(call.node);
     if (journal == exec.journals.end() || journal->second.doubtful()) continue;
     if (!call.decodable || !CanJournal(*call.function, call.decoded)) continue;
-    const kernels::Journal filled = NodeJournal(
-        *exec.device, exec.id, call.decoded.call.workspace_id, call.node, journal->second.counter);
-    if (!Fill(shape->nodes[call.node], *exec.device, filled)) continue;
-    call.decoded.call.flags |= trace::kCallJournals;
+    if (Fill(shape->nodes[call.node], exec, call)) call.decoded.call.flags |= ToldFlag(exec);
   }
 }
 
-bool Instrumentation::Fill(CUgraphNode node, const Device& device,
-                           const kernels::Journal& journal) {
-  Filled filled{node, {}, {}};
-  if (driver_.GraphKernelNodeGetParams(node, &filled.parameters) != CUDA_SUCCESS) return false;
+bool Instrumentation::Fill(CUgraphNode handle, const Exec& exec, const GraphShape::Call& call) {
+  Filled filled{handle, {}, {}};
+  if (driver_.GraphKernelNodeGetParams(handle, &filled.parameters) != CUDA_SUCCESS) return false;
   const CUDA_KERNEL_NODE_PARAMS& parameters = filled.parameters;
   if (parameters.kernelParams == nullptr || parameters.kernelParams[0] == nullptr) return false;
   // The counters are memory of this context's device.
-  if (parameters.ctx != nullptr && parameters.ctx != device.context()) return false;
+  if (parameters.ctx != nullptr && parameters.ctx != exec.device->context()) return false;
   std::memcpy(&filled.call, parameters.kernelParams[0], sizeof(filled.call));
-  kernels::CollectiveCall call = filled.call;
-  call.journal = journal;
-  if (!SetCall(filled, call)) return false;
+  kernels::CollectiveCall told = filled.call;
+  TellNode(exec, call.node, call.decoded.call.workspace_id, &told);
+  if (!SetCall(filled, told)) return false;
   filled_.push_back(filled);
   return true;
 }

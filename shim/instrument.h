@@ -27,7 +27,7 @@ class Instrumentation {
   Instrumentation(const Instrumentation&) = delete;
   Instrumentation& operator=(const Instrumentation&) = delete;
 
-  // Tells the nodes that `exec` counts where to journal, and marks their calls (kCallJournals).
+  // Tells the nodes that `exec` counts where to journal, and marks their calls (ToldFlag).
   // What the driver refuses stays unmarked.
   void FillJournals(const Exec& exec, GraphShape* shape) noexcept;
   // Adds what `exec` plans, at the planned positions of this graph. On failure no node stays added.
@@ -43,7 +43,7 @@ class Instrumentation {
     kernels::CollectiveCall call;
   };
 
-  bool Fill(CUgraphNode node, const Device& device, const kernels::Journal& journal);
+  bool Fill(CUgraphNode handle, const Exec& exec, const GraphShape::Call& call);
   bool SetCall(const Filled& filled, kernels::CollectiveCall call) const;
   void RemoveNodes() noexcept;
   bool AddSnapshot(const GraphShape& shape, const Exec& exec, const PlannedSnapshot& snapshot);
@@ -59,12 +59,13 @@ class Instrumentation {
 void CountOps(const std::vector<GraphShape::Call>& calls,
               const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept;
 
-// Gives a counter to every node of `exec` that can journal.
-void PlanJournals(const GraphShape& shape, const std::vector<Workspace*>& workspace_of_call,
-                  Exec* exec) noexcept;
+// Gives a counter, or in modes other than kJournal a mark, to every node of `exec` that can
+// journal.
+void PlanJournals(const GraphShape& shape, Mode mode,
+                  const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept;
 
 // Decides where `exec` gets snapshot and completion nodes: fills snapshots and sinks. Where all
-// calls on a workspace journal, only the strict mode's head snapshot reads it.
+// calls on a workspace journal to the ring, only the strict mode's head snapshot reads it.
 void PlanInstrumentation(const DriverApi& driver, const GraphShape& shape, Mode mode,
                          const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept;
 

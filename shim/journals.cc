@@ -15,19 +15,25 @@ bool CanJournal(const Function& function, const lamport::DecodedCall& call) noex
 }
 
 kernels::Journal EagerJournal(const Device& device, uint32_t workspace_id, uint64_t op) noexcept {
-  kernels::Journal journal = device.BaseJournal(0);
+  kernels::Journal journal = device.RingJournal(0);
   journal.workspace_id = workspace_id;
   journal.node = static_cast<uint32_t>(op);
   return journal;
 }
 
-kernels::Journal NodeJournal(const Device& device, uint32_t exec_id, uint32_t workspace_id,
-                             uint32_t node, uint32_t counter) noexcept {
-  kernels::Journal journal = device.BaseJournal(counter);
-  journal.exec_id = exec_id;
-  journal.workspace_id = workspace_id;
-  journal.node = node;
-  return journal;
+void TellNode(const Exec& exec, uint32_t node, uint32_t workspace_id,
+              kernels::CollectiveCall* call) noexcept {
+  const JournalledNode& journalled = exec.journals.at(node);
+  call->journal = exec.in_ring ? exec.device->RingJournal(journalled.counter)
+                               : exec.device->MarkJournal(journalled.counter);
+  call->journal.exec_id = exec.id;
+  call->journal.workspace_id = workspace_id;
+  call->journal.node = node;
+  if (journalled.followers_wait) call->options |= kernels::kFollowersWait;
+}
+
+uint32_t ToldFlag(const Exec& exec) noexcept {
+  return exec.in_ring ? trace::kCallJournals : trace::kCallMarks;
 }
 
 uint64_t WholeOperation(uint32_t low, uint64_t newest) noexcept {

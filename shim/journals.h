@@ -8,6 +8,7 @@
 
 #include "kernels/collective_call.h"
 #include "shim/device.h"
+#include "shim/exec.h"
 #include "shim/functions.h"
 #include "shim/lamport/recognition.h"
 
@@ -19,12 +20,15 @@ bool IsOurs(const Function& function) noexcept;
 // Whether this launch leaves a snapshot when it is told where: it is ours and moves the flags on.
 bool CanJournal(const Function& function, const lamport::DecodedCall& call) noexcept;
 
-// An eager launch that is `op` advancing calls into its workspace.
+// An eager launch that is `op` advancing calls into its workspace. Always in the ring: launches
+// take longer than a store over the bus, and nobody would read the mark of a rank that is idle.
 kernels::Journal EagerJournal(const Device& device, uint32_t workspace_id, uint64_t op) noexcept;
 
-// Node `node` of exec `exec_id`, which counts its runs in `counter`.
-kernels::Journal NodeJournal(const Device& device, uint32_t exec_id, uint32_t workspace_id,
-                             uint32_t node, uint32_t counter) noexcept;
+// Tells the call of node `node` of `exec` where to journal.
+void TellNode(const Exec& exec, uint32_t node, uint32_t workspace_id,
+              kernels::CollectiveCall* call) noexcept;
+// What then is true of the call: kCallJournals or kCallMarks.
+uint32_t ToldFlag(const Exec& exec) noexcept;
 
 // The whole number of an operation, of which an eager journal keeps the low 32 bits. `newest` is a
 // number that is at most 2^31 operations away.

@@ -189,8 +189,7 @@ Device* Session::OpenDevice(CUcontext context) {
   } else {
     DefineDevice(*driver_, *device, *recorder_);
     // Both live as long as the process.
-    recorder_->AddSource(
-        new SnapshotDrain(device->ring(), *graphs_, *workspaces_, config_.mode == Mode::kJournal));
+    recorder_->AddSource(new SnapshotDrain(device->ring(), *graphs_, *workspaces_));
   }
   if (swap_ != nullptr) swap_->Prepare(context);
   devices_.push_back({context, std::move(device)});

@@ -18,7 +18,7 @@ namespace lamplight::trace {
 inline constexpr char kMagic[8] = {'L', 'A', 'M', 'P', 'T', 'R', 'C', '\x1a'};
 inline constexpr uint16_t kMajor = 1;
 // 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot, PeerHeader; 1.3: Trouble, EarlyRead,
-// Source
+// Source, Mark
 inline constexpr uint16_t kMinor = 3;
 inline constexpr uint32_t kHeaderBytes = 4096;
 inline constexpr uint32_t kMaxRecordBytes = 1u << 20;
@@ -85,6 +85,7 @@ enum class RecordType : uint16_t {
   kInputMatch = 38,
   kPeerHeader = 39,
   kTrouble = 40,
+  kMark = 41,
   // Events.
   kCaptureBegin = 64,
   kCaptureEnd = 65,
@@ -293,6 +294,9 @@ inline constexpr uint32_t kCallHostIndex = 8;  // index_argument is used by the 
 // The kernel itself leaves a snapshot when it moves the flags on: a Snapshot of place kNode in
 // every replay, an EagerSnapshot.
 inline constexpr uint32_t kCallJournals = 16;
+// The same in device memory, where it is read at a hang only: Mark.
+inline constexpr uint32_t kCallMarks = 32;
+inline constexpr uint32_t kCallTells = kCallJournals | kCallMarks;
 static_assert(sizeof(LamportCall) == 64);
 
 struct Node {
@@ -514,6 +518,22 @@ struct PeerHeader {
   uint32_t own_kind;
 };
 
+// What the newest mark on a workspace says (kernels/snapshot_slot.h, NodeMark), of an exec that is
+// in flight at a hang. That there is this record says that all of them were read: a node that has
+// left none has not ended.
+struct Mark {
+  RecordHeader header;
+  uint32_t hang_id;
+  uint32_t workspace_id;
+  uint32_t exec_id;
+  uint32_t node;  // of the exec's graph
+  uint64_t run;   // of the node: the replay; 0: no node has left one
+  uint64_t gpu_ns;
+  uint16_t words;
+  uint16_t reserved[3];
+  uint32_t word[12];
+};
+
 // What a kernel of ours has reported of its own call (kernels/collective_call.h, Diagnostic), hang
 // or not. `bits` are the words of one 16-byte packet as the kernel saw them.
 struct Trouble {
@@ -682,6 +702,7 @@ static_assert(sizeof(SlotState) == 24 + 48 + 32);
 static_assert(sizeof(HostThread) == 48 && sizeof(Text) == 40 && sizeof(HangEnd) == 32);
 static_assert(sizeof(InputMatch) == 24 + 32);
 static_assert(sizeof(PeerHeader) == 24 + 48);
+static_assert(sizeof(Mark) == 24 + 16 + 16 + 8 + 48);
 static_assert(sizeof(Trouble) == 24 + 16 + 24 + 24 + 16 + 32);
 static_assert(sizeof(CaptureBegin) == 32 && sizeof(CaptureEnd) == 40);
 static_assert(sizeof(GraphLaunch) == 24 + 32 + 4 * 16);

@@ -260,6 +260,7 @@ void Watchdog::Report(trace::Hang hang, const std::vector<Suspect>& suspects, De
   hang.side_error = static_cast<uint16_t>(found.empty() ? 0 : found.front().error);
   session_.recorder().Define(trace::RecordType::kHang, hang);
   evidence_.WriteWorkspaces(hang.hang_id, found);
+  evidence_.WriteMarks(hang.hang_id, device);
   const std::string verdict = Verdict(found, hang.launch_returned != 0);
   evidence_.WriteText(hang.hang_id, trace::TextKind::kVerdict, what + ". " + verdict);
   Log().warn("{}. {}. Next: lamplight report {}", what, verdict, session_.config().directory);

@@ -123,6 +123,12 @@ bool NothingLostSince(const Model& model, Index snapshot) {
   return true;
 }
 
+bool WouldTell(const Model& model, Index workspace, const Operation& operation) {
+  if (operation.call->journals()) return true;
+  const Workspace& of = model.workspaces[workspace];
+  return operation.call->marks() && of.timeline[operation.turn].time_ns < of.marks_read_ns;
+}
+
 std::optional<LastFinished> LastToFinish(const Model& model, Index workspace) {
   const std::vector<Observation> observations = Observe(model, workspace);
   if (observations.empty()) return std::nullopt;
@@ -133,7 +139,7 @@ std::optional<LastFinished> LastToFinish(const Model& model, Index workspace) {
   // Only where the call behind it would have told as well was this one the last.
   const auto next = FindOperation(model, workspace, newest.position);
   const Process& process = model.processes[model.workspaces[workspace].process];
-  if (next && !next->call->journals() && process.mode != "journal") return std::nullopt;
+  if (next && !WouldTell(model, workspace, *next) && process.mode != "journal") return std::nullopt;
   return LastFinished{*last, model.snapshots[newest.snapshot].gpu_ns};
 }
 

@@ -63,6 +63,10 @@ struct LastFinished {
 // Nothing where a later one may have ended without a snapshot that is here.
 std::optional<LastFinished> LastToFinish(const Model& model, Index workspace);
 
+// Whether the trace would say so if the operation had ended: it journals, or the marks were read
+// after its launch.
+bool WouldTell(const Model& model, Index workspace, const Operation& operation);
+
 // No snapshot of the process can have been lost behind this one.
 bool NothingLostSince(const Model& model, Index snapshot);
 

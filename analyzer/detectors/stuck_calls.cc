@@ -22,7 +22,7 @@ OpWindow OldestEager(const Model& model, Index workspace, const OpWindow& newest
   const std::optional<LastFinished> last = LastToFinish(model, workspace);
   if (!last || last->operation.op + 1 >= newest.begin) return newest;
   const auto next = FindOperation(model, workspace, last->operation.op + 1);
-  if (!next || next->eager == kNone || !next->call->journals()) return newest;
+  if (!next || next->eager == kNone || !WouldTell(model, workspace, *next)) return newest;
   return {next->op, next->op + 1, next->turn};
 }
 
@@ -73,7 +73,7 @@ bool NextCallWouldTell(const Model& model, const RankState& state, const OpWindo
   if (lost) return false;
   const std::vector<Operation> operations = OperationsOf(model, state.workspace, window.turn);
   return std::ranges::any_of(operations, [&](const Operation& operation) {
-    return operation.op == anchor.position && operation.call->journals();
+    return operation.op == anchor.position && WouldTell(model, state.workspace, operation);
   });
 }
 

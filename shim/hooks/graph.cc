@@ -57,7 +57,7 @@ class InstantiateCall::Plan {
     // Device-launched graphs may hold no event nodes (cudaGraphInstantiateFlagDeviceLaunch).
     if ((flags & cudaGraphInstantiateFlagDeviceLaunch) != 0) exec_->device = nullptr;
     if (session.config().journal) {
-      PlanJournals(shape_, workspaces, exec_.get());
+      PlanJournals(shape_, session.config().mode, workspaces, exec_.get());
       nodes_.FillJournals(*exec_, &shape_);
       KeepFilledJournals();
     }
@@ -74,7 +74,7 @@ class InstantiateCall::Plan {
     nodes_.Remove();
     ForgetNodes();
     exec_->journals.clear();
-    for (GraphShape::Call& call : shape_.calls) call.decoded.call.flags &= ~trace::kCallJournals;
+    for (GraphShape::Call& call : shape_.calls) call.decoded.call.flags &= ~trace::kCallTells;
   }
 
   void Commit(CUgraphExec handle) {
@@ -90,7 +90,7 @@ class InstantiateCall::Plan {
  private:
   void KeepFilledJournals() {
     for (const GraphShape::Call& call : shape_.calls) {
-      if ((call.decoded.call.flags & trace::kCallJournals) == 0) exec_->journals.erase(call.node);
+      if ((call.decoded.call.flags & trace::kCallTells) == 0) exec_->journals.erase(call.node);
     }
   }
 
@@ -172,7 +172,7 @@ class UpdateCall::Plan {
   void DoubtTheOthers() {
     for (auto& [node, journal] : exec_.journals) {
       const auto counts = [at = node](const GraphShape::Call& call) {
-        return call.node == at && (call.decoded.call.flags & trace::kCallJournals) != 0;
+        return call.node == at && (call.decoded.call.flags & trace::kCallTells) != 0;
       };
       if (std::none_of(shape_.calls.begin(), shape_.calls.end(), counts))
         journal.Doubt(exec_.launched);

@@ -61,7 +61,7 @@ void NoteEnabled(Session& session, Exec& exec, uint32_t position, bool enabled) 
   for (GraphShape::Call& call : exec.calls) {
     if (call.node != position || call.enabled == enabled) continue;
     call.enabled = enabled;
-    call.decoded.call.flags &= ~trace::kCallJournals;
+    call.decoded.call.flags &= ~trace::kCallTells;
     EmitNodeParams(session, exec, call);
   }
   CountAgain(session, exec);
@@ -74,7 +74,7 @@ void Doubt(Session& session, Exec& exec, uint32_t position) {
   const std::lock_guard lock(exec.mutex);
   for (GraphShape::Call& call : exec.calls) {
     if (call.node != position) continue;
-    call.decoded.call.flags &= ~trace::kCallJournals;
+    call.decoded.call.flags &= ~trace::kCallTells;
     EmitNodeParams(session, exec, call);
   }
 }
@@ -93,7 +93,7 @@ class NewCall {
       if (journal == exec_->journals.end() || journal->second.doubtful()) return;
       const Function* known = session_->functions().FindInNode(function);
       if (known == nullptr || arguments == nullptr || arguments[0] == nullptr) return;
-      Fill(*known, journal->second.counter, arguments);
+      Fill(*known, arguments);
     });
   }
 
@@ -106,7 +106,7 @@ class NewCall {
   bool filled() const { return filled_; }
 
  private:
-  void Fill(const Function& function, uint32_t counter, void** arguments) {
+  void Fill(const Function& function, void** arguments) {
     lamport::DecodedCall decoded{};
     if (!lamport::Decode(function.recognition, arguments, {}, &decoded)) return;
     if (!CanJournal(function, decoded)) return;
@@ -114,7 +114,7 @@ class NewCall {
         session_->workspaces().Resolve(function.recognition, exec_->device->ordinal(), &decoded);
     if (workspace == nullptr) return;
     std::memcpy(&call_, arguments[0], sizeof(call_));
-    call_.journal = NodeJournal(*exec_->device, exec_->id, workspace->id, position_, counter);
+    TellNode(*exec_, position_, workspace->id, &call_);
     filled_ = true;
   }
 
@@ -163,7 +163,7 @@ void NoteNodeParams(Session& session, Exec& exec, CUgraphNode node,
     const bool was_decodable = call.decodable;
     call.decodable = Decode(session, exec, parameters, &call);
     if (!call.decodable && !was_decodable) continue;
-    if (journals) call.decoded.call.flags |= trace::kCallJournals;
+    if (journals) call.decoded.call.flags |= ToldFlag(exec);
     if (!call.decodable || call.decoded.call.workspace_id != before) session.StopSnapshots(exec);
     EmitNodeParams(session, exec, call);
   }

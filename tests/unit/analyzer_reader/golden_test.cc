@@ -58,7 +58,7 @@ TEST_P(GoldenTrace, HoldsTheRecordsItHeld) {
     expected.merge(Counts{{"InputMatch", 1}, {"PythonSite", 1}, {"Swap", 1}});
   if (trace.header.minor >= 2) expected.merge(Counts{{"EagerSnapshot", 1}, {"PeerHeader", 1}});
   if (trace.header.minor >= 3)
-    expected.merge(Counts{{"EarlyRead", 1}, {"Source", 1}, {"Trouble", 1}});
+    expected.merge(Counts{{"EarlyRead", 1}, {"Mark", 1}, {"Source", 1}, {"Trouble", 1}});
   EXPECT_EQ(CountRecords(trace), expected);
 }
 
@@ -138,6 +138,14 @@ TEST(GoldenTraceOf13, GivesWhatThatVersionAdded) {
   EXPECT_EQ(trouble.report.peer, 1u);
   EXPECT_EQ(trouble.report.token, 4u);
   EXPECT_EQ(trouble.report.bits[3], protocol::kSentinel);
+  const Replay& hung = model.replays[model.hangs[0].replay_index];
+  const auto mark = std::ranges::find_if(hung.snapshots, [&](Index snapshot) {
+    return model.snapshots[snapshot].place == trace::SnapshotPlace::kNode;
+  });
+  ASSERT_NE(mark, hung.snapshots.end());
+  EXPECT_EQ(model.snapshots[*mark].node, 1u);
+  EXPECT_EQ(model.snapshots[*mark].word[protocol::kCurrentIndex], 2u);
+  EXPECT_NE(model.workspaces[0].marks_read_ns, 0u);
 }
 
 // What writes test traces must write just these bytes, as long as the version is the newest.

@@ -297,6 +297,19 @@ class ScenarioBuilder {
     trace_.Define(header);
   }
 
+  void Mark() {
+    trace::Mark mark = {};
+    mark.hang_id = 1;
+    mark.workspace_id = 1;
+    mark.exec_id = 1;
+    mark.node = 1;
+    mark.run = scenario_.replays;
+    mark.gpu_ns = 77;
+    mark.words = 9;
+    mark.word[protocol::kCurrentIndex] = 2;
+    trace_.Define(mark);
+  }
+
   void Report() {
     trace::Trouble trouble = {};
     trouble.workspace_id = 1;
@@ -337,7 +350,10 @@ class ScenarioBuilder {
     for (uint32_t peer = 0; peer < scenario_.world; ++peer) Slot(peer);
     if (scenario_.since_1_1) Input();
     if (scenario_.since_1_2) Header();
-    if (scenario_.since_1_3) Report();
+    if (scenario_.since_1_3) {
+      Mark();
+      Report();
+    }
     trace::HostThread thread = {};
     thread.hang_id = 1;
     thread.tid = 100;

@@ -27,6 +27,16 @@ class Journals : public ::testing::Test {
     call.flags |= trace::kCallJournals;
     return call;
   }
+  // The same, with marks.
+  Index AddMarkingExec(uint32_t rank, size_t calls) {
+    Call call = world.MakeCall(rank);
+    call.flags |= trace::kCallMarks;
+    return world.AddExec(rank, std::vector<Call>(calls, call));
+  }
+  void ReadMarks(Index hang) {
+    const Hang& of = world.model.hangs[hang];
+    world.model.workspaces[of.workspace].marks_read_ns = of.detected_ns;
+  }
   // The first `nodes` of the replay have told.
   void Tell(Index replay, uint32_t nodes) {
     const uint64_t before = world.model.replays[replay].ops.front().before;
@@ -68,6 +78,33 @@ TEST_F(Journals, LeaveOneNodeWhereNothingCouldBeRead) {
   EXPECT_EQ(Nodes(hang), Only{2});
   EXPECT_TRUE(stuck.exact);
   EXPECT_FALSE(stuck.guessed);
+}
+
+// Marks lie in device memory: they tell what was there when they were read, and no more.
+TEST_F(Journals, MarksThatWereReadLeaveOneNode) {
+  const Index replay = world.Replay(AddMarkingExec(0, 7));
+  Tell(replay, 2);
+  const Index hang = world.Hang(replay, 2, 8);
+  ReadMarks(hang);
+  EXPECT_EQ(Nodes(hang), Only{2});
+  EXPECT_TRUE(stuck.exact);
+}
+
+TEST_F(Journals, MarksThatWereNotReadLeaveAllThatTheFlagsMayMean) {
+  const Index replay = world.Replay(AddMarkingExec(0, 7));
+  Tell(replay, 2);
+  EXPECT_EQ(Nodes(world.Hang(replay, 2, 8)), (Only{2, 5}));
+}
+
+TEST_F(Journals, MarksSayNothingOfWhatWasLaunchedAfterwards) {
+  const Index exec = AddMarkingExec(0, 7);
+  const Index first = world.Replay(exec);
+  Tell(first, 7);
+  ReadMarks(world.Hang(first, 1, 0));
+  world.Pass(60'000 * kMs);
+  const Index second = world.Replay(exec);
+  Tell(second, 2);
+  EXPECT_EQ(Nodes(world.Hang(second, 0, 8)), (Only{2, 5}));
 }
 
 TEST_F(Journals, OfTheReplayBeforeLeaveTheFirstNode) {

@@ -1,9 +1,11 @@
-// The snapshots that calls leave in the shim's ring: one whole slot for each, told by its tag.
+// The snapshots that calls leave, in the shim's ring, one whole slot for each, told by its tag, or
+// in a mark of the node's own.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
 #include <map>
 
 #include "kernels/snapshot_slot.h"
@@ -22,7 +24,7 @@ class Ring {
   Journal JournalOf(uint32_t rank) {
     const auto bits = static_cast<uint32_t>(std::bit_width(slots_.size()) - 1);
     return {.ring = reinterpret_cast<uint64_t>(slots_.data()),
-            .tickets = reinterpret_cast<uint64_t>(counters_),
+            .tickets_or_mark = reinterpret_cast<uint64_t>(counters_),
             .counter_and_bits = Journal::Pack(1 + rank, bits),
             .exec_id = 70 + rank,
             .workspace_id = 30 + rank,
@@ -164,11 +166,30 @@ TEST_P(Journals, EagerCallCountsNoRuns) {
   }
 }
 
-TEST_P(Journals, NullRingTakesNothing) {
+// Without a ring. The mark holds the words of the last call, and how many have left it.
+TEST_P(Journals, MarkHoldsTheWordsAsTheCallLeavesThem) {
+  NodeMark marks[2] = {};
+  constexpr uint32_t kCalls = 5;
+  group_.Together([&](uint32_t rank) {
+    Journal journal{};
+    journal.tickets_or_mark = reinterpret_cast<uint64_t>(&marks[rank]);
+    for (uint32_t call = 0; call < kCalls; ++call) Call(rank, journal);
+  });
+  for (uint32_t rank = 0; rank < 2; ++rank) {
+    const NodeMark& mark = marks[rank];
+    EXPECT_EQ(mark.runs, kCalls);
+    EXPECT_NE(mark.gpu_ns, 0u);
+    for (uint32_t i = 0; i < std::size(mark.word); ++i) {
+      EXPECT_EQ(mark.word[i], i < Words() ? group_.state(rank)[i] : 0) << "word " << i;
+    }
+  }
+}
+
+TEST_P(Journals, NeitherRingNorMarkTakesNothing) {
   Ring ring(4);
   group_.Together([&](uint32_t rank) {
     Journal journal = ring.JournalOf(rank);
-    journal.ring = 0;
+    journal.ring = journal.tickets_or_mark = 0;
     Call(rank, journal);
   });
   EXPECT_EQ(ring.tickets(), 0u);
@@ -184,6 +205,9 @@ TEST_P(Journals, RefusedCallLeavesNone) {
     group_.state(0)[GetParam().protocol == Protocol::kMnnvl ? 2 : 3] = 0;
   }
   Call(0, ring.JournalOf(0));
+  NodeMark mark{};
+  Call(0, {.tickets_or_mark = reinterpret_cast<uint64_t>(&mark)});
+  EXPECT_EQ(mark.runs, 0u);
   ASSERT_NE(group_.diagnostic(0).trouble, 0u);
   EXPECT_EQ(ring.tickets(), 0u);
   EXPECT_TRUE(ring.Untouched());

@@ -49,6 +49,8 @@ CUresult SetParameters(CUgraphNode handle, const CUDA_KERNEL_NODE_PARAMS* parame
 }
 
 // Enough for Device::Open, which finds context 1, and for journals.
+constexpr CUdeviceptr kMarks = 0x2000000;
+
 DriverApi FakeDriver() {
   DriverApi api{};
   api.ThreadExchangeStreamCaptureMode = [](CUstreamCaptureMode*) { return CUDA_SUCCESS; };
@@ -72,8 +74,11 @@ DriverApi FakeDriver() {
     *device = reinterpret_cast<CUdeviceptr>(host);
     return CUDA_SUCCESS;
   };
+  // A Device's counters, then its marks.
   api.MemAlloc = [](CUdeviceptr* device, size_t) {
-    *device = 0x10000;
+    static bool counters = false;
+    counters = !counters;
+    *device = counters ? 0x10000 : kMarks;
     return CUDA_SUCCESS;
   };
   api.MemsetD8Async = [](CUdeviceptr, unsigned char, size_t, CUstream) { return CUDA_SUCCESS; };
@@ -140,12 +145,20 @@ class JournalsTest : public ::testing::Test {
     workspaces_.push_back(workspace);
   }
 
-  void Fill() {
-    PlanJournals(shape_, workspaces_, &exec_);
+  void Fill(Mode mode = Mode::kJournal) {
+    PlanJournals(shape_, mode, workspaces_, &exec_);
     instrumentation_.FillJournals(exec_, &shape_);
   }
-  bool Marked(size_t call) const {
-    return (shape_.calls[call].decoded.call.flags & trace::kCallJournals) != 0;
+  uint32_t Told(size_t call) const {
+    return shape_.calls[call].decoded.call.flags & trace::kCallTells;
+  }
+  bool Marked(size_t call) const { return Told(call) != 0; }
+  // The edge from the node before.
+  void MakeProgrammatic(size_t node) {
+    shape_.edges[node - 1].kind = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC;
+  }
+  bool FollowersWait(size_t node) const {
+    return (nodes_[node]->call.options & kernels::kFollowersWait) != 0;
   }
   std::vector<trace::SnapshotPlace> Planned(Mode mode) {
     PlanInstrumentation(driver_, shape_, mode, workspaces_, &exec_);
@@ -182,7 +195,7 @@ TEST_F(JournalsTest, NodesAreToldWhoTheyAre) {
   const kernels::Journal& first = nodes_[0]->call.journal;
   const kernels::Journal& second = nodes_[1]->call.journal;
   EXPECT_NE(first.ring, 0u);
-  EXPECT_EQ(first.tickets, 0x10000u);
+  EXPECT_EQ(first.tickets_or_mark, 0x10000u);
   EXPECT_EQ(first.exec_id, 9u);
   EXPECT_EQ(first.workspace_id, 1u);
   EXPECT_EQ(first.node, 0u);
@@ -191,6 +204,44 @@ TEST_F(JournalsTest, NodesAreToldWhoTheyAre) {
   EXPECT_NE(first.counter_and_bits >> 8, 0u);
   EXPECT_NE(first.counter_and_bits >> 8, second.counter_and_bits >> 8);
   EXPECT_TRUE(Marked(0) && Marked(1));
+}
+
+TEST_F(JournalsTest, OutsideOfTheJournalModeEachNodeHasAMark) {
+  Add(Kernel::kOneShot, &one_);
+  Add(Kernel::kOneShot, &one_);
+  Fill(Mode::kDefault);
+  const kernels::Journal& first = nodes_[0]->call.journal;
+  const kernels::Journal& second = nodes_[1]->call.journal;
+  EXPECT_EQ(first.ring, 0u);
+  EXPECT_EQ(first.tickets_or_mark % sizeof(NodeMark), 0u);
+  EXPECT_GT(first.tickets_or_mark, kMarks);
+  EXPECT_EQ(second.tickets_or_mark, first.tickets_or_mark + sizeof(NodeMark));
+  EXPECT_EQ(Told(0), trace::kCallMarks);
+  EXPECT_EQ(Planned(Mode::kDefault), std::vector{trace::SnapshotPlace::kTail});
+  EXPECT_FALSE(exec_.tells_itself);
+}
+
+TEST_F(JournalsTest, FullEdgesAndOurOwnKernelsMakeFollowersWait) {
+  Add(Kernel::kOneShot, &one_);
+  Add(Kernel::kOneShot, &one_);
+  Add(Kernel::kOneShot, &one_);
+  AddOther(&one_);
+  MakeProgrammatic(1);
+  Fill(Mode::kDefault);
+  EXPECT_TRUE(FollowersWait(0));
+  EXPECT_TRUE(FollowersWait(1));
+  EXPECT_TRUE(FollowersWait(2));
+}
+
+TEST_F(JournalsTest, KernelsOfOthersBehindProgrammaticEdgesMayNotWait) {
+  Add(Kernel::kOneShot, &one_);
+  AddOther(&one_);
+  Add(Kernel::kOneShot, &one_);
+  MakeProgrammatic(1);
+  MakeProgrammatic(2);
+  Fill(Mode::kDefault);
+  EXPECT_FALSE(FollowersWait(0));
+  EXPECT_TRUE(FollowersWait(2));  // the last one: a graph ends as a whole
 }
 
 TEST_F(JournalsTest, GraphIsGivenBackByteForByte) {
@@ -239,7 +290,7 @@ TEST_F(JournalsTest, WhatTheDriverRefusesIsNotMarked) {
 
 TEST_F(JournalsTest, DoubtfulNodesAreNotTold) {
   Add(Kernel::kOneShot, &one_);
-  PlanJournals(shape_, workspaces_, &exec_);
+  PlanJournals(shape_, Mode::kJournal, workspaces_, &exec_);
   exec_.journals.at(0).Doubt(3);
   instrumentation_.FillJournals(exec_, &shape_);
   EXPECT_EQ(nodes_[0]->set, 0);
@@ -249,7 +300,7 @@ TEST_F(JournalsTest, NoTailWhereAllCallsTell) {
   Add(Kernel::kOneShot, &one_);
   Add(Kernel::kOneShot, &two_);
   Fill();
-  EXPECT_TRUE(Planned(Mode::kDefault).empty());
+  EXPECT_EQ(Planned(Mode::kJournal), std::vector{trace::SnapshotPlace::kHead});
   EXPECT_TRUE(exec_.tells_itself);
 }
 
@@ -258,7 +309,8 @@ TEST_F(JournalsTest, TailOfTheWorkspaceThatDoesNotTell) {
   Add(Kernel::kOneShot, &two_);
   AddOther(&two_);
   Fill();
-  ASSERT_EQ(Planned(Mode::kDefault), std::vector{trace::SnapshotPlace::kTail});
+  PlanInstrumentation(driver_, shape_, Mode::kDefault, workspaces_, &exec_);
+  ASSERT_EQ(exec_.snapshots.size(), 1u);
   EXPECT_EQ(exec_.snapshots[0].workspaces, std::vector<Workspace*>{&two_});
   EXPECT_FALSE(exec_.tells_itself);
 }
@@ -283,7 +335,7 @@ TEST_F(JournalsTest, StrictModeKeepsItsHead) {
 TEST_F(JournalsTest, ReplaysCountWhenEveryNodeHasTold) {
   Add(Kernel::kOneShot, &one_);
   Add(Kernel::kOneShot, &one_);
-  PlanJournals(shape_, workspaces_, &exec_);
+  PlanJournals(shape_, Mode::kJournal, workspaces_, &exec_);
   exec_.journals.at(0).newest = 7;
   EXPECT_EQ(exec_.JournalledReplays(), 0u);
   exec_.journals.at(1).newest = 6;

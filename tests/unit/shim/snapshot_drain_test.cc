@@ -27,7 +27,7 @@ class SnapshotDrainTest : public ::testing::Test {
     ASSERT_NE(recorder_, nullptr) << error;
     graphs_ = std::make_unique<Graphs>(*recorder_);
     workspaces_ = std::make_unique<Workspaces>(*recorder_);
-    Make(true);
+    drain_ = std::make_unique<SnapshotDrain>(ring_, *graphs_, *workspaces_);
     auto exec = std::make_unique<Exec>();
     exec->id = 5;
     exec->tells_itself = true;
@@ -35,10 +35,6 @@ class SnapshotDrainTest : public ::testing::Test {
     exec->journals[4].counter = 2;
     exec_ = exec.get();
     graphs_->ExecCreated(reinterpret_cast<CUgraphExec>(1), std::move(exec), 0, 0);
-  }
-
-  void Make(bool every_node) {
-    drain_ = std::make_unique<SnapshotDrain>(ring_, *graphs_, *workspaces_, every_node);
   }
 
   uint32_t AddWorkspace(uint64_t ops) {
@@ -124,6 +120,14 @@ TEST_F(SnapshotDrainTest, TailSnapshotsTellWhereNotAllNodesDo) {
   EXPECT_EQ(exec_->snapshot_runs, 3u);
 }
 
+// In journal mode a snapshot node follows each kernel of others, and counts its runs itself.
+TEST_F(SnapshotDrainTest, NodesBehindKernelsOfOthersAreWrittenToo) {
+  Write(kNode, 3, 1);
+  Drain();
+  EXPECT_EQ(Places(), (std::vector<Place>{{3, 1}}));
+  EXPECT_EQ(exec_->snapshot_runs, 0u);
+}
+
 // The ring keeps the newest half; what is left keeps its replay.
 TEST_F(SnapshotDrainTest, LostSlotsAreCountedAndLeaveTheOthersRight) {
   for (uint32_t replay = 1; replay <= 10; ++replay) {
@@ -142,69 +146,6 @@ TEST_F(SnapshotDrainTest, LostSlotsAreCountedAndLeaveTheOthersRight) {
   std::string error;
   const auto file = ReadTrace(recorder_->path(), &error);
   EXPECT_EQ(file->header.snapshots_dropped, 20 - places.size());
-}
-
-TEST_F(SnapshotDrainTest, WholeReplaysAreWrittenAsTheirTails) {
-  Make(false);
-  Write(kNode, 4, 1);
-  Write(kNode, 2, 1);  // in the order in which they ended
-  Write(kNode, 2, 2);
-  Drain();
-  const auto records = Records<trace::Snapshot>(trace::RecordType::kSnapshot);
-  ASSERT_EQ(records.size(), 2u);
-  EXPECT_EQ(records[0].place, kTail);
-  EXPECT_EQ(records[0].node, 2u);
-  EXPECT_EQ(records[0].replay, 1u);
-  EXPECT_EQ(records[1].place, kNode) << "still under way";
-  EXPECT_EQ(records[1].replay, 2u);
-  EXPECT_EQ(exec_->snapshot_runs, 1u);
-}
-
-TEST_F(SnapshotDrainTest, EveryWorkspaceGetsItsTail) {
-  Make(false);
-  Write(kNode, 2, 1);
-  Write({5, 7, 1, 0, 0, 0, 4, kNode | 9u << 16, {}});
-  Drain();
-  const auto records = Records<trace::Snapshot>(trace::RecordType::kSnapshot);
-  ASSERT_EQ(records.size(), 2u);
-  EXPECT_EQ(records[0].workspace_id, 1u);
-  EXPECT_EQ(records[1].workspace_id, 7u);
-  EXPECT_TRUE(records[0].place == kTail && records[1].place == kTail);
-}
-
-TEST_F(SnapshotDrainTest, AReplayThatComesInTwoRoundsIsWrittenNodeByNode) {
-  Make(false);
-  Write(kNode, 2, 1);
-  Drain();
-  Write(kNode, 4, 1);
-  Write(kNode, 2, 2);
-  Write(kNode, 4, 2);
-  Drain();
-  const auto records = Records<trace::Snapshot>(trace::RecordType::kSnapshot);
-  ASSERT_EQ(records.size(), 3u);
-  EXPECT_TRUE(records[0].place == kNode && records[1].place == kNode);
-  EXPECT_EQ(records[2].place, kTail);
-  EXPECT_EQ(records[2].replay, 2u);
-}
-
-TEST_F(SnapshotDrainTest, AReplayWithALostNodeIsWrittenNodeByNode) {
-  Make(false);
-  Write(kNode, 2, 1);
-  Write(kNode, 2, 2);
-  Write(kNode, 4, 2);
-  Drain();
-  EXPECT_EQ(Places(), (std::vector<Place>{{2, 1}, {4, 2}}));
-}
-
-TEST_F(SnapshotDrainTest, WhereNotAllCallsTellEveryNodeIsWritten) {
-  Make(false);
-  exec_->tells_itself = false;
-  Write(kNode, 2, 1);
-  Write(kNode, 4, 1);
-  Drain();
-  const auto records = Records<trace::Snapshot>(trace::RecordType::kSnapshot);
-  ASSERT_EQ(records.size(), 2u);
-  EXPECT_EQ(records[0].place, kNode);
 }
 
 TEST_F(SnapshotDrainTest, NodesWhoseRunsAreNoReplaysAreLeftOut) {
