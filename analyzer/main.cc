@@ -83,6 +83,9 @@ void AddRun(CLI::App* app, RunOptions* options) {
   run->add_flag("--swap", options->swap,
                 "Launch Lamplight's fixed kernels in the place of FlashInfer's Lamport\n"
                 "all-reduce kernels; what cannot be proved to be the same stays as it is");
+  run->add_flag("--cupti", options->cupti,
+                "See calls of the driver API too, as programs with a static CUDA runtime\n"
+                "make them; profilers cannot use CUPTI in these processes then");
   run->add_option("--shim", options->shim,
                   "Path of liblamplight.so, where it is not beside this program")
       ->type_name("FILE");

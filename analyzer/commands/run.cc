@@ -107,6 +107,7 @@ void SetUp(const RunOptions& options, const fs::path& shim, const std::string& f
   if (options.timeout_s) (*environment)["LAMPLIGHT_TIMEOUT"] = SecondsText(*options.timeout_s);
   if (!options.mode.empty()) (*environment)["LAMPLIGHT_MODE"] = options.mode;
   if (options.swap) (*environment)["LAMPLIGHT_SWAP"] = "1";
+  if (options.cupti) (*environment)["LAMPLIGHT_CUPTI"] = "1";
 }
 
 std::vector<std::string> Entries(const Environment& environment) {

@@ -12,6 +12,7 @@ struct RunOptions {
   std::optional<double> timeout_s;
   std::string mode;  // empty: as the environment says
   bool swap = false;
+  bool cupti = false;
   std::string shim;  // liblamplight.so; empty: searched beside the executable
   std::vector<std::string> command;
 };

@@ -220,12 +220,14 @@ TEST_F(Command, DumpPrintsEachRecordAsALineOfJson) {
 
 TEST_F(Command, RunPassesEnvironmentArgumentsAndStatusThrough) {
   const Ended ended = Lamplight(WithShim(
-      "--timeout 2.5 --mode strict --swap -- sh -c 'echo $LD_PRELOAD; echo $LAMPLIGHT_DIR; "
-      "echo $LAMPLIGHT_TIMEOUT $LAMPLIGHT_MODE swap=$LAMPLIGHT_SWAP $1; test -n "
+      "--timeout 2.5 --mode strict --swap --cupti -- sh -c 'echo $LD_PRELOAD; echo $LAMPLIGHT_DIR; "
+      "echo $LAMPLIGHT_TIMEOUT $LAMPLIGHT_MODE swap=$LAMPLIGHT_SWAP cupti=$LAMPLIGHT_CUPTI $1; "
+      "test -n "
       "\"$LAMPLIGHT_JOB\"; exit 7' sh --out"));
   EXPECT_EQ(ended.status, 7);
   EXPECT_TRUE(Has(ended, folder_.File("liblamplight.so") + "\n")) << ended.output;
-  EXPECT_TRUE(Has(ended, folder_.File("out") + "\n2.5 strict swap=1 --out\n")) << ended.output;
+  EXPECT_TRUE(Has(ended, folder_.File("out") + "\n2.5 strict swap=1 cupti=1 --out\n"))
+      << ended.output;
   EXPECT_TRUE(Has(ended, "no trace was written")) << ended.output;
 }
 
