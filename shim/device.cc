@@ -150,7 +150,7 @@ kernels::Journal Device::RingJournal(uint32_t run_counter) const noexcept {
 
 kernels::Journal Device::MarkJournal(uint32_t mark) const noexcept {
   kernels::Journal journal{};
-  if (mark != 0) journal.tickets_or_mark = MarkAddress(mark);
+  journal.tickets_or_mark = MarkAddress(mark);
   return journal;
 }
 

@@ -69,4 +69,12 @@ const DriverApi* DriverApi::Load(std::string* missing) noexcept {
   return nullptr;
 }
 
+CUfunction FunctionOf(const DriverApi& driver, const CUDA_KERNEL_NODE_PARAMS& parameters) noexcept {
+  CUfunction function = parameters.func;
+  if (function == nullptr && parameters.kern != nullptr) {
+    driver.KernelGetFunction(&function, parameters.kern);
+  }
+  return function;
+}
+
 }  // namespace lamplight::shim

@@ -61,6 +61,9 @@ struct DriverApi {
   static const DriverApi* Load(std::string* missing) noexcept;
 };
 
+// The function of a kernel node, which may hold it as a kernel. Null: the driver does not tell.
+CUfunction FunctionOf(const DriverApi& driver, const CUDA_KERNEL_NODE_PARAMS& parameters) noexcept;
+
 // While it lives, this thread's driver calls are allowed whatever other threads capture, and do not
 // disturb their captures.
 class RelaxedCapture {

@@ -7,8 +7,6 @@
 namespace lamplight::shim {
 namespace {
 
-constexpr uint16_t kProgrammatic = 1;  // CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC
-
 struct Region {
   uint64_t address = 0;
   uint64_t bytes = 0;
@@ -19,8 +17,6 @@ struct Region {
   }
 };
 
-uint64_t ElementBytes(trace::DataType type) { return type == trace::DataType::kF32 ? 4 : 2; }
-
 bool Known(const GraphShape::Call& call) {
   return call.decodable && call.decoded.call.tokens != trace::kNoId &&
          call.decoded.call.dim != trace::kNoId &&
@@ -28,7 +24,7 @@ bool Known(const GraphShape::Call& call) {
 }
 
 uint64_t RowBytes(const GraphShape::Call& call) {
-  return uint64_t{call.decoded.call.dim} * ElementBytes(call.function->recognition.data_type);
+  return uint64_t{call.decoded.call.dim} * trace::BytesOf(call.function->recognition.data_type);
 }
 
 Region Rows(const GraphShape::Call& call, uint64_t address) {
@@ -67,10 +63,7 @@ bool Writes(const GraphShape::Call& call, const Region& region) {
 bool Names(const DriverApi& driver, CUgraphNode node, const Region& region) {
   CUDA_KERNEL_NODE_PARAMS parameters{};
   if (driver.GraphKernelNodeGetParams(node, &parameters) != CUDA_SUCCESS) return false;
-  CUfunction function = parameters.func;
-  if (function == nullptr && parameters.kern != nullptr) {
-    driver.KernelGetFunction(&function, parameters.kern);
-  }
+  const CUfunction function = FunctionOf(driver, parameters);
   if (function == nullptr || parameters.kernelParams == nullptr) return false;
   size_t offset = 0, bytes = 0;
   for (size_t i = 0; driver.FuncGetParamInfo(function, i, &offset, &bytes) == CUDA_SUCCESS; ++i) {
@@ -94,7 +87,7 @@ class Finder {
   std::vector<trace::EarlyRead> Find() {
     for (const GraphShape::Edge& edge : shape_.edges) {
       const GraphShape::Call* reader = call_of_[edge.to];
-      if (edge.kind != kProgrammatic || reader == nullptr || !ReadsEarly(*reader)) continue;
+      if (!edge.programmatic() || reader == nullptr || !ReadsEarly(*reader)) continue;
       const lamport::DecodedCall& read = reader->decoded;
       Check(edge, trace::EarlyOperand::kResidual, Rows(*reader, read.residual_address));
       Check(edge, trace::EarlyOperand::kGamma, {read.gamma_address, RowBytes(*reader)});

@@ -140,10 +140,7 @@ class Reader {
   void ReadCall(uint32_t node) {
     CUDA_KERNEL_NODE_PARAMS parameters{};
     if (driver_.GraphKernelNodeGetParams(shape_.nodes[node], &parameters) != CUDA_SUCCESS) return;
-    CUfunction function = parameters.func;
-    if (function == nullptr && parameters.kern != nullptr) {
-      driver_.KernelGetFunction(&function, parameters.kern);
-    }
+    const CUfunction function = FunctionOf(driver_, parameters);
     if (function == nullptr) return;
     const Function* learnt = functions_.LearnDriver(function);
     if (!learnt->lamport()) return;
@@ -173,8 +170,9 @@ class Reader {
         CUDA_SUCCESS) {
       shape.cooperative = value.cooperative != 0;
     }
-    shape.pdl = std::any_of(shape_.edges.begin(), shape_.edges.end(),
-                            [node](const auto& edge) { return edge.to == node && edge.kind == 1; });
+    shape.pdl = std::any_of(shape_.edges.begin(), shape_.edges.end(), [node](const auto& edge) {
+      return edge.to == node && edge.programmatic();
+    });
     return shape;
   }
 

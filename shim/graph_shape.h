@@ -23,6 +23,8 @@ struct GraphShape {
     uint32_t to;
     uint16_t kind;  // CUgraphDependencyType: 0 full, 1 programmatic
     uint16_t from_port;
+
+    bool programmatic() const { return kind == CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC; }
   };
   struct Call {
     uint32_t node;

@@ -11,8 +11,6 @@
 namespace lamplight::shim {
 namespace {
 
-uint32_t ElementBytes(trace::DataType type) { return type == trace::DataType::kF32 ? 4 : 2; }
-
 bool Known(uint32_t value) { return value != 0 && value != trace::kNoId; }
 
 // Tokens whose slots fit both the stage and the limit.
@@ -255,7 +253,7 @@ std::vector<StageLayout> LayoutOf(const trace::LamportCall& call, trace::Algorit
     return {};
   }
   const Dimensions d{call.tokens, call.world, call.rank,
-                     static_cast<uint64_t>(call.dim) * ElementBytes(type)};
+                     static_cast<uint64_t>(call.dim) * trace::BytesOf(type)};
   switch (algorithm) {
     case trace::Algorithm::kOneShot:
       return {OneShot(d, generation, max_bytes)};

@@ -179,6 +179,8 @@ enum class Algorithm : uint16_t {
 };
 
 enum class DataType : uint16_t { kUnknown = 0, kF32 = 1, kF16 = 2, kBf16 = 3 };
+// Of one element.
+constexpr uint32_t BytesOf(DataType type) { return type == DataType::kF32 ? 4 : 2; }
 
 enum class FlagLayout : uint16_t {
   kUnknown = 0,

@@ -17,7 +17,7 @@ uint32_t WidthOf(const Model& model, const Call& call) {
   const Kernel& kernel = model.kernels[call.kernel];
   if (kernel.algorithm != trace::Algorithm::kUnicastOneShot) return 0;
   if (kernel.data_type == trace::DataType::kUnknown) return 0;
-  return kernel.data_type == trace::DataType::kF32 ? 4 : 2;
+  return trace::BytesOf(kernel.data_type);
 }
 
 struct Mixture {

@@ -113,7 +113,7 @@ class DueOperations {
 
 uint64_t BytesPerPeer(const Model& model, const Call& call) {
   if (call.kernel == kNone || call.tokens == kUnknown || call.dim == kUnknown) return 0;
-  const uint64_t element = model.kernels[call.kernel].data_type == trace::DataType::kF32 ? 4 : 2;
+  const uint64_t element = trace::BytesOf(model.kernels[call.kernel].data_type);
   return uint64_t{call.tokens} * call.dim * element;
 }
 

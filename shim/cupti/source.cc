@@ -111,8 +111,7 @@ Wish Wish::FromEnvironment() {
 
 void AskForInjection() noexcept {
   Guarded([] {
-    if (std::getenv("LAMPLIGHT_CUPTI") == nullptr || Config::Disabled()) return;
-    if (Wish::FromEnvironment().kind == Wish::kOff) return;
+    if (Config::Disabled() || Wish::FromEnvironment().kind == Wish::kOff) return;
     const std::string file = OwnFile();
     // Another tool's injection is left alone; the first hooked call then subscribes.
     if (!file.empty()) setenv(kInjection, file.c_str(), 0);
