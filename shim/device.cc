@@ -50,7 +50,7 @@ uint32_t Next(std::atomic<uint32_t>* used, uint32_t count) {
 
 }  // namespace
 
-std::unique_ptr<Device> Device::Open(const DriverApi& driver, std::string* error) noexcept {
+std::unique_ptr<Device> Device::Open(const DriverApi& driver, std::string* error) {
   const RelaxedCapture relaxed(driver);
   std::unique_ptr<Device> device(new Device());
   CUdevice ordinal = 0;

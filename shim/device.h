@@ -23,7 +23,7 @@ class Device {
  public:
   // Loads everything into the current context and waits, bounded, until the kernel has run once.
   // Null with `error` set where that fails; the caller then records without snapshots.
-  static std::unique_ptr<Device> Open(const DriverApi& driver, std::string* error) noexcept;
+  static std::unique_ptr<Device> Open(const DriverApi& driver, std::string* error);
 
   CUcontext context() const { return context_; }
   uint32_t ordinal() const { return ordinal_; }

@@ -21,6 +21,7 @@ DriverApi LoadTable(std::string* missing) {
   Take(&api.CtxGetCurrent, "cuCtxGetCurrent", missing);
   Take(&api.CtxSetCurrent, "cuCtxSetCurrent", missing);
   Take(&api.CtxGetDevice, "cuCtxGetDevice", missing);
+  Take(&api.CtxGetId, "cuCtxGetId", missing);
   Take(&api.DeviceGetName, "cuDeviceGetName", missing);
   Take(&api.DeviceGetUuid, "cuDeviceGetUuid_v2", missing);
   Take(&api.DeviceGetAttribute, "cuDeviceGetAttribute", missing);
@@ -35,6 +36,8 @@ DriverApi LoadTable(std::string* missing) {
   Take(&api.StreamQuery, "cuStreamQuery", missing);
   Take(&api.StreamGetFlags, "cuStreamGetFlags", missing);
   Take(&api.StreamIsCapturing, "cuStreamIsCapturing", missing);
+  api.StreamGetCtx =
+      reinterpret_cast<decltype(api.StreamGetCtx)>(ResolveDriver("cuStreamGetCtx_v2"));
   Take(&api.EventCreate, "cuEventCreate", missing);
   Take(&api.EventQuery, "cuEventQuery", missing);
   Take(&api.EventDestroy, "cuEventDestroy_v2", missing);
@@ -45,6 +48,8 @@ DriverApi LoadTable(std::string* missing) {
   Take(&api.MemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2", missing);
   Take(&api.PointerGetAttribute, "cuPointerGetAttribute", missing);
   Take(&api.MemsetD8Async, "cuMemsetD8Async", missing);
+  Take(&api.GraphCreate, "cuGraphCreate", missing);
+  Take(&api.GraphDestroy, "cuGraphDestroy", missing);
   Take(&api.GraphGetNodes, "cuGraphGetNodes", missing);
   Take(&api.GraphGetEdges, "cuGraphGetEdges_v2", missing);
   Take(&api.GraphNodeGetType, "cuGraphNodeGetType", missing);

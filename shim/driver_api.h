@@ -1,8 +1,8 @@
 // The driver functions that the shim itself calls, as a table of pointers: nothing links to
 // libcuda.
 //
-// The table is complete or the shim stays off. Every call here is subject to capture rules: callers
-// hold a RelaxedCapture while they use it.
+// The table is complete, but for what says otherwise, or the shim stays off. Every call here is
+// subject to capture rules: callers hold a RelaxedCapture while they use it.
 #pragma once
 
 #include <cuda.h>
@@ -18,6 +18,7 @@ struct DriverApi {
   CUresult (*CtxGetCurrent)(CUcontext*);
   CUresult (*CtxSetCurrent)(CUcontext);
   CUresult (*CtxGetDevice)(CUdevice*);
+  CUresult (*CtxGetId)(CUcontext, unsigned long long*);
   CUresult (*DeviceGetName)(char*, int, CUdevice);
   CUresult (*DeviceGetUuid)(CUuuid*, CUdevice);
   CUresult (*DeviceGetAttribute)(int*, CUdevice_attribute, CUdevice);
@@ -33,6 +34,7 @@ struct DriverApi {
   CUresult (*StreamQuery)(CUstream);
   CUresult (*StreamGetFlags)(CUstream, unsigned*);
   CUresult (*StreamIsCapturing)(CUstream, CUstreamCaptureStatus*);
+  CUresult (*StreamGetCtx)(CUstream, CUcontext*, CUgreenCtx*);  // null where the driver lacks it
   CUresult (*EventCreate)(CUevent*, unsigned);
   CUresult (*EventQuery)(CUevent);
   CUresult (*EventDestroy)(CUevent);
@@ -43,6 +45,8 @@ struct DriverApi {
   CUresult (*MemcpyHtoDAsync)(CUdeviceptr, const void*, size_t, CUstream);
   CUresult (*PointerGetAttribute)(void*, CUpointer_attribute, CUdeviceptr);
   CUresult (*MemsetD8Async)(CUdeviceptr, unsigned char, size_t, CUstream);
+  CUresult (*GraphCreate)(CUgraph*, unsigned);
+  CUresult (*GraphDestroy)(CUgraph);
   CUresult (*GraphGetNodes)(CUgraph, CUgraphNode*, size_t*);
   CUresult (*GraphGetEdges)(CUgraph, CUgraphNode*, CUgraphNode*, CUgraphEdgeData*, size_t*);
   CUresult (*GraphNodeGetType)(CUgraphNode, CUgraphNodeType*);

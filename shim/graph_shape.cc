@@ -145,6 +145,7 @@ class Reader {
     const Function* learnt = functions_.LearnDriver(function);
     if (!learnt->lamport()) return;
     GraphShape::Call call{node, learnt, {}, false};
+    call.context = parameters.ctx;
     if (learnt->decoded() && parameters.kernelParams != nullptr) {
       call.decodable = lamport::Decode(learnt->recognition, parameters.kernelParams,
                                        Shape(node, parameters), &call.decoded);

@@ -31,7 +31,8 @@ struct GraphShape {
     const Function* function;
     lamport::DecodedCall decoded;
     bool decodable;
-    bool enabled = true;  // false: the host has switched the node off in the exec
+    bool enabled = true;          // false: the host has switched the node off in the exec
+    CUcontext context = nullptr;  // that the node runs in, as the driver tells
   };
 
   std::vector<CUgraphNode> nodes;  // the graph's own first, `own` of them

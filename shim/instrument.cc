@@ -11,9 +11,12 @@ namespace {
 
 constexpr size_t kMaxJournalNodes = 1024;
 
+bool Contains(const std::vector<Workspace*>& list, const Workspace* workspace) {
+  return std::ranges::find(list, workspace) != list.end();
+}
+
 void AddUnique(std::vector<Workspace*>* list, Workspace* workspace) {
-  if (workspace == nullptr) return;
-  if (std::find(list->begin(), list->end(), workspace) == list->end()) list->push_back(workspace);
+  if (workspace != nullptr && !Contains(*list, workspace)) list->push_back(workspace);
 }
 
 // Every workspace once, split by what one snapshot node can read.
@@ -49,6 +52,40 @@ bool TellsItself(const GraphShape& shape, const std::vector<Workspace*>& workspa
     any = true;
   }
   return any;
+}
+
+// The workspaces with steps that nothing but a snapshot node tells of.
+std::vector<Workspace*> Silent(const GraphShape& shape,
+                               const std::vector<Workspace*>& workspace_of_call) {
+  std::vector<Workspace*> silent;
+  for (Workspace* workspace : workspace_of_call) {
+    if (workspace == nullptr || TellsItself(shape, workspace_of_call, workspace)) continue;
+    AddUnique(&silent, workspace);
+  }
+  return silent;
+}
+
+// As `workspace_of_call`, null for calls in contexts whose memory our own nodes do not see.
+std::vector<Workspace*> Readable(const DriverApi& driver, const GraphShape& shape,
+                                 const std::vector<Workspace*>& workspace_of_call,
+                                 const Exec& exec) {
+  Reach reach(driver, exec.device->context());
+  std::vector<Workspace*> readable = workspace_of_call;
+  for (size_t i = 0; i < readable.size(); ++i) {
+    if (!reach.Sees(shape.calls[i].context)) readable[i] = nullptr;
+  }
+  return readable;
+}
+
+// Of the device's own context, as the thread's may be a green one, which ends before the process
+// does. Null: there is none to be had.
+CUevent NewEvent(const DriverApi& driver, const Device& device) {
+  const WithContext with(driver, device.context());
+  CUevent event = nullptr;
+  if (!with.current() || driver.EventCreate(&event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
+    return nullptr;
+  }
+  return event;
 }
 
 // One snapshot after every Lamport node but the last that does not journal by itself; the next
@@ -102,7 +139,7 @@ void CountOps(const std::vector<GraphShape::Call>& calls,
 }
 
 void PlanJournals(const GraphShape& shape, Mode mode,
-                  const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept {
+                  const std::vector<Workspace*>& workspace_of_call, Exec* exec) {
   if (exec->device == nullptr) return;
   exec->in_ring = mode == Mode::kJournal;
   for (size_t i = 0; i < shape.calls.size(); ++i) {
@@ -118,49 +155,49 @@ void PlanJournals(const GraphShape& shape, Mode mode,
 }
 
 void PlanInstrumentation(const DriverApi& driver, const GraphShape& shape, Mode mode,
-                         const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept {
+                         const std::vector<Workspace*>& workspace_of_call, Exec* exec) {
   exec->own_nodes = shape.own;
   CountOps(shape.calls, workspace_of_call, exec);
-  std::vector<Workspace*> workspaces, silent;
-  for (Workspace* workspace : workspace_of_call) AddUnique(&workspaces, workspace);
-  std::copy_if(workspaces.begin(), workspaces.end(), std::back_inserter(silent),
-               [&](const Workspace* workspace) {
-                 return !TellsItself(shape, workspace_of_call, workspace);
-               });
+  std::vector<Workspace*> silent = Silent(shape, workspace_of_call);
   exec->tells_itself = silent.empty();
   if (exec->device == nullptr || shape.owns_memory || shape.own == 0) return;
   exec->sinks = shape.Sinks();
-  if (driver.EventCreate(&exec->done, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
-    exec->done = nullptr;
-  }
+  exec->done = NewEvent(driver, *exec->device);
+  const std::vector<Workspace*> readable = Readable(driver, shape, workspace_of_call, *exec);
+  std::vector<Workspace*> workspaces;
+  for (Workspace* workspace : readable) AddUnique(&workspaces, workspace);
   if (workspaces.empty()) return;
+  std::erase_if(silent, [&](Workspace* workspace) { return !Contains(workspaces, workspace); });
   if (mode != Mode::kDefault) {
     PlanOne(trace::SnapshotPlace::kHead, {}, shape.FirstLamportNodes(), shape.calls.front().node,
             workspaces, exec);
   }
-  if (mode == Mode::kJournal) PlanJournalNodes(shape, workspace_of_call, exec);
+  if (mode == Mode::kJournal) PlanJournalNodes(shape, readable, exec);
   PlanOne(trace::SnapshotPlace::kTail, shape.LastLamportNodes(), {}, shape.calls.back().node,
           silent, exec);
 }
 
-void Instrumentation::FillJournals(const Exec& exec, GraphShape* shape) noexcept {
+void Instrumentation::FillJournals(const Exec& exec, GraphShape* shape) {
   if (exec.device == nullptr) return;
   filled_.reserve(exec.journals.size());
+  Reach reach(driver_, exec.device->context());
   for (GraphShape::Call& call : shape->calls) {
     const auto journal = exec.journals.find(call.node);
     if (journal == exec.journals.end() || journal->second.doubtful()) continue;
     if (!call.decodable || !CanJournal(*call.function, call.decoded)) continue;
-    if (Fill(shape->nodes[call.node], exec, call)) call.decoded.call.flags |= ToldFlag(exec);
+    if (Fill(shape->nodes[call.node], exec, call, &reach))
+      call.decoded.call.flags |= ToldFlag(exec);
   }
 }
 
-bool Instrumentation::Fill(CUgraphNode handle, const Exec& exec, const GraphShape::Call& call) {
+bool Instrumentation::Fill(CUgraphNode handle, const Exec& exec, const GraphShape::Call& call,
+                           Reach* reach) {
   Filled filled{handle, {}, {}};
   if (driver_.GraphKernelNodeGetParams(handle, &filled.parameters) != CUDA_SUCCESS) return false;
   const CUDA_KERNEL_NODE_PARAMS& parameters = filled.parameters;
   if (parameters.kernelParams == nullptr || parameters.kernelParams[0] == nullptr) return false;
-  // The counters are memory of this context's device.
-  if (parameters.ctx != nullptr && parameters.ctx != exec.device->context()) return false;
+  // Counters and marks are memory of the device's own context.
+  if (!reach->MayTell(parameters)) return false;
   std::memcpy(&filled.call, parameters.kernelParams[0], sizeof(filled.call));
   kernels::CollectiveCall told = filled.call;
   TellNode(exec, call.node, call.decoded.call.workspace_id, &told);
@@ -171,13 +208,14 @@ bool Instrumentation::Fill(CUgraphNode handle, const Exec& exec, const GraphShap
 
 bool Instrumentation::SetCall(const Filled& filled, kernels::CollectiveCall call) const {
   CUDA_KERNEL_NODE_PARAMS parameters = filled.parameters;
+  const WithContext with(driver_, parameters.ctx);
   void* argument = &call;
   parameters.kernelParams = &argument;
   parameters.extra = nullptr;
   return driver_.GraphKernelNodeSetParams(filled.node, &parameters) == CUDA_SUCCESS;
 }
 
-bool Instrumentation::Add(const GraphShape& shape, const Exec& exec) noexcept {
+bool Instrumentation::Add(const GraphShape& shape, const Exec& exec) {
   if (shape.own != exec.own_nodes || exec.device == nullptr) return false;
   const bool complete = std::all_of(exec.snapshots.begin(), exec.snapshots.end(),
                                     [&](const PlannedSnapshot& snapshot) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "shim/config.h"
+#include "shim/contexts.h"
 #include "shim/driver_api.h"
 #include "shim/exec.h"
 #include "shim/graph_shape.h"
@@ -29,9 +30,9 @@ class Instrumentation {
 
   // Tells the nodes that `exec` counts where to journal, and marks their calls (ToldFlag).
   // What the driver refuses stays unmarked.
-  void FillJournals(const Exec& exec, GraphShape* shape) noexcept;
+  void FillJournals(const Exec& exec, GraphShape* shape);
   // Adds what `exec` plans, at the planned positions of this graph. On failure no node stays added.
-  bool Add(const GraphShape& shape, const Exec& exec) noexcept;
+  bool Add(const GraphShape& shape, const Exec& exec);
   void Remove() noexcept;
   bool added() const { return !added_.empty() || !filled_.empty(); }
 
@@ -43,7 +44,7 @@ class Instrumentation {
     kernels::CollectiveCall call;
   };
 
-  bool Fill(CUgraphNode handle, const Exec& exec, const GraphShape::Call& call);
+  bool Fill(CUgraphNode handle, const Exec& exec, const GraphShape::Call& call, Reach* reach);
   bool SetCall(const Filled& filled, kernels::CollectiveCall call) const;
   void RemoveNodes() noexcept;
   bool AddSnapshot(const GraphShape& shape, const Exec& exec, const PlannedSnapshot& snapshot);
@@ -62,11 +63,12 @@ void CountOps(const std::vector<GraphShape::Call>& calls,
 // Gives a counter, or in modes other than kJournal a mark, to every node of `exec` that can
 // journal.
 void PlanJournals(const GraphShape& shape, Mode mode,
-                  const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept;
+                  const std::vector<Workspace*>& workspace_of_call, Exec* exec);
 
 // Decides where `exec` gets snapshot and completion nodes: fills snapshots and sinks. Where all
-// calls on a workspace journal to the ring, only the strict mode's head snapshot reads it.
+// calls on a workspace journal to the ring, only the strict mode's head snapshot reads it. Snapshot
+// nodes run in the device's own context: workspaces in memory of others get none.
 void PlanInstrumentation(const DriverApi& driver, const GraphShape& shape, Mode mode,
-                         const std::vector<Workspace*>& workspace_of_call, Exec* exec) noexcept;
+                         const std::vector<Workspace*>& workspace_of_call, Exec* exec);
 
 }  // namespace lamplight::shim

@@ -5,10 +5,12 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "shim/contexts.h"
 #include "shim/cupti/source.h"
 #include "shim/log.h"
 #include "shim/process_record.h"
@@ -159,9 +161,8 @@ void Session::AtExit() noexcept {
   session->troubles_->Drain(*session->recorder_);
 }
 
-Device* Session::CurrentDevice() noexcept {
-  thread_local CUcontext last_context = nullptr;
-  thread_local Device* last_device = nullptr;
+Device* Session::CurrentDevice() {
+  thread_local KnownContext last{0, nullptr};
   CUcontext context = nullptr;
   if (driver_->CtxGetCurrent(&context) != CUDA_SUCCESS) return nullptr;
   if (context == nullptr) {
@@ -170,13 +171,46 @@ Device* Session::CurrentDevice() noexcept {
     driver_->CtxGetCurrent(&context);
   }
   if (context == nullptr) return nullptr;
-  if (context == last_context) return last_device;
+  const ContextId id = IdOf(context);
+  if (id == last.id) return last.device;
   std::lock_guard lock(devices_mutex_);
-  last_context = context;
-  for (const OpenedDevice& opened : devices_) {
-    if (opened.context == context) return last_device = opened.device.get();
+  const KnownContext* known = FindContext(id);
+  if (known == nullptr) known = LearnContext(context, id);
+  if (known == nullptr) return nullptr;
+  last = *known;
+  return last.device;
+}
+
+// A handle may come to mean another context.
+Session::ContextId Session::IdOf(CUcontext context) const noexcept {
+  ContextId id = 0;
+  const bool told = driver_->CtxGetId(context, &id) == CUDA_SUCCESS && id != 0;
+  return told ? id : reinterpret_cast<ContextId>(context);
+}
+
+const Session::KnownContext* Session::FindContext(ContextId id) const noexcept {
+  const auto found = std::ranges::find(contexts_, id, &KnownContext::id);
+  return found == contexts_.end() ? nullptr : &*found;
+}
+
+// The current context, for the first time. Null: it cannot be told yet.
+const Session::KnownContext* Session::LearnContext(CUcontext context, ContextId id) {
+  const RelaxedCapture relaxed(*driver_);
+  const CUcontext memory = MemoryContext(*driver_);
+  if (memory == nullptr) return nullptr;
+  Device* device = nullptr;
+  if (memory == context) {
+    device = OpenDevice(context);
+  } else {
+    const WithContext with(*driver_, memory);
+    if (!with.current()) return nullptr;
+    const ContextId owner = IdOf(memory);
+    const KnownContext* known = FindContext(owner);
+    device = known != nullptr ? known->device : OpenDevice(memory);
+    if (known == nullptr) contexts_.push_back({owner, device});
   }
-  return last_device = OpenDevice(context);
+  contexts_.push_back({id, device});
+  return &contexts_.back();
 }
 
 Device* Session::OpenDevice(CUcontext context) {
@@ -185,23 +219,22 @@ Device* Session::OpenDevice(CUcontext context) {
   std::string error;
   std::unique_ptr<Device> device = Device::Open(*driver_, &error);
   if (device == nullptr) {
-    Log().warn("no snapshots on this device: {}", error);
-  } else {
-    DefineDevice(*driver_, *device, *recorder_);
-    // Both live as long as the process.
-    recorder_->AddSource(new SnapshotDrain(device->ring(), *graphs_, *workspaces_));
+    Log().warn("no snapshots{} on this device: {}", swap_ == nullptr ? "" : ", and no swapping",
+               error);
+    return nullptr;
   }
+  DefineDevice(*driver_, *device, *recorder_);
+  // Both live as long as the process.
+  recorder_->AddSource(new SnapshotDrain(device->ring(), *graphs_, *workspaces_));
   if (swap_ != nullptr) swap_->Prepare(context);
-  devices_.push_back({context, std::move(device)});
-  return devices_.back().device.get();
+  devices_.push_back(std::move(device));
+  return devices_.back().get();
 }
 
 std::vector<Device*> Session::devices() const {
   std::lock_guard lock(devices_mutex_);
   std::vector<Device*> devices;
-  for (const OpenedDevice& opened : devices_) {
-    if (opened.device != nullptr) devices.push_back(opened.device.get());
-  }
+  for (const std::unique_ptr<Device>& device : devices_) devices.push_back(device.get());
   return devices;
 }
 

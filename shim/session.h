@@ -52,9 +52,10 @@ class Session {
   Sites& sites() { return *sites_; }
   Swap* swap() { return swap_.get(); }  // null: nothing is swapped
 
-  // The current context's device, opened at its first call; null where there is no context, or the
-  // shim could not set itself up on it.
-  Device* CurrentDevice() noexcept;
+  // The device of the memory that the current context sees, opened at its first call: one for a
+  // primary context and all green ones in it. Null where there is no context, a capture forbids to
+  // ask, or the shim could not set itself up there.
+  Device* CurrentDevice();
   std::vector<Device*> devices() const;
   Device* DeviceByOrdinal(uint32_t ordinal) const;
   // The exec no longer uses the workspace that its snapshot nodes read.
@@ -65,6 +66,15 @@ class Session {
   static void ForkedChild() noexcept;
   static void AtExit() noexcept;
   static std::unique_ptr<Session> Build();
+  // A context's number, which no other ever gets.
+  using ContextId = unsigned long long;
+  struct KnownContext {
+    ContextId id;
+    Device* device;  // null: the shim cannot use this context
+  };
+  ContextId IdOf(CUcontext context) const noexcept;
+  const KnownContext* FindContext(ContextId id) const noexcept;
+  const KnownContext* LearnContext(CUcontext context, ContextId id);
   Device* OpenDevice(CUcontext context);
 
   static std::atomic<Session*> running_;
@@ -82,11 +92,8 @@ class Session {
   std::unique_ptr<Swap> swap_;
   Watchdog* watchdog_ = nullptr;
   mutable std::mutex devices_mutex_;
-  struct OpenedDevice {
-    CUcontext context;
-    std::unique_ptr<Device> device;  // null: the shim cannot use this context
-  };
-  std::vector<OpenedDevice> devices_;
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::vector<KnownContext> contexts_;
 };
 
 }  // namespace lamplight::shim

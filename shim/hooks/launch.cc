@@ -63,7 +63,10 @@ bool LaunchSwapped(const Function& function, void** arguments, const lamport::La
   if (swap == nullptr) return false;
   SwappedCall swapped;
   bool replaced = false;
-  Guarded([&] { replaced = swap->Replace(function, arguments, &swapped); });
+  Guarded([&] {
+    const Device* device = session->CurrentDevice();
+    replaced = device != nullptr && swap->Replace(device->context(), function, arguments, &swapped);
+  });
   if (!replaced) return false;
   void* argument = &swapped.call;
   const Inside inside;  // the launch is recorded here, under our kernel's name

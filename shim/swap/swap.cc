@@ -49,17 +49,11 @@ std::unique_ptr<Swap::Context> Swap::Load() {
   return loaded;
 }
 
-Swap::Context* Swap::Current() noexcept {
-  CUcontext context = nullptr;
-  if (driver_.CtxGetCurrent(&context) != CUDA_SUCCESS || context == nullptr) return nullptr;
-  Context* known = contexts_.Find(context);
-  return known == nullptr || known->kernels == nullptr ? nullptr : known;
-}
-
-bool Swap::Replace(const Function& field, void* const* arguments, SwappedCall* out) noexcept {
+bool Swap::Replace(CUcontext prepared, const Function& field, void* const* arguments,
+                   SwappedCall* out) noexcept {
   if (arguments == nullptr || field.symbol.starts_with("lamplight_")) return false;
-  Context* context = Current();
-  if (context == nullptr) return false;
+  Context* context = contexts_.Find(prepared);
+  if (context == nullptr || context->kernels == nullptr) return false;
   const Known* known = known_.Find(&field);
   if (known == nullptr) [[unlikely]]
     known = Learn(field);

@@ -40,8 +40,10 @@ class Swap {
   // Loads the kernels into the current context; what fails is logged, and nothing is swapped there.
   void Prepare(CUcontext context) noexcept;
 
-  // True with `out` filled where the launch is to be replaced.
-  bool Replace(const Function& field, void* const* arguments, SwappedCall* out) noexcept;
+  // True with `out` filled where the launch is to be replaced, by a kernel of `context`: one that
+  // was prepared.
+  bool Replace(CUcontext context, const Function& field, void* const* arguments,
+               SwappedCall* out) noexcept;
 
   // Launches it with `arguments`, its call or a copy of that. `attributes` are those of the host's
   // launch; the cluster's is replaced.
@@ -63,7 +65,6 @@ class Swap {
         troubles_(troubles),
         timeout_ns_(timeout_ns) {}
 
-  Context* Current() noexcept;
   std::unique_ptr<Context> Load();
   // What is known of a kernel of the field, from its first launch on.
   struct Known {

@@ -18,15 +18,6 @@ std::atomic<bool> initialised{false};
 std::atomic<bool> forked{false};
 std::atomic<bool> torn_down{false};
 
-// Contexts of the thread, innermost last; null: none. Trivial, as static destructors of the host
-// may still call in when the thread's other objects are gone.
-struct ContextStack {
-  static constexpr size_t kDepth = 64;
-  Device* entries[kDepth];
-  size_t top;
-};
-thread_local constinit ContextStack contexts{};
-
 std::vector<std::unique_ptr<Device>>& Devices() {
   static auto& devices = *new std::vector<std::unique_ptr<Device>>;
   return devices;
@@ -78,30 +69,15 @@ Device* DeviceAt(int ordinal) {
   return Devices()[static_cast<size_t>(ordinal)].get();
 }
 
-Device* DeviceOf(CUcontext context) {
-  for (const auto& device : Devices()) {
-    if (device->context() == context) return device.get();
-  }
-  return nullptr;
+Device::Device(int ordinal_in)
+    : ordinal(ordinal_in), primary_(CreateContext(*this, Context::Kind::kPrimary)) {}
+
+Device* CurrentDevice() {
+  const Context* context = CurrentContext();
+  return context == nullptr ? nullptr : &context->device();
 }
 
-Device* CurrentDevice() { return contexts.entries[contexts.top]; }
-
-void SetCurrentDevice(Device* device) { contexts.entries[contexts.top] = device; }
-
-Status PushCurrentDevice(Device* device) {
-  if (contexts.top + 1 == ContextStack::kDepth) return CUDA_ERROR_OUT_OF_MEMORY;
-  contexts.entries[++contexts.top] = device;
-  return kOk;
-}
-
-Status PopCurrentDevice(CUcontext* popped) {
-  if (CurrentDevice() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  if (popped != nullptr) *popped = CurrentDevice()->context();
-  contexts.entries[contexts.top] = nullptr;
-  if (contexts.top > 0) --contexts.top;
-  return kOk;
-}
+void SetCurrentDevice(Device& device) { SetCurrentContext(&device.primary()); }
 
 void DeviceUuid(int ordinal, CUuuid* uuid) {
   std::memcpy(uuid->bytes, "lamplight-sim-00", sizeof uuid->bytes);
@@ -132,7 +108,7 @@ void Device::Register(const StreamRef& stream) {
 StreamRef Device::legacy_stream() {
   const std::lock_guard lock(mutex_);
   if (legacy_ == nullptr) {
-    legacy_ = std::make_shared<Stream>(*this, StreamKind::kLegacy, 0);
+    legacy_ = std::make_shared<Stream>(primary(), StreamKind::kLegacy, 0);
     streams_.push_back(legacy_);
   }
   return legacy_;

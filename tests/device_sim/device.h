@@ -1,4 +1,4 @@
-// The simulated devices, their primary contexts, and each thread's current context.
+// The simulated devices and their primary contexts.
 //
 // Thread-safe. Devices exist from the first use to the end of the process and are never destroyed.
 #pragma once
@@ -10,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "tests/device_sim/context.h"
 #include "tests/device_sim/marker.h"
 #include "tests/device_sim/status.h"
 #include "tests/device_sim/stream.h"
@@ -22,9 +23,9 @@ inline constexpr int kComputeMajor = 9;
 inline constexpr int kComputeMinor = 0;
 
 struct Device {
-  explicit Device(int ordinal_in) : ordinal(ordinal_in) {}
+  explicit Device(int ordinal_in);
 
-  CUcontext context() { return reinterpret_cast<CUcontext>(this); }
+  Context& primary() { return *primary_; }
   // A kernel that failed makes the device fail from then on.
   void Fail(Status status);
   Status failure() const { return failure_.load(std::memory_order_acquire); }
@@ -43,6 +44,7 @@ struct Device {
  private:
   std::vector<StreamRef> LiveStreams();
 
+  Context* const primary_;
   std::atomic<Status> failure_{kOk};
   std::atomic<uint32_t> peers_{0};  // bit per ordinal
   std::mutex mutex_;
@@ -56,13 +58,11 @@ Status CheckInitialised();
 int DeviceCount();
 // Null where there is no such device.
 Device* DeviceAt(int ordinal);
-Device* DeviceOf(CUcontext context);
 
 // The thread's current device; null where it has no context.
 Device* CurrentDevice();
-void SetCurrentDevice(Device* device);
-Status PushCurrentDevice(Device* device);
-Status PopCurrentDevice(CUcontext* popped);
+// Makes the device's primary context current.
+void SetCurrentDevice(Device& device);
 
 void DeviceUuid(int ordinal, CUuuid* uuid);
 Status DeviceAttribute(int* value, CUdevice_attribute attribute);

@@ -23,9 +23,9 @@ CUresult DriverAt(CUdevice ordinal, Body body) {
 }
 
 // Null is a valid context here: none.
-Status FindContext(CUcontext context, Device** device) {
-  *device = DeviceOf(context);
-  return context != nullptr && *device == nullptr ? CUDA_ERROR_INVALID_CONTEXT : kOk;
+Status CheckedContext(CUcontext handle, Context** context) {
+  *context = FindContext(handle);
+  return handle != nullptr && *context == nullptr ? CUDA_ERROR_INVALID_CONTEXT : kOk;
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ CUresult cuDeviceCanAccessPeer(int* can, CUdevice device, CUdevice peer) {
 }
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
-  return DriverAt(device, [&](Device& found) { return Store(context, found.context()); });
+  return DriverAt(device, [&](Device& found) { return Store(context, found.primary().handle()); });
 }
 
 CUresult cuDevicePrimaryCtxRelease(CUdevice device) {
@@ -120,30 +120,30 @@ CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* activ
 
 CUresult cuCtxGetCurrent(CUcontext* context) {
   return Driver([&] {
-    Device* device = CurrentDevice();
-    return Store(context, device == nullptr ? nullptr : device->context());
+    Context* current = CurrentContext();
+    return Store(context, current == nullptr ? nullptr : current->handle());
   });
 }
 
 CUresult cuCtxSetCurrent(CUcontext context) {
   return Driver([&]() -> Status {
-    Device* device = nullptr;
-    SIM_TRY(FindContext(context, &device));
-    SetCurrentDevice(device);
+    Context* found = nullptr;
+    SIM_TRY(CheckedContext(context, &found));
+    SetCurrentContext(found);
     return kOk;
   });
 }
 
 CUresult cuCtxPushCurrent(CUcontext context) {
   return Driver([&]() -> Status {
-    Device* device = nullptr;
-    SIM_TRY(FindContext(context, &device));
-    return PushCurrentDevice(device);
+    Context* found = nullptr;
+    SIM_TRY(CheckedContext(context, &found));
+    return PushCurrentContext(found);
   });
 }
 
 CUresult cuCtxPopCurrent(CUcontext* context) {
-  return Driver([&] { return PopCurrentDevice(context); });
+  return Driver([&] { return PopCurrentContext(context); });
 }
 
 CUresult cuCtxGetDevice(CUdevice* device) {

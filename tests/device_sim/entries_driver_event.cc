@@ -38,7 +38,7 @@ CUresult cuEventElapsedTime(float* milliseconds, CUevent start, CUevent end) {
 CUresult cuStreamCreate(CUstream* stream, unsigned flags) {
   const cupti::StreamCreateParams told{stream, flags};
   return Told(cupti::kStreamCreate, "cuStreamCreate", told, [&]() -> CUresult {
-    return DriverInContext([&] { return CreateStream(stream, flags, 0); });
+    return DriverInContext([&] { return CreateStream(stream, *CurrentContext(), flags, 0); });
   });
 }
 
@@ -46,7 +46,8 @@ CUresult cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int priori
   const cupti::StreamCreatePriorityParams told{stream, flags, priority};
   return Told(cupti::kStreamCreateWithPriority, "cuStreamCreateWithPriority", told,
               [&]() -> CUresult {
-                return DriverInContext([&] { return CreateStream(stream, flags, priority); });
+                return DriverInContext(
+                    [&] { return CreateStream(stream, *CurrentContext(), flags, priority); });
               });
 }
 

@@ -3,6 +3,7 @@
 #include <cuda.h>
 
 #include "tests/device_sim/capture.h"
+#include "tests/device_sim/context.h"
 #include "tests/device_sim/entry_guard.h"
 #include "tests/device_sim/event.h"
 #include "tests/device_sim/exec.h"
@@ -198,7 +199,16 @@ CUresult cuStreamGetId(CUstream stream, unsigned long long* id) {
 }
 
 CUresult cuStreamGetCtx(CUstream stream, CUcontext* context) {
-  return DriverOn(stream, [&](Stream& on) { return Store(context, on.device().context()); });
+  return DriverOn(stream, [&](Stream& on) { return Store(context, on.context().handle()); });
+}
+
+CUresult cuStreamGetCtx_v2(CUstream stream, CUcontext* context, CUgreenCtx* green) {
+  return DriverOn(stream, [&](Stream& on) -> Status {
+    // Not known of a driver, but of its cousin, the query of flags.
+    if (on.capturing) return CheckNotCapturing(on);
+    SIM_TRY(Store(context, on.context().memory().handle()));
+    return Store(green, on.context().green_handle());
+  });
 }
 
 CUresult cuStreamGetDevice(CUstream stream, CUdevice* device) {

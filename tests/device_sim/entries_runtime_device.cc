@@ -72,7 +72,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaSetDevice(int device) {
   return Runtime([&]() -> Status {
     if (DeviceAt(device) == nullptr) return CUDA_ERROR_INVALID_DEVICE;
-    SetCurrentDevice(DeviceAt(device));
+    SetCurrentDevice(*DeviceAt(device));
     return kOk;
   });
 }

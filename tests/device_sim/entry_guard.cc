@@ -8,7 +8,7 @@ thread_local Status last_error = kOk;
 
 Status EnterRuntime() {
   SIM_TRY(Initialise());
-  if (CurrentDevice() == nullptr) SetCurrentDevice(DeviceAt(0));
+  if (CurrentDevice() == nullptr) SetCurrentDevice(*DeviceAt(0));
   return kOk;
 }
 

@@ -112,7 +112,8 @@ Status IpcOpen(uintptr_t* out, const void* opaque, unsigned flags) {
     AddAllocation({.start = mapping.start,
                    .bytes = mapping.bytes,
                    .kind = MemoryKind::kImported,
-                   .device = CurrentDevice()});
+                   .device = CurrentDevice(),
+                   .context = &CurrentContext()->memory()});
   }
   ++mapping.users;
   *out = mapping.start;

@@ -8,6 +8,9 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <stdexcept>
+
+#include "tests/device_sim/memory.h"
 
 namespace device_sim {
 namespace {
@@ -35,6 +38,14 @@ class LaunchContext final : public KernelContext {
   unsigned cluster_size() const override { return call_.cluster_size(); }
   unsigned shared_bytes() const override { return call_.shared_bytes; }
   uint64_t global_timer_ns() const override { return GlobalTimerNs(); }
+
+  void CheckReach(uint64_t address) const override {
+    const auto allocation = FindAllocation(address);
+    if (!allocation || !allocation->on_device()) return;
+    const bool reaches = allocation->device != &call_.context->device() ||
+                         allocation->context == &call_.context->memory();
+    if (!reaches) throw std::runtime_error("an access to memory of another context");
+  }
 
   void Relax() override {
     if (TornDown()) throw Unwind{};

@@ -20,6 +20,7 @@ struct ParameterBlock {
 
 struct KernelCall {
   Kernel* kernel = nullptr;
+  Context* context = nullptr;
   Dim3 grid;
   Dim3 block;
   unsigned shared_bytes = 0;

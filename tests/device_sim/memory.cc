@@ -87,7 +87,11 @@ Status AllocateDevice(uintptr_t* out, size_t bytes) {
   std::byte* start = arena.base() == nullptr ? nullptr : arena.Allocate(bytes);
   if (start == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
   *out = reinterpret_cast<uintptr_t>(start);
-  AddAllocation({.start = *out, .bytes = bytes, .kind = MemoryKind::kDevice, .device = &device});
+  AddAllocation({.start = *out,
+                 .bytes = bytes,
+                 .kind = MemoryKind::kDevice,
+                 .device = &device,
+                 .context = &CurrentContext()->memory()});
   return kOk;
 }
 
@@ -117,6 +121,7 @@ Status AllocateHost(void** out, size_t bytes, unsigned flags) {
                  .bytes = bytes,
                  .kind = MemoryKind::kHost,
                  .device = CurrentDevice(),
+                 .context = &CurrentContext()->memory(),
                  .flags = flags});
   *out = start;
   return kOk;
@@ -145,6 +150,7 @@ Status RegisterHost(void* address, size_t bytes, unsigned flags) {
                  .bytes = bytes,
                  .kind = MemoryKind::kRegistered,
                  .device = CurrentDevice(),
+                 .context = &CurrentContext()->memory(),
                  .flags = flags});
   return kOk;
 }

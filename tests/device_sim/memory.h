@@ -14,6 +14,7 @@
 
 namespace device_sim {
 
+class Context;
 struct Device;
 
 enum class MemoryKind { kDevice, kHost, kRegistered, kImported };
@@ -23,7 +24,8 @@ struct Allocation {
   size_t bytes = 0;
   MemoryKind kind = MemoryKind::kDevice;
   Device* device = nullptr;
-  unsigned flags = 0;  // of pinned host memory
+  Context* context = nullptr;  // whose kernels see it, where it is device memory of this process
+  unsigned flags = 0;          // of pinned host memory
   uint64_t id = 0;
 
   bool on_device() const { return kind == MemoryKind::kDevice || kind == MemoryKind::kImported; }

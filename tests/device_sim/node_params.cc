@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tests/device_sim/context.h"
 #include "tests/device_sim/memory.h"
 #include "tests/device_sim/submit.h"
 
@@ -35,6 +36,8 @@ Status FromDriver(const CUDA_KERNEL_NODE_PARAMS* params, Operation* operation) {
   LaunchRequest request;
   request.function = params->func != nullptr ? static_cast<const void*>(params->func)
                                              : static_cast<const void*>(params->kern);
+  request.context = FindContext(params->ctx);
+  if (params->ctx != nullptr && request.context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   request.grid = {params->gridDimX, params->gridDimY, params->gridDimZ};
   request.block = {params->blockDimX, params->blockDimY, params->blockDimZ};
   request.shared_bytes = params->sharedMemBytes;
@@ -159,6 +162,7 @@ void ToDriver(const KernelCall& call, CUDA_KERNEL_NODE_PARAMS* params) {
   params->blockDimZ = call.block.z;
   params->sharedMemBytes = call.shared_bytes;
   params->kernelParams = const_cast<void**>(call.parameters->pointers.data());
+  params->ctx = call.context->handle();
 }
 
 void ToRuntime(const KernelCall& call, cudaKernelNodeParams* params) {

@@ -15,7 +15,7 @@ Status AttributeOf(void* out, CUpointer_attribute attribute, uintptr_t address,
                    const Allocation& allocation) {
   switch (attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT:
-      return Give(out, allocation.device->context());
+      return Give(out, allocation.context->handle());
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
       return Give<unsigned>(out,
                             allocation.on_device() ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST);

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "tests/device_sim/capture.h"
+#include "tests/device_sim/context.h"
 #include "tests/device_sim/device.h"
 #include "tests/device_sim/device_thread.h"
 #include "tests/device_sim/kernel_launch.h"
@@ -41,8 +42,12 @@ StreamTable& Streams() {
   return table;
 }
 
-Stream::Stream(Device& device, StreamKind kind, int priority)
-    : device_(device), kind_(kind), priority_(priority), id_(NextStreamId()) {}
+Stream::Stream(Context& context, StreamKind kind, int priority)
+    : context_(context),
+      device_(context.device()),
+      kind_(kind),
+      priority_(priority),
+      id_(NextStreamId()) {}
 
 unsigned Stream::flags() const {
   return kind_ == StreamKind::kNonBlocking ? CU_STREAM_NON_BLOCKING : CU_STREAM_DEFAULT;
@@ -118,26 +123,30 @@ StreamRef FindStream(CUstream handle, DefaultStream default_stream) {
   if (handle == nullptr) {
     handle = default_stream == DefaultStream::kLegacy ? CU_STREAM_LEGACY : CU_STREAM_PER_THREAD;
   }
-  Device* device = CurrentDevice();
-  if (handle == CU_STREAM_LEGACY) return device == nullptr ? nullptr : device->legacy_stream();
+  Context* context = CurrentContext();
+  if (handle == CU_STREAM_LEGACY) return context == nullptr ? nullptr : context->null_stream();
   if (handle != CU_STREAM_PER_THREAD) return Streams().Find(handle);
-  if (device == nullptr || thread_ends) return nullptr;
+  // Of green contexts the documentation says so; nothing needs an ordinary one's.
+  if (context == nullptr || context->kind() != Context::Kind::kPrimary || thread_ends) {
+    return nullptr;
+  }
+  Device& device = context->device();
   thread_local PerThreadStreams per_thread;
-  StreamRef& stream = per_thread.streams[static_cast<size_t>(device->ordinal)];
+  StreamRef& stream = per_thread.streams[static_cast<size_t>(device.ordinal)];
   if (stream == nullptr) {
-    stream = std::make_shared<Stream>(*device, StreamKind::kPerThread, 0);
-    device->Register(stream);
+    stream = std::make_shared<Stream>(*context, StreamKind::kPerThread, 0);
+    device.Register(stream);
   }
   return stream;
 }
 
-Status CreateStream(CUstream* out, unsigned flags, int priority) {
+Status CreateStream(CUstream* out, Context& context, unsigned flags, int priority) {
   if (out == nullptr || (flags & ~static_cast<unsigned>(CU_STREAM_NON_BLOCKING)) != 0) {
     return CUDA_ERROR_INVALID_VALUE;
   }
   priority = std::min(0, std::max(kGreatestStreamPriority, priority));
   const StreamKind kind = flags == 0 ? StreamKind::kBlocking : StreamKind::kNonBlocking;
-  auto stream = std::make_shared<Stream>(*CurrentDevice(), kind, priority);
+  auto stream = std::make_shared<Stream>(context, kind, priority);
   stream->device().Register(stream);
   *out = Streams().Add(std::move(stream));
   return kOk;

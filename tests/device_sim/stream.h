@@ -21,6 +21,7 @@ namespace device_sim {
 
 inline constexpr int kGreatestStreamPriority = -5;
 
+class Context;
 struct Device;
 struct Capture;
 
@@ -31,7 +32,7 @@ enum class DefaultStream { kLegacy, kPerThread };
 
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
-  Stream(Device& device, StreamKind kind, int priority);
+  Stream(Context& context, StreamKind kind, int priority);
 
   // Appends work that starts after all earlier work of the stream, after `after`, and, by the rules
   // of the legacy stream, after other streams. Blocks while the queue is full, as a real one does.
@@ -43,6 +44,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // No more work will come.
   void Close();
 
+  Context& context() const { return context_; }
   Device& device() const { return device_; }
   StreamKind kind() const { return kind_; }
   int priority() const { return priority_; }
@@ -69,6 +71,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void StartThread();
   void Run();
 
+  Context& context_;
   Device& device_;
   const StreamKind kind_;
   const int priority_;
@@ -88,7 +91,7 @@ StreamTable& Streams();
 // Null where the handle is not live. Needs a current context for the default streams.
 StreamRef FindStream(CUstream handle, DefaultStream default_stream);
 
-Status CreateStream(CUstream* out, unsigned flags, int priority);
+Status CreateStream(CUstream* out, Context& context, unsigned flags, int priority);
 Status DestroyStream(CUstream handle);
 Status StreamQuery(Stream& stream);
 Status StreamSynchronize(Stream& stream);

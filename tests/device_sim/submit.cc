@@ -3,6 +3,7 @@
 
 #include "tests/device_sim/capture.h"
 #include "tests/device_sim/config.h"
+#include "tests/device_sim/context.h"
 #include "tests/device_sim/memory.h"
 
 namespace device_sim {
@@ -82,6 +83,7 @@ Status BuildKernelCall(const LaunchRequest& request, KernelCall* call) {
   if (kernel == nullptr) return kInvalidDeviceFunction;
   SIM_TRY(MakeRunnable(*kernel));
   call->kernel = kernel;
+  call->context = request.context != nullptr ? request.context : CurrentContext();
   call->grid = request.grid;
   call->block = request.block;
   call->shared_bytes = static_cast<unsigned>(request.shared_bytes);
@@ -98,6 +100,7 @@ Status BuildKernelCall(const LaunchRequest& request, KernelCall* call) {
 Status Launch(Stream& stream, const LaunchRequest& request) {
   KernelCall call;
   SIM_TRY(BuildKernelCall(request, &call));
+  call.context = &stream.context();
   return Submit(stream, std::move(call));
 }
 

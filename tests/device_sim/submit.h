@@ -15,6 +15,7 @@ Status SubmitAndWait(Stream& stream, Operation operation);
 // Checks, copies arguments and submits. `function`: a host function or any kernel handle.
 struct LaunchRequest {
   const void* function = nullptr;
+  Context* context = nullptr;  // null: the current one
   Dim3 grid;
   Dim3 block;
   size_t shared_bytes = 0;

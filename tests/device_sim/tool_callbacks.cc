@@ -72,11 +72,11 @@ void InjectTool() {
 ToldCall::ToldCall(uint32_t id, const char* name, const void* parameters) : id_(id) {
   if (subscription.load(std::memory_order_acquire) == nullptr || !enabled[id]) [[likely]]
     return;
-  Device* device = CurrentDevice();
+  Context* context = CurrentContext();
   told_ = true;
   data_.function_name = name;
   data_.parameters = parameters;
-  data_.context = device == nullptr ? nullptr : device->context();
+  data_.context = context == nullptr ? nullptr : context->handle();
   data_.shared = &shared_;
   data_.correlation = ++correlations;
   Tell(cupti::kEnter);

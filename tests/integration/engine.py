@@ -127,6 +127,20 @@ def check_disable(bench: Bench) -> None:
         expect(got == sorted(every({1: 6}, [0, 2, 3]) + every({1: 2}, [1])), f"snapshots {got}")
 
 
+def check_green(mode: str, bench: Bench) -> None:
+    """A green context shares its device's memory: its nodes have marks, and the device is one."""
+    run = Run(bench, f"{mode} epoch one-shot 2").clean()
+    for trace in run.traces:
+        expect(len(bench.records(trace, "Device")) == 1, "a green context passed for a device")
+        calls = [n["call"] for n in bench.records(trace, "Node") if n["call"]["kernel_id"] != 0]
+        expect(len(calls) == CALLS, f"calls {calls}")
+        expect(all(call["flags"] & MARKS for call in calls), f"calls without a mark: {calls}")
+        got = places(bench.records(trace, "Snapshot"))
+        expect(got == every({1: 6}, [CALLS - 1]), f"snapshots {got}")
+        eager = bench.records(trace, "EagerSnapshot")
+        expect([s["op"] for s in eager] == [0, 1, 2], f"eager snapshots {eager}")
+
+
 @dataclasses.dataclass(frozen=True)
 class Stop:
     arguments: str
@@ -233,8 +247,10 @@ CHECKS = {
     f"journal-{protocol}-{algorithm}": functools.partial(check_journal, protocol, algorithm)
     for protocol in ("mnnvl", "epoch") for algorithm in ("one-shot", "two-shot")
 } | {
-    "journal-default": check_default, "journal-off": check_off, "update": check_update, "child": check_child,
-    "disable": check_disable, "diverge": check_diverge, "diverge-alone": check_diverge_alone,
+    "journal-default": check_default, "journal-off": check_off, "update": check_update,
+    "child": check_child,
+    "disable": check_disable, "green": functools.partial(check_green, "green"),
+    "green-current": functools.partial(check_green, "green-current"), "diverge": check_diverge, "diverge-alone": check_diverge_alone,
 } | {name: functools.partial(check_stop, name) for name in STOPS}
 
 if __name__ == "__main__":

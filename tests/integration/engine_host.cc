@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "green_stream.h"
 #include "lamplight/collective.h"
 
 namespace {
@@ -146,6 +147,7 @@ class Rank {
     if (!std::isnan(first)) Fail("the result of a divergence is " + std::to_string(first));
   }
 
+  void Use(cudaStream_t stream) { stream_ = stream; }
   cudaStream_t stream() const { return stream_; }
   const Seat& seat() const { return seat_; }
 
@@ -249,6 +251,14 @@ void Child(Rank& rank) {
   rank.Replay(exec, 3);
 }
 
+// 3 eager calls on a stream of a green context, which is `current` or not; exec 1: 6 replays.
+void Green(Rank& rank, bool current) {
+  rank.Use(engine::GreenStream(current));
+  for (int i = 0; i < 3; ++i) rank.Call(kTokens);
+  rank.Settle();
+  rank.Replay(Instantiate(rank.Capture(kCalls, kTokens)), 6);
+}
+
 // exec 1: 2 replays, 2 with node 1 disabled, 2 with it enabled again.
 void Disable(Rank& rank) {
   const cudaGraph_t graph = rank.Capture(kCalls, kTokens);
@@ -313,6 +323,8 @@ void Run(const std::string& mode, Rank& rank) {
   if (mode == "update") return Update(rank);
   if (mode == "child") return Child(rank);
   if (mode == "disable") return Disable(rank);
+  if (mode == "green") return Green(rank, false);
+  if (mode == "green-current") return Green(rank, true);
   const std::vector<uint32_t> alike(kCalls, kTokens);
   if (mode == "stop-inside") return StopInside(rank, alike, 2);
   if (mode == "stop-sizes") return StopInside(rank, {kTokens, kMaxTokens, 3, kTokens}, 2);

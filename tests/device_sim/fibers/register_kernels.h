@@ -10,6 +10,7 @@ namespace lamplight::kernels {
 
 template <void (*kBody)(const CollectiveCall&)>
 void OnFibers(device_sim::KernelContext& context, CollectiveCall call) {
+  context.CheckReach(call.journal.tickets_or_mark);
   device_sim::fibers::RunGrid(context, kBody, call);
 }
 

@@ -19,7 +19,8 @@ T* At(uint64_t address) {
 
 uint64_t Increment(uint64_t* counter) { return std::atomic_ref<uint64_t>(*counter).fetch_add(1); }
 
-const uint32_t* WordsOf(const shim::SnapshotSource& source) {
+const uint32_t* WordsOf(const KernelContext& context, const shim::SnapshotSource& source) {
+  context.CheckReach(source.address);
   if (!source.indirect) return At<const uint32_t>(source.address);
   auto* slot = At<uint64_t>(source.address);
   return At<const uint32_t>(std::atomic_ref<uint64_t>(*slot).load());
@@ -38,7 +39,7 @@ void Copy(const KernelContext& context, const shim::SnapshotArgs& args,
   record.gpu_ns_high = static_cast<uint32_t>(now >> 32);
   record.node = args.node;
   record.place_and_words = args.place | static_cast<uint32_t>(source.words) << 16;
-  const uint32_t* words = WordsOf(source);
+  const uint32_t* words = WordsOf(context, source);
   const uint32_t count = std::min<uint32_t>(source.words, lamplight::kSnapshotWords);
   for (uint32_t i = 0; i < count; ++i) record.word[i] = LoadWord(words + i);
 

@@ -31,6 +31,31 @@ struct Node {
 Node& NodeAt(CUgraphNode handle) { return *reinterpret_cast<Node*>(handle); }
 CUgraphNode HandleOf(Node& node) { return reinterpret_cast<CUgraphNode>(&node); }
 
+CUcontext Context(uintptr_t number) { return reinterpret_cast<CUcontext>(number); }
+
+// The device's own, an ordinary one beside it, and green ones in it: one whose nodes keep it when
+// their parameters are set, one whose nodes do not, and one whose null stream is being captured.
+const CUcontext kHome = Context(1);
+const CUcontext kOrdinary = Context(2);
+const CUcontext kGreen = Context(3);
+const CUcontext kGreenButMoves = Context(4);
+const CUcontext kGreenCaptures = Context(5);
+CUcontext current_context = kHome;
+
+bool IsGreen(CUcontext context) { return context != kHome && context != kOrdinary; }
+
+CUresult ContextsOf(CUstream, CUcontext* regular, CUgreenCtx* green) {
+  *regular = IsGreen(current_context) ? kHome : current_context;
+  *green = IsGreen(current_context) ? reinterpret_cast<CUgreenCtx>(current_context) : nullptr;
+  return CUDA_SUCCESS;
+}
+
+CUresult IsCapturing(CUstream, CUstreamCaptureStatus* status) {
+  *status = current_context == kGreenCaptures ? CU_STREAM_CAPTURE_STATUS_ACTIVE
+                                              : CU_STREAM_CAPTURE_STATUS_NONE;
+  return CUDA_SUCCESS;
+}
+
 CUresult GetParameters(CUgraphNode handle, CUDA_KERNEL_NODE_PARAMS* parameters) {
   Node& node = NodeAt(handle);
   node.argument = &node.call;
@@ -45,7 +70,16 @@ CUresult SetParameters(CUgraphNode handle, const CUDA_KERNEL_NODE_PARAMS* parame
   if (node.refuses) return CUDA_ERROR_NOT_SUPPORTED;
   ++node.set;
   std::memcpy(&node.call, parameters->kernelParams[0], sizeof node.call);
+  node.context = parameters->ctx == kGreenButMoves ? kHome : parameters->ctx;
   return CUDA_SUCCESS;
+}
+
+// Of the one scratch graph.
+Node scratch;
+CUresult AddToScratch(CUgraphNode* handle, CUgraph, const CUgraphNode*, size_t,
+                      const CUDA_KERNEL_NODE_PARAMS* parameters) {
+  *handle = HandleOf(scratch);
+  return SetParameters(*handle, parameters);
 }
 
 // Enough for Device::Open, which finds context 1, and for journals.
@@ -55,9 +89,21 @@ DriverApi FakeDriver() {
   DriverApi api{};
   api.ThreadExchangeStreamCaptureMode = [](CUstreamCaptureMode*) { return CUDA_SUCCESS; };
   api.CtxGetCurrent = [](CUcontext* context) {
-    *context = reinterpret_cast<CUcontext>(1);
+    *context = current_context;
     return CUDA_SUCCESS;
   };
+  api.CtxSetCurrent = [](CUcontext context) {
+    current_context = context;
+    return CUDA_SUCCESS;
+  };
+  api.StreamGetCtx = ContextsOf;
+  api.StreamIsCapturing = IsCapturing;
+  api.GraphCreate = [](CUgraph* graph, unsigned) {
+    *graph = reinterpret_cast<CUgraph>(1);
+    return CUDA_SUCCESS;
+  };
+  api.GraphDestroy = [](CUgraph) { return CUDA_SUCCESS; };
+  api.GraphAddKernelNode = AddToScratch;
   api.CtxGetDevice = [](CUdevice* device) {
     *device = 0;
     return CUDA_SUCCESS;
@@ -126,6 +172,11 @@ class JournalsTest : public ::testing::Test {
     decoded.call.workspace_id = workspace->id;
     AddCall(function, decoded, workspace);
   }
+  void AddIn(CUcontext context, Workspace* workspace) {
+    Add(Kernel::kOneShot, workspace);
+    nodes_.back()->context = context;
+    shape_.calls.back().context = context;
+  }
   // A kernel of the field's, which cannot journal.
   void AddOther(Workspace* workspace) {
     nodes_.push_back(std::make_unique<Node>());
@@ -141,7 +192,8 @@ class JournalsTest : public ::testing::Test {
     shape_.top.push_back(node);
     shape_.order.push_back(node);
     if (node > 0) shape_.edges.push_back({node - 1, node, 0, 0});
-    shape_.calls.push_back({node, function, decoded, true});
+    shape_.calls.push_back(
+        {.node = node, .function = function, .decoded = decoded, .decodable = true});
     workspaces_.push_back(workspace);
   }
 
@@ -167,7 +219,7 @@ class JournalsTest : public ::testing::Test {
     return places;
   }
 
-  const DriverApi driver_ = FakeDriver();
+  DriverApi driver_ = FakeDriver();
   const std::unique_ptr<lamport::AbiTable> abi_ = lamport::AbiTable::Load("", nullptr);
   std::unique_ptr<Device> device_;
   std::vector<std::unique_ptr<Function>> functions_;
@@ -270,14 +322,58 @@ TEST_F(JournalsTest, CallsThatMoveNothingOnAndForeignKernelsAreLeftAlone) {
   EXPECT_EQ(exec_.journals.size(), 1u);
 }
 
+TEST_F(JournalsTest, NodesOfAGreenContextAreToldAsItSeesOurMemory) {
+  AddIn(kGreen, &one_);
+  AddIn(kHome, &one_);
+  AddIn(nullptr, &one_);
+  Fill(Mode::kDefault);
+  EXPECT_TRUE(Marked(0) && Marked(1) && Marked(2));
+  EXPECT_TRUE(FollowersWait(0));
+  EXPECT_EQ(nodes_[0]->context, kGreen);
+  EXPECT_EQ(current_context, kHome);
+  instrumentation_.Remove();
+  EXPECT_EQ(nodes_[0]->context, kGreen);
+  EXPECT_EQ(current_context, kHome);
+}
+
 TEST_F(JournalsTest, NodesOfAnotherContextAreLeftAlone) {
-  Add(Kernel::kOneShot, &one_);
-  Add(Kernel::kOneShot, &one_);
-  nodes_[0]->context = reinterpret_cast<CUcontext>(2);
-  nodes_[1]->context = reinterpret_cast<CUcontext>(1);
+  AddIn(kOrdinary, &one_);
+  AddIn(kHome, &one_);
   Fill();
   EXPECT_FALSE(Marked(0));
   EXPECT_TRUE(Marked(1));
+  EXPECT_EQ(current_context, kHome);
+}
+
+TEST_F(JournalsTest, NodesThatWouldNotKeepTheirContextAreLeftAlone) {
+  AddIn(kGreenButMoves, &one_);
+  Fill();
+  EXPECT_FALSE(Marked(0));
+  EXPECT_EQ(nodes_[0]->set, 0);
+  EXPECT_EQ(nodes_[0]->context, kGreenButMoves);
+}
+
+TEST_F(JournalsTest, NodesAreLeftAloneWhereACaptureForbidsToAsk) {
+  AddIn(kGreenCaptures, &one_);
+  Fill();
+  EXPECT_EQ(nodes_[0]->set, 0);
+}
+
+TEST_F(JournalsTest, NodesOfOtherContextsAreLeftAloneByOldDrivers) {
+  driver_.StreamGetCtx = nullptr;
+  AddIn(kGreen, &one_);
+  Fill();
+  EXPECT_EQ(nodes_[0]->set, 0);
+}
+
+TEST_F(JournalsTest, NoSnapshotReadsTheMemoryOfAnotherContext) {
+  AddIn(kOrdinary, &one_);
+  AddIn(kGreenButMoves, &two_);
+  Fill(Mode::kDefault);
+  PlanInstrumentation(driver_, shape_, Mode::kDefault, workspaces_, &exec_);
+  ASSERT_EQ(exec_.snapshots.size(), 1u);
+  EXPECT_EQ(exec_.snapshots[0].workspaces, std::vector<Workspace*>{&two_});
+  EXPECT_FALSE(exec_.tells_itself);
 }
 
 TEST_F(JournalsTest, WhatTheDriverRefusesIsNotMarked) {

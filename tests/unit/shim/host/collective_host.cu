@@ -3,7 +3,9 @@
 // usage: collective_host MODE SECONDS
 // The kernel carries the name and parameters of FlashInfer's era C one-shot kernel, which the
 // simulated device executes; its body here is empty, so a GPU is no place for this program.
+#include <cuda.h>
 #include <cuda_runtime.h>
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -99,13 +101,16 @@ struct Rank {
 
   // One call for each entry of `tokens`.
   cudaGraphExec_t Capture(const std::vector<int>& tokens) {
-    cudaGraph_t graph = nullptr;
     cudaGraphExec_t exec = nullptr;
+    CHECK(cudaGraphInstantiate(&exec, Record(tokens), 0));
+    return exec;
+  }
+  cudaGraph_t Record(const std::vector<int>& tokens) {
+    cudaGraph_t graph = nullptr;
     CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
     for (size_t call = 0; call < tokens.size(); ++call) Run(static_cast<int>(call), tokens[call]);
     CHECK(cudaStreamEndCapture(stream, &graph));
-    CHECK(cudaGraphInstantiate(&exec, graph, 0));
-    return exec;
+    return graph;
   }
 };
 
@@ -140,11 +145,34 @@ void ReplayWithoutWaiting(Rank* ranks) {
   }
 }
 
+// An ordinary context, with memory of its own, current from here on. The runtime makes none.
+void LeaveThePrimaryContext() {
+  CHECK(cudaFree(nullptr));
+  auto* create = reinterpret_cast<CUresult (*)(CUcontext*, unsigned, CUdevice)>(
+      dlsym(dlopen("libcuda.so.1", RTLD_LAZY), "cuCtxCreate_v2"));
+  CUcontext context = nullptr;
+  if (create == nullptr || create(&context, 0, 0) != CUDA_SUCCESS) std::exit(2);
+}
+
+// Graphs of another context than the one that they are instantiated from.
+void ReplayFromThePrimaryContext(Rank* ranks) {
+  const std::vector<int> tokens(3, kMaxTokens);
+  const cudaGraph_t graphs[] = {ranks[0].Record(tokens), ranks[1].Record(tokens)};
+  CHECK(cudaSetDevice(0));
+  cudaGraphExec_t execs[2] = {};
+  for (int rank = 0; rank < 2; ++rank) CHECK(cudaGraphInstantiate(&execs[rank], graphs[rank], 0));
+  for (int i = 0; i < 5; ++i) {
+    for (int rank = 0; rank < 2; ++rank) CHECK(cudaGraphLaunch(execs[rank], ranks[rank].stream));
+  }
+  for (int rank = 0; rank < 2; ++rank) CHECK(cudaStreamSynchronize(ranks[rank].stream));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 3) return 64;
   const std::string mode = argv[1];
+  if (mode == "apart") LeaveThePrimaryContext();
   Rank ranks[] = {Rank(0), Rank(1)};
   const std::vector<T*> locals{reinterpret_cast<T*>(ranks[0].buffer),
                                reinterpret_cast<T*>(ranks[1].buffer)};
@@ -155,9 +183,10 @@ int main(int argc, char** argv) {
   if (mode == "eager-late") HoldUpAnEagerCall(ranks, BeLate);
   if (mode == "eager-quiet") CompleteEagerCalls(ranks);
   if (mode == "no-sync") ReplayWithoutWaiting(ranks);
+  if (mode == "apart") ReplayFromThePrimaryContext(ranks);
   std::this_thread::sleep_for(std::chrono::duration<double>(std::atof(argv[2])));
   std::puts("done");
   std::fflush(stdout);
-  if (mode != "no-sync") _exit(0);  // kernels still spin
+  if (mode != "no-sync" && mode != "apart") _exit(0);  // kernels still spin
   return 0;
 }

@@ -11,12 +11,12 @@ import tempfile
 
 
 class Run:
-    def __init__(self, mode, seconds, timeout_s, programs):
+    def __init__(self, mode, seconds, timeout_s, programs, **extra):
         host, shim, lamplight, runtime = programs
         with tempfile.TemporaryDirectory() as folder:
             environment = {k: v for k, v in os.environ.items() if not k.startswith("LAMPLIGHT_")}
             environment.update(LD_LIBRARY_PATH=runtime, LD_PRELOAD=shim, LAMPLIGHT_DIR=folder,
-                               LAMPLIGHT_TIMEOUT=str(timeout_s))
+                               LAMPLIGHT_TIMEOUT=str(timeout_s), **extra)
             done = subprocess.run([host, mode, str(seconds)], env=environment,
                                   capture_output=True, text=True, timeout=60)
             self.errors = done.stderr
@@ -77,6 +77,16 @@ def check_no_sync(programs):
     expect(counts == (40, 40), "no-sync: replays and complete", counts, "expected 40 of 40")
 
 
+def check_apart(programs):
+    """Where a graph's kernels see other memory than ours do, nothing of ours touches theirs."""
+    for swap in "0", "1":
+        run = Run("apart", 0.2, 30, programs, LAMPLIGHT_SWAP=swap)
+        expect(not run.report["findings"], "apart:", run.report["findings"])
+        (process,) = run.report["processes"]
+        counts = process["replays"], process["replays_completed"]
+        expect(counts == (10, 10), "apart: replays and complete", counts, run.errors)
+
+
 def check_quiet(programs):
     """An eager call that has completed is no hang, however long the host idles after it."""
     run = Run("eager-quiet", 4, 1, programs)
@@ -87,7 +97,7 @@ def check_quiet(programs):
 def main():
     programs = sys.argv[1:5]
     for check in (check_nodes, check_sizes, check_eager_stall, check_eager_late, check_quiet,
-                  check_no_sync):
+                  check_no_sync, check_apart):
         check(programs)
         print(check.__name__, "ok")
 
