@@ -39,6 +39,7 @@ DriverApi LoadTable(std::string* missing) {
   api.StreamGetCtx =
       reinterpret_cast<decltype(api.StreamGetCtx)>(ResolveDriver("cuStreamGetCtx_v2"));
   Take(&api.EventCreate, "cuEventCreate", missing);
+  Take(&api.EventRecord, "cuEventRecord", missing);
   Take(&api.EventQuery, "cuEventQuery", missing);
   Take(&api.EventDestroy, "cuEventDestroy_v2", missing);
   Take(&api.MemAlloc, "cuMemAlloc_v2", missing);

@@ -36,6 +36,7 @@ struct DriverApi {
   CUresult (*StreamIsCapturing)(CUstream, CUstreamCaptureStatus*);
   CUresult (*StreamGetCtx)(CUstream, CUcontext*, CUgreenCtx*);  // null where the driver lacks it
   CUresult (*EventCreate)(CUevent*, unsigned);
+  CUresult (*EventRecord)(CUevent, CUstream);
   CUresult (*EventQuery)(CUevent);
   CUresult (*EventDestroy)(CUevent);
   CUresult (*MemAlloc)(CUdeviceptr*, size_t);

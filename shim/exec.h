@@ -66,7 +66,8 @@ struct Exec {
   bool in_ring = false;                         // where the journals go; otherwise to marks
   bool tells_itself = false;  // all that moves flags on is in the ring: no tail snapshot is needed
   std::vector<uint32_t> sinks;
-  CUevent done = nullptr;  // recorded by every replay; null: completion is not watched
+  CUevent done = nullptr;    // recorded by every replay; null: completion is not watched
+  bool done_behind = false;  // not by a node, but behind the launch, where the graph takes none
   mutable std::mutex mutex;
   std::vector<GraphShape::Call> calls;
   std::array<WorkspaceOps, trace::kMaxWorkspacesPerGraph> ops{};
@@ -74,11 +75,20 @@ struct Exec {
   std::atomic<uint64_t> launched{0};       // replays handed to the driver
   std::atomic<uint64_t> returned{0};       // of those, launch calls that came back
   std::atomic<uint64_t> completed{0};      // replays known complete
+  std::atomic<uint64_t> recorded{0};       // with done_behind: the newest that it was recorded for
+  std::atomic<bool> unrecordable{false};   // the driver refused that: completion is not watched
   std::atomic<uint64_t> snapshot_runs{0};  // replays whose collectives all are seen complete
   std::atomic<uint32_t> stream_id{0};
   std::atomic<bool> uploaded{false};    // cudaGraphUpload has run: a first replay is like any other
   std::atomic<uint64_t> retired_ns{0};  // when the host destroyed it, 0: alive
 
+  bool CompletionIsWatched() const noexcept {
+    return done != nullptr && !unrecordable.load(std::memory_order_relaxed);
+  }
+  // Replays that `done` has certainly been recorded for, or will be by their own node.
+  uint64_t Recorded() const noexcept {
+    return (done_behind ? recorded : returned).load(std::memory_order_acquire);
+  }
   // Launch time of a recent replay; 0 where it has been forgotten.
   uint64_t LaunchTime(uint64_t replay) const noexcept {
     const LaunchMark& mark = marks_[replay % kMarks];

@@ -160,9 +160,11 @@ void PlanInstrumentation(const DriverApi& driver, const GraphShape& shape, Mode 
   CountOps(shape.calls, workspace_of_call, exec);
   std::vector<Workspace*> silent = Silent(shape, workspace_of_call);
   exec->tells_itself = silent.empty();
-  if (exec->device == nullptr || shape.owns_memory || shape.own == 0) return;
-  exec->sinks = shape.Sinks();
+  if (exec->device == nullptr || shape.own == 0) return;
   exec->done = NewEvent(driver, *exec->device);
+  exec->done_behind = shape.owns_memory;
+  if (shape.owns_memory) return;
+  exec->sinks = shape.Sinks();
   const std::vector<Workspace*> readable = Readable(driver, shape, workspace_of_call, *exec);
   std::vector<Workspace*> workspaces;
   for (Workspace* workspace : readable) AddUnique(&workspaces, workspace);
@@ -221,7 +223,7 @@ bool Instrumentation::Add(const GraphShape& shape, const Exec& exec) {
                                     [&](const PlannedSnapshot& snapshot) {
                                       return AddSnapshot(shape, exec, snapshot);
                                     }) &&
-                        (exec.done == nullptr || AddDone(shape, exec));
+                        (exec.done == nullptr || exec.done_behind || AddDone(shape, exec));
   if (!complete) RemoveNodes();
   return complete;
 }

@@ -3,8 +3,8 @@
 //
 // The graph is given back node for node and byte for byte as it was, so the host never sees ours,
 // and its node handles keep working on the exec. One object lives on one thread around one real
-// call; a graph that cannot lose nodes again (it owns memory), or that runs on the device side, is
-// left alone.
+// call; a graph that cannot lose nodes again (it owns memory), or that runs on the device side,
+// gets none. The launch of the former records its completion behind it.
 #pragma once
 
 #include <cuda.h>

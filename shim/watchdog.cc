@@ -139,7 +139,7 @@ void Watchdog::Follow(Exec& exec, uint64_t now) {
     }
   }
   // Without an event node nothing but its snapshots tells that a replay is over.
-  if (exec.done == nullptr && exec.snapshots.empty()) return;
+  if (!exec.CompletionIsWatched() && exec.snapshots.empty()) return;
   const uint64_t oldest = OldestIncomplete(exec, launched);
   uint64_t launched_ns = 0;
   if (launched < oldest || seen.reported >= oldest) return;
@@ -159,13 +159,13 @@ uint64_t Watchdog::OldestIncomplete(const Exec& exec, uint64_t launched) {
 }
 
 void Watchdog::QueryDone(Exec& exec) {
-  if (exec.done == nullptr) {
+  if (!exec.CompletionIsWatched()) {
     exec.completed = exec.snapshot_runs.load(std::memory_order_relaxed);
     return;
   }
   // Only launches whose call has returned have certainly armed the event.
-  const uint64_t returned = exec.returned.load(std::memory_order_acquire);
-  if (returned <= exec.completed.load(std::memory_order_relaxed)) return;
+  const uint64_t recorded = exec.Recorded();
+  if (recorded <= exec.completed.load(std::memory_order_relaxed)) return;
   auto result = std::make_shared<CUresult>(CUDA_ERROR_NOT_READY);
   const DriverApi& driver = session_.driver();
   const CUevent event = exec.done;
@@ -174,10 +174,10 @@ void Watchdog::QueryDone(Exec& exec) {
     return;
   }
   if (*result != CUDA_SUCCESS) return;
-  exec.completed = returned;
+  exec.completed = recorded;
   trace::ReplayDone record{};
   record.exec_id = exec.id;
-  record.replay = returned;
+  record.replay = recorded;
   session_.recorder().Emit(trace::RecordType::kReplayDone, record);
 }
 

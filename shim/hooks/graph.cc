@@ -96,8 +96,7 @@ class InstantiateCall::Plan {
 
   void ForgetNodes() {
     exec_->snapshots.clear();
-    if (exec_->done != nullptr) session_.driver().EventDestroy(exec_->done);
-    exec_->done = nullptr;
+    exec_->done_behind = true;
   }
 
   Session& session_;
@@ -142,7 +141,7 @@ class UpdateCall::Plan {
     const uint32_t device = exec.device == nullptr ? trace::kNoId : exec.device->ordinal();
     workspaces_ = ResolveWorkspaces(session, &shape_, device);
     nodes_.FillJournals(exec, &shape_);
-    if (exec.done != nullptr || !exec.snapshots.empty()) nodes_.Add(shape_, exec);
+    if (!exec.done_behind) nodes_.Add(shape_, exec);
   }
 
   void Commit(cudaError_t status, const cudaGraphExecUpdateResultInfo* result) {

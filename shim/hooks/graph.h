@@ -83,8 +83,11 @@ class GraphLaunchCall {
   void Returned(cudaError_t status) noexcept;
 
  private:
+  void RecordBehind() noexcept;
+
   Session* session_ = nullptr;
   Exec* exec_ = nullptr;  // null: not ours to count
+  CUstream stream_ = nullptr;
   trace::GraphLaunch record_;
 };
 

@@ -1,6 +1,7 @@
 // The hot path of graph launches: no heap, no log, no lock; one record and the host's own call.
 #include "shim/hooks/graph.h"
 #include "shim/hooks/guard.h"
+#include "shim/log.h"
 
 namespace lamplight::shim::hooks {
 namespace {
@@ -47,6 +48,7 @@ GraphLaunchCall::GraphLaunchCall(CUgraphExec exec, CUstream stream) noexcept {
   // Launched into a capture it becomes a child node of another graph and runs with that one.
   if (session_->streams().IsCapturing(stream)) return;
   exec_ = known;
+  stream_ = stream;
   record_ = CountIn(*session_, *exec_, stream);
   session_->recorder().Emit(trace::RecordType::kGraphLaunch, record_);
 }
@@ -55,9 +57,27 @@ void GraphLaunchCall::Returned(cudaError_t status) noexcept {
   if (exec_ == nullptr) return;
   if (status == cudaSuccess) [[likely]] {
     exec_->returned.fetch_add(1, std::memory_order_release);
+    if (exec_->done_behind) [[unlikely]]
+      RecordBehind();
   } else {
     Guarded([&] { CountOut(*session_, *exec_, record_, status); });
   }
+}
+
+// For graphs that take no event node. What comes into a stream behind a replay completes behind it.
+void GraphLaunchCall::RecordBehind() noexcept {
+  if (!exec_->CompletionIsWatched()) return;
+  Guarded([&] {
+    if (session_->streams().IsCapturing(stream_)) return;
+    const RelaxedCapture relaxed(session_->driver());
+    const CUresult result = session_->driver().EventRecord(exec_->done, stream_);
+    if (result == CUDA_SUCCESS) {
+      exec_->recorded.store(record_.replay, std::memory_order_release);
+    } else if (!exec_->unrecordable.exchange(true)) {
+      Log().warn("the replays of graph {} are not watched: no event could be recorded (error {})",
+                 exec_->graph_id.load(), int{result});
+    }
+  });
 }
 
 cudaError_t GraphLaunch(RealFunction<decltype(&cudaGraphLaunch)>& real, cudaGraphExec_t exec,

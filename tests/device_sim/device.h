@@ -32,6 +32,7 @@ struct Device {
   Status Synchronize();
   Status EnablePeer(int peer);
   Status DisablePeer(int peer);
+  bool HasPeer(int peer) const { return (peers_.load() & 1u << peer) != 0; }
   void Register(const StreamRef& stream);
   StreamRef legacy_stream();
   // Where new work on a stream of this device must wait by the rules of the legacy stream.

@@ -78,6 +78,16 @@ CUresult cuCtxGetId(CUcontext handle, unsigned long long* id) {
   });
 }
 
+CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags) {
+  return DriverInContext([&]() -> Status {
+    Context* context = FindContext(peer);
+    if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+    if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
+    if (&context->device() == CurrentDevice()) return CUDA_ERROR_INVALID_DEVICE;
+    return CurrentDevice()->EnablePeer(context->device().ordinal);
+  });
+}
+
 CUresult cuDeviceGetDevResource(CUdevice device, CUdevResource* out, CUdevResourceType type) {
   return Driver([&]() -> Status {
     if (DeviceAt(device) == nullptr) return CUDA_ERROR_INVALID_DEVICE;

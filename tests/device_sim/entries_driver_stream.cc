@@ -169,6 +169,18 @@ CUresult cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUstream
   return FillOn(stream, to, value, 4, count, false);
 }
 
+CUresult cuMemAllocAsync(CUdeviceptr* out, size_t bytes, CUstream stream) {
+  return DriverOn(stream, [&](Stream& on) -> Status {
+    uintptr_t address = 0;
+    SIM_TRY(AllocateInOrder(on, &address, bytes));
+    return Store(out, address);
+  });
+}
+
+CUresult cuMemFreeAsync(CUdeviceptr address, CUstream stream) {
+  return DriverOn(stream, [&](Stream& on) { return FreeInOrder(on, address); });
+}
+
 CUresult cuStreamQuery(CUstream stream) {
   const cupti::StreamParams told{stream};
   return Told(cupti::kStreamQuery, "cuStreamQuery", told, [&]() -> CUresult {

@@ -94,6 +94,16 @@ cudaError_t cudaLaunchKernel(const void* function, dim3 grid, dim3 block, void**
   return LaunchPlain(function, grid, block, arguments, shared_bytes, stream);
 }
 
+cudaError_t cudaMallocAsync(void** out, size_t bytes, cudaStream_t stream) {
+  return RuntimeOn(stream, [&](Stream& on) {
+    return AllocateInOrder(on, reinterpret_cast<uintptr_t*>(out), bytes);
+  });
+}
+
+cudaError_t cudaFreeAsync(void* address, cudaStream_t stream) {
+  return RuntimeOn(stream, [&](Stream& on) { return FreeInOrder(on, AddressOf(address)); });
+}
+
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* function,
                                 void** arguments) {
   if (config == nullptr) return Runtime([] { return CUDA_ERROR_INVALID_VALUE; });

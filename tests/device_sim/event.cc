@@ -2,6 +2,7 @@
 #include "tests/device_sim/event.h"
 
 #include "tests/device_sim/capture.h"
+#include "tests/device_sim/context.h"
 #include "tests/device_sim/device.h"
 #include "tests/device_sim/submit.h"
 
@@ -30,7 +31,7 @@ Status CreateEvent(CUevent* out, unsigned flags) {
   if ((flags & CU_EVENT_INTERPROCESS) != 0 && (flags & CU_EVENT_DISABLE_TIMING) == 0) {
     return CUDA_ERROR_INVALID_VALUE;
   }
-  *out = Events().Add(std::make_shared<Event>(flags));
+  *out = Events().Add(std::make_shared<Event>(CurrentContext()->memory(), flags));
   return kOk;
 }
 
@@ -40,7 +41,9 @@ Status DestroyEvent(CUevent handle) {
 
 Status RecordEvent(CUevent handle, Stream& stream, bool external) {
   const EventRef event = Events().Find(handle);
-  if (event == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (event == nullptr || &event->context != &stream.context().memory()) {
+    return CUDA_ERROR_INVALID_HANDLE;
+  }
   if (stream.capturing) {
     return external ? Submit(stream, EventRecordCall{event}) : CaptureEventRecord(stream, *event);
   }

@@ -16,11 +16,12 @@
 
 namespace device_sim {
 
+class Context;
 class Stream;
 struct Capture;
 
 struct Event {
-  explicit Event(unsigned flags_in) : flags(flags_in) {}
+  Event(const Context& context_in, unsigned flags_in) : context(context_in), flags(flags_in) {}
 
   MarkerRef marker() const {
     const std::lock_guard lock(mutex);
@@ -43,6 +44,7 @@ struct Event {
     return capture.lock() != nullptr;
   }
 
+  const Context& context;  // whose streams record it; green ones count as their primary one
   const unsigned flags;
   mutable std::mutex mutex;
   MarkerRef newest;

@@ -37,6 +37,12 @@ bool HasEdge(const Node& to, const Node* from) {
   return std::ranges::find(to.in, from, &InEdge::from) != to.in.end();
 }
 
+// What is fixed in such a graph is fixed for good.
+bool OwnsMemory(const Graph& graph) {
+  return std::ranges::any_of(
+      graph.nodes, [](const NodeRef& node) { return device_sim::OwnsMemory(node->operation); });
+}
+
 }  // namespace
 
 std::mutex& TopologyMutex() {
@@ -114,6 +120,7 @@ Status CloneGraph(CUgraph* out, CUgraph handle) {
   const std::lock_guard lock(TopologyMutex());
   const GraphRef graph = Graphs().Find(handle);
   if (out == nullptr || graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (OwnsMemory(*graph)) return CUDA_ERROR_NOT_SUPPORTED;
   *out = Graphs().Add(graph->CloneLocked());
   return kOk;
 }
@@ -153,6 +160,7 @@ Status AddNode(CUgraphNode* out, CUgraph handle, NodeSpan dependencies,
   SIM_TRY(CheckNodesLocked(*graph, dependencies, edges, &in));
   if (auto* child = std::get_if<ChildCall>(&operation)) {
     if (child->graph == nullptr || child->graph == graph) return CUDA_ERROR_INVALID_VALUE;
+    if (OwnsMemory(*child->graph)) return CUDA_ERROR_NOT_SUPPORTED;
     AdoptChild(*child);
   }
   *out = HandleOf(graph->AddLocked(std::move(operation), std::move(in)));
@@ -164,7 +172,7 @@ Status DestroyNode(CUgraphNode handle) {
   const NodeRef node = Nodes().Find(handle);
   if (node == nullptr) return CUDA_ERROR_INVALID_VALUE;
   Graph& graph = *node->graph;
-  if (graph.child) return CUDA_ERROR_NOT_SUPPORTED;
+  if (graph.child || OwnsMemory(graph)) return CUDA_ERROR_NOT_SUPPORTED;
   for (const NodeRef& other : graph.nodes) {
     std::erase_if(other->in, [&](const InEdge& edge) { return edge.from == node.get(); });
   }
@@ -198,6 +206,7 @@ Status RemoveDependencies(CUgraph handle, NodeSpan from, const CUgraphNode* to,
   const std::lock_guard lock(TopologyMutex());
   const GraphRef graph = Graphs().Find(handle);
   if (graph == nullptr || (to == nullptr && !from.empty())) return CUDA_ERROR_INVALID_VALUE;
+  if (OwnsMemory(*graph)) return CUDA_ERROR_NOT_SUPPORTED;
   for (size_t i = 0; i < from.size(); ++i) {
     const NodeRef target = Nodes().Find(to[i]);
     if (target == nullptr || target->graph != graph.get()) return CUDA_ERROR_INVALID_VALUE;

@@ -42,9 +42,14 @@ class LaunchContext final : public KernelContext {
   void CheckReach(uint64_t address) const override {
     const auto allocation = FindAllocation(address);
     if (!allocation || !allocation->on_device()) return;
-    const bool reaches = allocation->device != &call_.context->device() ||
-                         allocation->context == &call_.context->memory();
-    if (!reaches) throw std::runtime_error("an access to memory of another context");
+    const Device& device = call_.context->device();
+    if (allocation->device != &device) {
+      if (device.HasPeer(allocation->device->ordinal)) return;
+      throw std::runtime_error("an access to memory of a device that is no peer");
+    }
+    if (allocation->context != &call_.context->memory()) {
+      throw std::runtime_error("an access to memory of another context");
+    }
   }
 
   void Relax() override {

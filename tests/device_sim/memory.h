@@ -17,7 +17,7 @@ namespace device_sim {
 class Context;
 struct Device;
 
-enum class MemoryKind { kDevice, kHost, kRegistered, kImported };
+enum class MemoryKind { kDevice, kHost, kRegistered, kImported, kStreamOrdered };
 
 struct Allocation {
   uintptr_t start = 0;
@@ -28,7 +28,7 @@ struct Allocation {
   unsigned flags = 0;          // of pinned host memory
   uint64_t id = 0;
 
-  bool on_device() const { return kind == MemoryKind::kDevice || kind == MemoryKind::kImported; }
+  bool on_device() const { return kind != MemoryKind::kHost && kind != MemoryKind::kRegistered; }
   bool Contains(uintptr_t address, size_t length) const {
     return address >= start && length <= bytes && address - start <= bytes - length;
   }

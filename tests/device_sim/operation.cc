@@ -49,11 +49,17 @@ Status Run(const FillCall& fill) {
 
 CUgraphNodeType TypeOf(const Operation& operation) {
   constexpr CUgraphNodeType kTypes[] = {
-      CU_GRAPH_NODE_TYPE_KERNEL,       CU_GRAPH_NODE_TYPE_MEMCPY,    CU_GRAPH_NODE_TYPE_MEMSET,
-      CU_GRAPH_NODE_TYPE_HOST,         CU_GRAPH_NODE_TYPE_EMPTY,     CU_GRAPH_NODE_TYPE_GRAPH,
-      CU_GRAPH_NODE_TYPE_EVENT_RECORD, CU_GRAPH_NODE_TYPE_WAIT_EVENT};
+      CU_GRAPH_NODE_TYPE_KERNEL,       CU_GRAPH_NODE_TYPE_MEMCPY,     CU_GRAPH_NODE_TYPE_MEMSET,
+      CU_GRAPH_NODE_TYPE_HOST,         CU_GRAPH_NODE_TYPE_EMPTY,      CU_GRAPH_NODE_TYPE_GRAPH,
+      CU_GRAPH_NODE_TYPE_EVENT_RECORD, CU_GRAPH_NODE_TYPE_WAIT_EVENT, CU_GRAPH_NODE_TYPE_MEM_ALLOC,
+      CU_GRAPH_NODE_TYPE_MEM_FREE};
   static_assert(std::size(kTypes) == std::variant_size_v<Operation>);
   return kTypes[operation.index()];
+}
+
+bool OwnsMemory(const Operation& operation) {
+  return std::holds_alternative<AllocateCall>(operation) ||
+         std::holds_alternative<FreeCall>(operation);
 }
 
 Status Execute(const Operation& operation, const std::function<void()>& while_polling) {
@@ -62,6 +68,9 @@ Status Execute(const Operation& operation, const std::function<void()>& while_po
   }
   if (const auto* copy = std::get_if<CopyCall>(&operation)) return Run(*copy);
   if (const auto* fill = std::get_if<FillCall>(&operation)) return Run(*fill);
+  if (const auto* free = std::get_if<FreeCall>(&operation); free != nullptr && !free->in_graph) {
+    return StreamMemory::Release(free->address);
+  }
   if (const auto* host = std::get_if<HostCall>(&operation)) host->function(host->argument);
   return kOk;
 }

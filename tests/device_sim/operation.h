@@ -8,6 +8,7 @@
 
 #include "tests/device_sim/event.h"
 #include "tests/device_sim/kernel_launch.h"
+#include "tests/device_sim/stream_memory.h"
 
 namespace device_sim {
 
@@ -47,10 +48,22 @@ struct EventWaitCall {
   EventRef event;
 };
 
+// Memory that a graph owns: there from the making of the node to the end of all that has it.
+struct AllocateCall {
+  std::shared_ptr<StreamMemory> memory;
+};
+// Of such memory in a graph; elsewhere it ends with the execution.
+struct FreeCall {
+  uintptr_t address = 0;
+  bool in_graph = false;
+};
+
 using Operation = std::variant<KernelCall, CopyCall, FillCall, HostCall, EmptyCall, ChildCall,
-                               EventRecordCall, EventWaitCall>;
+                               EventRecordCall, EventWaitCall, AllocateCall, FreeCall>;
 
 CUgraphNodeType TypeOf(const Operation& operation);
+// Graphs with such nodes can lose no nodes or edges, and cannot be copied or become children.
+bool OwnsMemory(const Operation& operation);
 
 // Executes a kernel, copy, fill, host or empty operation; graphs resolve the others beforehand.
 Status Execute(const Operation& operation, const std::function<void()>& while_polling);

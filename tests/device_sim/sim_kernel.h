@@ -33,7 +33,8 @@ class KernelContext {
   // Every polling loop calls it: gives the core away. Never returns once the device is torn down
   // (it unwinds the kernel by an exception that bodies must let pass).
   virtual void Relax() = 0;
-  // Throws, as a GPU faults, where the address is memory of another context of the device.
+  // Throws, as a GPU faults, where the address is memory of another context of the device, or of
+  // another device without peer access.
   virtual void CheckReach(uint64_t /*address*/) const {}
 };
 

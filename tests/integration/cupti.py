@@ -205,6 +205,9 @@ def check_nodes_refused(bench: Bench) -> None:
             execs = bench.records(trace, "Exec")
             expect([e["snapshots"] for e in execs] == [0] * 3, f"{folder}: execs {execs}")
             expect(bench.records(trace, "GraphLaunch"), f"{folder}: no replay was recorded")
+        for process in bench.report(bench.folder / folder)["processes"]:
+            counts = process["replays"], process["replays_completed"]
+            expect(counts[0] == counts[1], f"{folder}: replays and complete {counts}")
 
 
 def check_not_swapped(bench: Bench) -> None:
@@ -220,7 +223,7 @@ def check_not_swapped(bench: Bench) -> None:
 
 VERDICTS = ("legacy", "legacy-twoshot", "legacy-world4", "legacy-threads", "legacy-strict",
             "legacy-journal", "good-poison", "good-auto", "good-threads", "baked-index",
-            "lost-update", "host-stall", "diverge", "skip", "overlap")
+            "lost-update", "host-stall", "diverge", "skip", "overlap", "owns-memory")
 CHECKS = {f"verdict-{name}": functools.partial(check_verdict, name) for name in VERDICTS}
 CHECKS |= {
     "counted-once": check_counted_once, "driver-counts": check_driver_counts,

@@ -41,6 +41,11 @@ VARIANTS = {
                              mode="strict"),
     "legacy-journal": Variant("--kernel legacy " + POISON, scenario.HANG, "C1", peer=1,
                               mode="journal"),
+    "owns-memory": Variant("--shards stream-ordered --kernel legacy " + POISON, scenario.HANG,
+                           "C1", peer=1),
+    "owns-memory-stall": Variant("--shards stream-ordered --fault host-stall", scenario.HANG,
+                                 "C16"),
+    "owns-memory-good": Variant("--shards stream-ordered --verify " + POISON, scenario.OK),
     "legacy-healthy-payload": Variant("--kernel legacy", scenario.OK),
     "good-poison": Variant("--kernel good --verify " + POISON, scenario.OK),
     "good-twoshot": Variant("--kernel good --algorithm twoshot --verify", scenario.OK),
@@ -121,4 +126,6 @@ def check_verdict(name: str, bench: Bench, **more: str) -> dict:
 
 if __name__ == "__main__":
     sys.exit(scenario.main(__doc__, {
-        name: functools.partial(check_verdict, name) for name in VARIANTS}))
+        name: functools.partial(check_verdict, name) for name in VARIANTS} | {
+        "good-two-devices": functools.partial(check_verdict, "good-threads",
+                                              LAMPLIGHT_SIM_DEVICES="2")}))

@@ -69,20 +69,33 @@ void Model::Upload(int tokens, cudaStream_t stream) const {
                                   stream));
 }
 
+uint16_t* Model::AllocateShard(cudaStream_t stream) const {
+  if (!options_.stream_memory) return shard_.get();
+  void* shard = nullptr;
+  PIECEWISE_CHECK(cudaMallocAsync(&shard, host_size_ * sizeof(uint16_t), stream));
+  return static_cast<uint16_t*>(shard);
+}
+
+void Model::FreeShard(uint16_t* shard, cudaStream_t stream) const {
+  if (options_.stream_memory) PIECEWISE_CHECK(cudaFreeAsync(shard, stream));
+}
+
 void Model::Run(int tokens, cudaStream_t stream) {
+  uint16_t* shard = AllocateShard(stream);
   LaunchEmbed({input_.get(), request_tokens_.get(), hidden_.get(), residual_[0].get(), tokens,
                options_.dim},
               stream);
   for (int layer = 0; layer < options_.layers; ++layer) {
     const bool patched = SendsPoison(options_, rank_) && layer == options_.poison_layer;
-    LaunchScale({hidden_.get(), patched ? patch_.get() : nullptr, shard_.get(),
-                 LayerScale(rank_, layer), tokens, options_.dim},
+    LaunchScale({hidden_.get(), patched ? patch_.get() : nullptr, shard, LayerScale(rank_, layer),
+                 tokens, options_.dim},
                 stream);
     collective_->launch(endpoint_,
-                        {shard_.get(), residual_[layer % 2].get(), residual_[(layer + 1) % 2].get(),
+                        {shard, residual_[layer % 2].get(), residual_[(layer + 1) % 2].get(),
                          hidden_.get(), tokens, options_.TwoShotFor(tokens), calls_++},
                         stream);
   }
+  FreeShard(shard, stream);
 }
 
 void Model::RunBare(int tokens, cudaStream_t stream) {

@@ -28,6 +28,8 @@ class Model {
   void Patch(std::span<const uint16_t> patch, cudaStream_t stream) const;
 
  private:
+  uint16_t* AllocateShard(cudaStream_t stream) const;
+  void FreeShard(uint16_t* shard, cudaStream_t stream) const;
   size_t Elements(int tokens) const { return static_cast<size_t>(tokens) * dim_; }
 
   const Options& options_;

@@ -69,6 +69,9 @@ void AddVariants(CLI::App& app, Options& o) {
                      {"baked-index", Kernel::kBakedIndex},
                      {"lost-update", Kernel::kLostUpdate}},
                     "Which all-reduce");
+  AddChoice<bool>(app, "--shards", o.stream_memory, {{"static", false}, {"stream-ordered", true}},
+                  "Memory of the shards; stream-ordered: by cudaMallocAsync for each request, so "
+                  "that the captured graphs own memory");
   AddChoice<AlgorithmChoice>(app, "--algorithm", o.algorithm,
                              {{"oneshot", AlgorithmChoice::kOneShot},
                               {"twoshot", AlgorithmChoice::kTwoShot},

@@ -41,6 +41,7 @@ struct Options {
   int dim = 512;
   std::vector<int> buckets = {1, 8, 16, 32, 64};
   bool pdl = true;
+  bool stream_memory = false;  // --shards stream-ordered
   Fault fault = Fault::kNone;
   int fault_request = -1;  // −1: half-way
   bool verify = false;

@@ -4,8 +4,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -186,12 +188,33 @@ void Rank::Publish() {
   rendezvous_.Barrier();  // peers may still write into this rank's buffer
 }
 
+// The buffers of ranks in other processes are opened with peer access; those of threads are not
+// opened at all. Devices 0 to `devices` are in use.
+void ReachPeers(int own, int devices) {
+  for (int peer = 0; peer < devices; ++peer) {
+    if (peer == own) continue;
+    int can = 0;
+    PIECEWISE_CHECK(cudaDeviceCanAccessPeer(&can, own, peer));
+    if (can == 0) {
+      throw UsageError("--ranks threads: device " + std::to_string(own) + " cannot access device " +
+                       std::to_string(peer) + "; set CUDA_VISIBLE_DEVICES to peers, or to one");
+    }
+    const cudaError_t status = cudaDeviceEnablePeerAccess(peer, 0);
+    if (status == cudaErrorPeerAccessAlreadyEnabled) {
+      cudaGetLastError();  // by another rank on this device
+    } else {
+      PIECEWISE_CHECK(status);
+    }
+  }
+}
+
 }  // namespace
 
 void RunRank(const Options& options, int rank, Rendezvous& rendezvous) {
   int devices = 0;
   PIECEWISE_CHECK(cudaGetDeviceCount(&devices));
   PIECEWISE_CHECK(cudaSetDevice(rank % devices));
+  if (options.threads) ReachPeers(rank % devices, std::min(devices, options.world));
   Rank life(options, rank, rendezvous);
   life.WarmUp();
   life.Capture();

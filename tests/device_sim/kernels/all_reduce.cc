@@ -49,6 +49,12 @@ void ReduceOwnTokens(const Lamport& lamport, const Policy& policy, const Job& jo
   }
 }
 
+void CheckReach(const KernelContext& context, const Job& job) {
+  for (uint32_t rank = 0; rank < job.world; ++rank) {
+    context.CheckReach(reinterpret_cast<uintptr_t>(job.peers[rank]));
+  }
+}
+
 void StoreRow(const Job& job, uint32_t token, const std::vector<uint32_t>& row) {
   uint16_t* out = job.out + static_cast<size_t>(token) * job.dim;
   for (size_t i = 0; i < row.size(); ++i) {
@@ -60,6 +66,7 @@ void StoreRow(const Job& job, uint32_t token, const std::vector<uint32_t>& row) 
 }  // namespace
 
 void OneShot(KernelContext& context, const Policy& policy, const Job& job) {
+  CheckReach(context, job);
   const Lamport lamport(context, job.flags, 1);
   for (uint32_t token = 0; token < job.tokens; ++token) {
     SendRowToAll(lamport, job, 0,
@@ -78,6 +85,7 @@ void OneShot(KernelContext& context, const Policy& policy, const Job& job) {
 }
 
 void TwoShot(KernelContext& context, const Policy& policy, const Job& job, bool wait) {
+  CheckReach(context, job);
   const Lamport lamport(context, job.flags, kTwoShotStages);
   Scatter(lamport, job);
   lamport.Clear(job.local, kScatter);

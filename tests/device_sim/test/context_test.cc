@@ -89,6 +89,20 @@ TEST_F(ContextTest, StreamsNameTheirContexts) {
   EXPECT_EQ(green_, green);
 }
 
+TEST_F(ContextTest, EventsBelongToTheStreamsOfOneMemory) {
+  CUevent event = nullptr;
+  ASSERT_EQ(CUDA_SUCCESS, cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+  EXPECT_EQ(CUDA_SUCCESS, cuEventRecord(event, green_stream_));
+  CUcontext ordinary = nullptr;
+  CUstream stream = nullptr;
+  ASSERT_EQ(CUDA_SUCCESS, cuCtxCreate(&ordinary, nullptr, 0, 0));
+  ASSERT_EQ(CUDA_SUCCESS, cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  EXPECT_EQ(CUDA_ERROR_INVALID_HANDLE, cuEventRecord(event, stream));
+  EXPECT_EQ(CUDA_SUCCESS, cuStreamDestroy(stream));
+  EXPECT_EQ(CUDA_SUCCESS, cuCtxDestroy(ordinary));
+  EXPECT_EQ(CUDA_SUCCESS, cuEventDestroy(event));
+}
+
 TEST_F(ContextTest, EveryContextHasItsOwnNumber) {
   unsigned long long one = 0, other = 0;
   ASSERT_EQ(CUDA_SUCCESS, cuCtxGetId(primary_, &one));

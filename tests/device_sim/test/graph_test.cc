@@ -212,6 +212,38 @@ TEST_F(GraphTest, NamesTheTypeOfEveryKind) {
   cudaEventDestroy(event);
 }
 
+TEST_F(GraphTest, OwningMemoryLosesAndTakesOverNothing) {
+  void* memory = nullptr;
+  cudaGraph_t captured = Capture([&] {
+    EXPECT_EQ(cudaSuccess, cudaMallocAsync(&memory, 64, stream_));
+    EXPECT_EQ(cudaSuccess, LaunchStore(stream_, static_cast<uint32_t*>(memory), 7));
+    EXPECT_EQ(cudaSuccess, cudaMemcpyAsync(words_, memory, 4, cudaMemcpyDefault, stream_));
+    EXPECT_EQ(cudaSuccess, cudaFreeAsync(memory, stream_));
+  });
+  cudaGraphNode_t nodes[4] = {};
+  size_t count = 4;
+  ASSERT_EQ(cudaSuccess, cudaGraphGetNodes(captured, nodes, &count));
+  cudaGraphNodeType type;
+  cudaGraphNodeGetType(nodes[0], &type);
+  EXPECT_EQ(cudaGraphNodeTypeMemAlloc, type);
+  cudaGraphNodeGetType(nodes[3], &type);
+  EXPECT_EQ(cudaGraphNodeTypeMemFree, type);
+  EXPECT_EQ(cudaErrorNotSupported, cudaGraphDestroyNode(nodes[1]));
+  cudaGraphNode_t node = nullptr;
+  EXPECT_EQ(cudaErrorNotSupported, cudaGraphAddChildGraphNode(&node, graph_, nullptr, 0, captured));
+  const cudaGraphExec_t exec = Instantiate(captured);
+  cudaGraphDestroy(captured);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(cudaSuccess, cudaGraphLaunch(exec, stream_));
+  EXPECT_EQ(cudaSuccess, cudaStreamSynchronize(stream_));
+  EXPECT_EQ(7u, Word(0));
+  cudaPointerAttributes attributes{};
+  cudaPointerGetAttributes(&attributes, memory);
+  EXPECT_EQ(cudaMemoryTypeDevice, attributes.type);
+  cudaGraphExecDestroy(exec);
+  cudaPointerGetAttributes(&attributes, memory);
+  EXPECT_EQ(cudaMemoryTypeUnregistered, attributes.type);
+}
+
 TEST_F(GraphTest, KeepsLaunchAttributesOfCapturedKernels) {
   cudaGraph_t captured = Capture([&] { LaunchAdd(stream_, words_, 1, /*pdl=*/true); });
   cudaGraphNode_t node = nullptr;

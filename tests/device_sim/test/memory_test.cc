@@ -133,5 +133,20 @@ TEST_F(MemoryTest, RefusesIpcHandlesOfItsOwnProcess) {
             cudaIpcOpenMemHandle(&mapped, handle, cudaIpcMemLazyEnablePeerAccess));
 }
 
+TEST_F(MemoryTest, StreamOrderedMemoryEndsInOrder) {
+  void* memory = nullptr;
+  ASSERT_EQ(cudaSuccess, cudaMallocAsync(&memory, 64, stream_));
+  EXPECT_EQ(cudaSuccess, LaunchAwait(stream_, words_));
+  EXPECT_EQ(cudaSuccess, cudaFreeAsync(memory, stream_));
+  cudaPointerAttributes attributes{};
+  EXPECT_EQ(cudaSuccess, cudaPointerGetAttributes(&attributes, memory));
+  EXPECT_EQ(cudaMemoryTypeDevice, attributes.type);
+  EXPECT_EQ(cudaSuccess, LaunchStore(other_, words_, 1));
+  EXPECT_EQ(cudaSuccess, cudaStreamSynchronize(stream_));
+  EXPECT_EQ(cudaSuccess, cudaPointerGetAttributes(&attributes, memory));
+  EXPECT_EQ(cudaMemoryTypeUnregistered, attributes.type);
+  EXPECT_EQ(cudaErrorInvalidValue, cudaFreeAsync(memory, stream_));
+}
+
 }  // namespace
 }  // namespace device_sim_test

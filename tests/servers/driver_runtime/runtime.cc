@@ -101,6 +101,19 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   });
 }
 
+cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  return WithDriver(
+      [&](const Driver& driver) { return driver.cuDeviceCanAccessPeer(can, device, peer); });
+}
+
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags) {
+  return InContext([&](const Driver& driver) -> CUresult {
+    CUcontext context = nullptr;
+    const CUresult retained = driver.cuDevicePrimaryCtxRetain(&context, peer);
+    return retained != CUDA_SUCCESS ? retained : driver.cuCtxEnablePeerAccess(context, flags);
+  });
+}
+
 cudaError_t cudaDeviceSynchronize() {
   return InContext([](const Driver& driver) { return driver.cuCtxSynchronize(); });
 }
@@ -136,6 +149,17 @@ cudaError_t cudaMalloc(void** out, size_t bytes) {
 cudaError_t cudaFree(void* pointer) {
   if (pointer == nullptr) return cudaSuccess;
   return InContext([&](const Driver& driver) { return driver.cuMemFree(Address(pointer)); });
+}
+
+cudaError_t cudaMallocAsync(void** out, size_t bytes, cudaStream_t stream) {
+  return InContext([&](const Driver& driver) {
+    return driver.cuMemAllocAsync(reinterpret_cast<CUdeviceptr*>(out), bytes, stream);
+  });
+}
+
+cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
+  return InContext(
+      [&](const Driver& driver) { return driver.cuMemFreeAsync(Address(pointer), stream); });
 }
 
 cudaError_t cudaHostAlloc(void** out, size_t bytes, unsigned flags) {

@@ -85,6 +85,10 @@ def check_apart(programs):
         (process,) = run.report["processes"]
         counts = process["replays"], process["replays_completed"]
         expect(counts == (10, 10), "apart: replays and complete", counts, run.errors)
+    # Without nodes of ours in it, nor an event that its stream takes.
+    run = Run("apart", 0.2, 30, programs, LAMPLIGHT_SIM_MAX_NODES="3")
+    expect(not run.report["findings"], "apart, unwatched:", run.report["findings"])
+    expect(run.errors.count("are not watched") == 2, "apart, unwatched:", run.errors)
 
 
 def check_quiet(programs):
