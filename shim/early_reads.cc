@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "shim/arguments.h"
 #include "shim/lamport/mangled_name.h"
 
 namespace lamplight::shim {
@@ -64,11 +65,15 @@ bool Names(const DriverApi& driver, CUgraphNode node, const Region& region) {
   CUDA_KERNEL_NODE_PARAMS parameters{};
   if (driver.GraphKernelNodeGetParams(node, &parameters) != CUDA_SUCCESS) return false;
   const CUfunction function = FunctionOf(driver, parameters);
-  if (function == nullptr || parameters.kernelParams == nullptr) return false;
-  size_t offset = 0, bytes = 0;
-  for (size_t i = 0; driver.FuncGetParamInfo(function, i, &offset, &bytes) == CUDA_SUCCESS; ++i) {
-    const auto* from = static_cast<const char*>(parameters.kernelParams[i]);
-    for (size_t at = 0; from != nullptr && at + sizeof(uint64_t) <= bytes; at += sizeof(uint64_t)) {
+  if (function == nullptr) return false;
+  const PackedArguments packed(parameters.extra);
+  lamport::ParameterSpan span{};
+  for (size_t i = 0; driver.FuncGetParamInfo(function, i, &span.offset, &span.size) == CUDA_SUCCESS;
+       ++i) {
+    const auto* from = static_cast<const char*>(
+        parameters.kernelParams != nullptr ? parameters.kernelParams[i] : packed.At(span));
+    for (size_t at = 0; from != nullptr && at + sizeof(uint64_t) <= span.size;
+         at += sizeof(uint64_t)) {
       uint64_t value;
       std::memcpy(&value, from + at, sizeof value);
       if (region.Holds(value)) return true;

@@ -95,17 +95,17 @@ const Function* Functions::Describe(CUfunction function, const std::string& modu
   std::lock_guard lock(mutex_);
   std::unique_ptr<Function>& entry = by_symbol_[name + ('\n' + module_path)];
   if (entry != nullptr) return entry.get();
-  const std::vector<lamport::ParameterSpan> parameters = ReadParameters(driver_, function);
   entry = std::make_unique<Function>();
   entry->symbol = name;
-  entry->recognition = abi_.Recognise(name, parameters, module_path);
+  entry->parameters = ReadParameters(driver_, function);
+  entry->recognition = abi_.Recognise(name, entry->parameters, module_path);
   if (!entry->lamport()) return &kOther;
   entry->kernel_id = next_id_++;
-  Define(*entry, static_cast<uint32_t>(parameters.size()));
+  Define(*entry);
   return entry.get();
 }
 
-void Functions::Define(const Function& function, uint32_t parameters) {
+void Functions::Define(const Function& function) {
   const lamport::Recognition& recognition = function.recognition;
   RecordBuilder<trace::Kernel> builder(trace::RecordType::kKernel);
   builder->kernel_id = function.kernel_id;
@@ -114,7 +114,7 @@ void Functions::Define(const Function& function, uint32_t parameters) {
   builder->flag_layout = static_cast<uint16_t>(recognition.flag_layout);
   builder->compare = static_cast<uint16_t>(recognition.compare);
   builder->world = recognition.world;
-  builder->parameters = parameters;
+  builder->parameters = static_cast<uint32_t>(function.parameters.size());
   builder->flags = trace::kKernelLamport | (recognition.decoded ? trace::kKernelDecoded : 0) |
                    (recognition.reads_early ? trace::kKernelReadsEarly : 0) |
                    (recognition.own_flag_first ? trace::kKernelOwnFlagFirst : 0);

@@ -23,6 +23,7 @@ struct Function {
   uint32_t kernel_id = 0;
   std::string symbol;
   lamport::Recognition recognition;
+  std::vector<lamport::ParameterSpan> parameters;  // as the driver tells them
 
   bool lamport() const { return recognition.lamport; }
   bool decoded() const { return recognition.decoded; }
@@ -57,7 +58,7 @@ class Functions {
   CUfunction OfKernel(const void* launched) noexcept;
   const Function* Learn(const void* launched, CUfunction function, const void* caller) noexcept;
   const Function* Describe(CUfunction function, const std::string& module_path);
-  void Define(const Function& function, uint32_t parameters);
+  void Define(const Function& function);
 
   const DriverApi& driver_;
   const lamport::AbiTable& abi_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "shim/arguments.h"
 #include "shim/early_reads.h"
 
 namespace lamplight::shim {
@@ -146,10 +147,9 @@ class Reader {
     if (!learnt->lamport()) return;
     GraphShape::Call call{node, learnt, {}, false};
     call.context = parameters.ctx;
-    if (learnt->decoded() && parameters.kernelParams != nullptr) {
-      call.decodable = lamport::Decode(learnt->recognition, parameters.kernelParams,
-                                       Shape(node, parameters), &call.decoded);
-    }
+    Arguments arguments(*learnt, parameters.kernelParams, parameters.extra);
+    call.decodable = lamport::Decode(learnt->recognition, arguments.get(), Shape(node, parameters),
+                                     &call.decoded);
     shape_.calls.push_back(call);
   }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shim/arguments.h"
 #include "shim/log.h"
 
 namespace lamplight::shim {
@@ -197,10 +198,11 @@ bool Instrumentation::Fill(CUgraphNode handle, const Exec& exec, const GraphShap
   Filled filled{handle, {}, {}};
   if (driver_.GraphKernelNodeGetParams(handle, &filled.parameters) != CUDA_SUCCESS) return false;
   const CUDA_KERNEL_NODE_PARAMS& parameters = filled.parameters;
-  if (parameters.kernelParams == nullptr || parameters.kernelParams[0] == nullptr) return false;
+  Arguments arguments(*call.function, parameters.kernelParams, parameters.extra);
+  if (arguments.get() == nullptr || arguments.get()[0] == nullptr) return false;
   // Counters and marks are memory of the device's own context.
   if (!reach->MayTell(parameters)) return false;
-  std::memcpy(&filled.call, parameters.kernelParams[0], sizeof(filled.call));
+  std::memcpy(&filled.call, arguments.get()[0], sizeof(filled.call));
   kernels::CollectiveCall told = filled.call;
   TellNode(exec, call.node, call.decoded.call.workspace_id, &told);
   if (!SetCall(filled, told)) return false;
@@ -212,8 +214,11 @@ bool Instrumentation::SetCall(const Filled& filled, kernels::CollectiveCall call
   CUDA_KERNEL_NODE_PARAMS parameters = filled.parameters;
   const WithContext with(driver_, parameters.ctx);
   void* argument = &call;
-  parameters.kernelParams = &argument;
-  parameters.extra = nullptr;
+  PackedList packed(&call, sizeof call);
+  // The node's own array or buffer may go as soon as it gets another.
+  const bool one_by_one = parameters.kernelParams != nullptr;
+  parameters.kernelParams = one_by_one ? &argument : nullptr;
+  parameters.extra = one_by_one ? nullptr : packed.get();
   return driver_.GraphKernelNodeSetParams(filled.node, &parameters) == CUDA_SUCCESS;
 }
 

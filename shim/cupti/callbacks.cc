@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "shim/arguments.h"
 #include "shim/cupti/driver_launch.h"
 #include "shim/hooks/capture.h"
 #include "shim/hooks/graph.h"
@@ -184,6 +185,7 @@ cudaKernelNodeParams RuntimeParams(const Driver& from) {
   to.blockDim = dim3(from.blockDimX, from.blockDimY, from.blockDimZ);
   to.sharedMemBytes = from.sharedMemBytes;
   to.kernelParams = from.kernelParams;
+  to.extra = from.extra;
   return to;
 }
 
@@ -229,8 +231,9 @@ void EnterEager(const Call& call, const DriverLaunch& launch) {
   const Function* function = KernelOf(launch);
   if (function == nullptr || !function->decoded()) [[likely]]
     return;
+  Arguments arguments(*function, launch.arguments, launch.extra);
   EagerCall eager;
-  eager.Begin(*function, launch.arguments, launch.Shape(), call.On(launch.stream), false);
+  eager.Begin(*function, arguments.get(), launch.Shape(), call.On(launch.stream), false);
   call.Keep(eager);
 }
 
@@ -240,7 +243,8 @@ void EnterLaunch(const Call& call) {
                     .grid = dim3(p.grid[0], p.grid[1], p.grid[2]),
                     .block = dim3(p.block[0], p.block[1], p.block[2]),
                     .stream = p.stream,
-                    .arguments = p.arguments});
+                    .arguments = p.arguments,
+                    .extra = p.extra});
 }
 
 void EnterLaunchCooperative(const Call& call) {
@@ -261,6 +265,7 @@ void EnterLaunchEx(const Call& call) {
                     .block = dim3(p.config->blockDimX, p.config->blockDimY, p.config->blockDimZ),
                     .stream = p.config->hStream,
                     .arguments = p.arguments,
+                    .extra = p.extra,
                     .attributes = p.config->attrs,
                     .attribute_count = p.config->numAttrs});
 }

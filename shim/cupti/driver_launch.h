@@ -17,6 +17,7 @@ struct DriverLaunch {
   dim3 block;
   CUstream stream = nullptr;
   void** arguments = nullptr;
+  void** extra = nullptr;
   const CUlaunchAttribute* attributes = nullptr;
   size_t attribute_count = 0;
   bool cooperative = false;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shim/arguments.h"
 #include "shim/hooks/graph.h"
 #include "shim/hooks/guard.h"
 #include "shim/instrument.h"
@@ -82,8 +83,9 @@ void Doubt(Session& session, Exec& exec, uint32_t position) {
 // New parameters of one node of an exec, with the journal in them that the node had.
 class NewCall {
  public:
-  // `function` and `arguments` as the host gives them.
-  NewCall(CUgraphExec handle, CUgraphNode node, const void* function, void** arguments) noexcept {
+  // `function`, `arguments` and `extra` as the host gives them.
+  NewCall(CUgraphExec handle, CUgraphNode node, const void* function, void** arguments,
+          void** extra) noexcept {
     Guarded([&] {
       session_ = Session::Running();
       exec_ = session_ == nullptr ? nullptr : session_->graphs().FindExec(handle);
@@ -92,8 +94,9 @@ class NewCall {
       const auto journal = exec_->journals.find(position_);
       if (journal == exec_->journals.end() || journal->second.doubtful()) return;
       const Function* known = session_->functions().FindInNode(function);
-      if (known == nullptr || arguments == nullptr || arguments[0] == nullptr) return;
-      Fill(*known, arguments);
+      if (known == nullptr) return;
+      Arguments given(*known, arguments, extra);
+      if (given.get() != nullptr && given.get()[0] != nullptr) Fill(*known, given.get());
     });
   }
 
@@ -138,10 +141,11 @@ const Function* FunctionFrom(Session& session, const GraphShape::Call& call, con
 bool Decode(Session& session, const Exec& exec, const cudaKernelNodeParams& parameters,
             GraphShape::Call* call) {
   const Function* function = FunctionFrom(session, *call, parameters.func);
-  if (function == nullptr || parameters.kernelParams == nullptr) return false;
+  if (function == nullptr) return false;
+  Arguments arguments(*function, parameters.kernelParams, parameters.extra);
   lamport::DecodedCall decoded{};
-  if (!lamport::Decode(function->recognition, parameters.kernelParams,
-                       ShapeOf(parameters, call->decoded), &decoded)) {
+  if (!lamport::Decode(function->recognition, arguments.get(), ShapeOf(parameters, call->decoded),
+                       &decoded)) {
     return false;
   }
   session.workspaces().Resolve(function->recognition,
@@ -183,9 +187,10 @@ cudaError_t SetNodeParams(RealFunction<decltype(&cudaGraphExecKernelNodeSetParam
                           cudaGraphExec_t exec, cudaGraphNode_t node,
                           const cudaKernelNodeParams* parameters) noexcept {
   if (parameters == nullptr) return CallReal(real, exec, node, parameters);
-  NewCall call(exec, node, parameters->func, parameters->kernelParams);
+  NewCall call(exec, node, parameters->func, parameters->kernelParams, parameters->extra);
   cudaKernelNodeParams taken = *parameters;
-  if (call.filled()) taken.kernelParams = call.arguments();
+  taken.kernelParams = call.arguments();
+  taken.extra = nullptr;
   const cudaError_t status = CallReal(real, exec, node, call.filled() ? &taken : parameters);
   if (status != cudaSuccess) return status;
   Guarded([&] {
@@ -201,9 +206,11 @@ cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>
   if (parameters == nullptr || parameters->type != cudaGraphNodeTypeKernel) {
     return CallReal(real, exec, node, parameters);
   }
-  NewCall call(exec, node, parameters->kernel.func, parameters->kernel.kernelParams);
+  NewCall call(exec, node, parameters->kernel.func, parameters->kernel.kernelParams,
+               parameters->kernel.extra);
   cudaGraphNodeParams taken = *parameters;
-  if (call.filled()) taken.kernel.kernelParams = call.arguments();
+  taken.kernel.kernelParams = call.arguments();
+  taken.kernel.extra = nullptr;
   const cudaError_t status = CallReal(real, exec, node, call.filled() ? &taken : parameters);
   if (status != cudaSuccess) return status;
   Guarded([&] {
@@ -213,6 +220,7 @@ cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>
     kernel.gridDim = parameters->kernel.gridDim;
     kernel.blockDim = parameters->kernel.blockDim;
     kernel.kernelParams = parameters->kernel.kernelParams;
+    kernel.extra = parameters->kernel.extra;
     NoteNodeParams(exec, node, kernel, call.filled());
   });
   return status;

@@ -91,6 +91,9 @@ Status CopyPacked(const std::vector<Parameter>& layout, void* const* extra, Para
     return CUDA_ERROR_INVALID_VALUE;
   }
   std::memcpy(block->bytes.data(), buffer, block->bytes.size());
+  block->packed_size = block->bytes.size();
+  block->packed = {CU_LAUNCH_PARAM_BUFFER_POINTER, block->bytes.data(), CU_LAUNCH_PARAM_BUFFER_SIZE,
+                   &block->packed_size, CU_LAUNCH_PARAM_END};
   return kOk;
 }
 

@@ -16,6 +16,14 @@ namespace device_sim {
 struct ParameterBlock {
   std::vector<std::byte> bytes;
   std::vector<void*> pointers;
+  // Where they were given packed: the list that says so, which nodes give back.
+  std::vector<void*> packed;
+  size_t packed_size = 0;
+
+  void** one_by_one() const {
+    return packed.empty() ? const_cast<void**>(pointers.data()) : nullptr;
+  }
+  void** extra() const { return packed.empty() ? nullptr : const_cast<void**>(packed.data()); }
 };
 
 struct KernelCall {

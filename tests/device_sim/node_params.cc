@@ -161,7 +161,8 @@ void ToDriver(const KernelCall& call, CUDA_KERNEL_NODE_PARAMS* params) {
   params->blockDimY = call.block.y;
   params->blockDimZ = call.block.z;
   params->sharedMemBytes = call.shared_bytes;
-  params->kernelParams = const_cast<void**>(call.parameters->pointers.data());
+  params->kernelParams = call.parameters->one_by_one();
+  params->extra = call.parameters->extra();
   params->ctx = call.context->handle();
 }
 
@@ -171,7 +172,8 @@ void ToRuntime(const KernelCall& call, cudaKernelNodeParams* params) {
   params->gridDim = dim3{call.grid.x, call.grid.y, call.grid.z};
   params->blockDim = dim3{call.block.x, call.block.y, call.block.z};
   params->sharedMemBytes = call.shared_bytes;
-  params->kernelParams = const_cast<void**>(call.parameters->pointers.data());
+  params->kernelParams = call.parameters->one_by_one();
+  params->extra = call.parameters->extra();
 }
 
 void ToMemset(const FillCall& call, CUDA_MEMSET_NODE_PARAMS* params) {

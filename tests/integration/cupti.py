@@ -45,8 +45,8 @@ def expect_all_through_cupti(report: dict) -> None:
                (process["replays"], process["eager_calls"]), f"{through} of {process}")
 
 
-def check_verdict(name: str, bench: Bench) -> None:
-    report = verdicts.check_verdict(name, driver_server(bench), **ON)
+def check_verdict(name: str, bench: Bench, **more: str) -> None:
+    report = verdicts.check_verdict(name, driver_server(bench), **ON, **more)
     expect(report["processes"], "no process was recorded")
     expect_all_through_cupti(report)
     for finding in report["findings"]:
@@ -95,6 +95,29 @@ def check_driver_counts(bench: Bench) -> None:
         launches = [r for r in records(bench, trace) if r["type"] in ("GraphLaunch", "Exec")]
         expect(launches and all(r.get("through") == "CUPTI" for r in launches),
                f"{trace.name}: records do not name their source")
+
+
+def check_packed(bench: Bench) -> None:
+    """Arguments in one buffer are read as they are one by one, eager and in graphs."""
+    driver_server(bench)
+    calls = {}
+    for folder, extra in (("plain", {}), ("packed", {"PIECEWISE_ARGUMENTS": "packed"})):
+        done = bench.serve_traced(SERVER, bench.folder / folder, 30, **ON, **extra)
+        expect(done.status == scenario.OK, done.last_words())
+        calls[folder] = (counts(bench, bench.folder / folder), decoded_calls(bench, folder))
+    expect(calls["plain"][1][0], f"no call was decoded: {calls}")
+    expect(calls["plain"] == calls["packed"], f"packed differs: {calls}")
+
+
+def decoded_calls(bench: Bench, folder: str) -> list:
+    """By rank: tokens, dim and flags of each call, of graphs and eager."""
+    by_rank = {}
+    for trace in traces(bench.folder / folder):
+        found = [r["fields"]["call"] for r in records(bench, trace)
+                 if r["type"] in ("Node", "EagerLaunch") and r["fields"]["call"]["workspace_id"]]
+        rank = found[0]["rank"] if found else -1
+        by_rank[rank] = [(call["tokens"], call["dim"], call["flags"]) for call in found]
+    return [by_rank.get(rank, []) for rank in range(2)]
 
 
 def check_same_outputs(bench: Bench) -> None:
@@ -227,7 +250,9 @@ VERDICTS = ("legacy", "legacy-twoshot", "legacy-world4", "legacy-threads", "lega
 CHECKS = {f"verdict-{name}": functools.partial(check_verdict, name) for name in VERDICTS}
 CHECKS |= {
     "counted-once": check_counted_once, "driver-counts": check_driver_counts,
-    "same-outputs": check_same_outputs,
+    "same-outputs": check_same_outputs, "packed": check_packed,
+    "verdict-legacy-packed": functools.partial(check_verdict, "legacy",
+                                               PIECEWISE_ARGUMENTS="packed"),
     "missing": functools.partial(check_unavailable, ABSENT, "nowhere", {}),
     "taken": functools.partial(check_unavailable, "1", "MULTIPLE_SUBSCRIBERS",
                                {"LAMPLIGHT_SIM_CUPTI_TAKEN": "1"}),

@@ -3,6 +3,7 @@
 //
 // usage: engine_host MODE PROTOCOL ALGORITHM WORLD; the modes are those of main() below. Every rank
 // prints what it finds wrong and ends with 1; a hang is cut off after a few seconds with 3.
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -176,9 +177,10 @@ cudaKernelNodeParams ParametersOf(cudaGraphNode_t node) {
   return parameters;
 }
 
+constexpr size_t kArgumentBytes = 256;
+
 // The one argument of each kernel of a graph, byte for byte.
 std::string ArgumentsOf(cudaGraph_t graph) {
-  constexpr size_t kArgumentBytes = 256;
   std::string bytes;
   for (const cudaGraphNode_t node : Nodes(graph)) {
     bytes.append(static_cast<const char*>(ParametersOf(node).kernelParams[0]), kArgumentBytes);
@@ -210,7 +212,7 @@ void Healthy(Rank& rank) {
 }
 
 // exec 1: 2 replays, an update, 2 replays, new parameters of node 1, 2 replays, of node 2 by the
-// other call, 2 replays.
+// other call, and packed, 2 replays.
 void Update(Rank& rank) {
   const cudaGraph_t graph = rank.Capture(kCalls, kTokens);
   const cudaGraph_t other = rank.Capture(kCalls, kMaxTokens);
@@ -231,7 +233,10 @@ void Update(Rank& rank) {
   generic.kernel.gridDim = parameters.gridDim;
   generic.kernel.blockDim = parameters.blockDim;
   generic.kernel.sharedMemBytes = parameters.sharedMemBytes;
-  generic.kernel.kernelParams = parameters.kernelParams;
+  size_t bytes = kArgumentBytes;
+  void* packed[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, parameters.kernelParams[0],
+                    CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
+  generic.kernel.extra = packed;
   CHECK(cudaGraphExecNodeSetParams(exec, Nodes(graph)[2], &generic));
   if (ArgumentsOf(other) != before) Fail("generic parameters have changed their graph");
   rank.Replay(exec, 2);

@@ -12,7 +12,7 @@
   F(cuCtxSetCurrent) F(cuCtxGetCurrent) F(cuCtxSynchronize) F(cuGetErrorName) \
   F(cuGetErrorString) F(cuLibraryLoadData) F(cuLibraryGetKernel) F(cuKernelGetFunction) \
   F(cuFuncLoad) F(cuFuncGetAttribute) F(cuMemAlloc) F(cuMemFree) F(cuMemHostAlloc) \
-  F(cuMemAllocAsync) F(cuMemFreeAsync) F(cuDeviceCanAccessPeer) F(cuCtxEnablePeerAccess) \
+  F(cuKernelGetParamInfo) F(cuMemAllocAsync) F(cuMemFreeAsync) F(cuDeviceCanAccessPeer) F(cuCtxEnablePeerAccess) \
   F(cuMemFreeHost) F(cuMemcpy) F(cuMemcpyAsync) F(cuMemsetD8) F(cuIpcGetMemHandle) \
   F(cuIpcOpenMemHandle) F(cuIpcCloseMemHandle) F(cuLaunchKernel) F(cuLaunchKernelEx) \
   F(cuLaunchHostFunc) F(cuStreamCreate) F(cuStreamDestroy) F(cuStreamSynchronize) \

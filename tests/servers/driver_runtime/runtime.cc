@@ -5,6 +5,7 @@
 
 #include "driver_table.h"
 #include "kernels.h"
+#include "packed_arguments.h"
 
 namespace driver_runtime {
 namespace {
@@ -223,9 +224,10 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* fu
 cudaError_t __cudaLaunchKernel(cudaKernel_t function, dim3 grid, dim3 block, void** arguments,
                                size_t shared_bytes, cudaStream_t stream) {
   return WithKernel(function, [&](const Driver& driver, CUkernel kernel) {
+    PackedArguments packed(driver, kernel, arguments);
     return driver.cuLaunchKernel(reinterpret_cast<CUfunction>(kernel), grid.x, grid.y, grid.z,
                                  block.x, block.y, block.z, static_cast<unsigned>(shared_bytes),
-                                 stream, arguments, nullptr);
+                                 stream, packed.arguments(), packed.extra());
   });
 }
 
@@ -239,8 +241,9 @@ cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* fu
                                 void** arguments) {
   return WithKernel(function, [&](const Driver& driver, CUkernel kernel) {
     const CUlaunchConfig driver_config = DriverConfig(*config);
-    return driver.cuLaunchKernelEx(&driver_config, reinterpret_cast<CUfunction>(kernel), arguments,
-                                   nullptr);
+    PackedArguments packed(driver, kernel, arguments);
+    return driver.cuLaunchKernelEx(&driver_config, reinterpret_cast<CUfunction>(kernel),
+                                   packed.arguments(), packed.extra());
   });
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "kernels/launch_plan.h"
+#include "shim/arguments.h"
 #include "shim/instrument.h"
 
 namespace lamplight::shim {
@@ -25,7 +26,9 @@ struct Node {
   CUcontext context = nullptr;
   bool refuses = false;
   int set = 0;
+  bool packed = false;
   void* argument = nullptr;
+  std::unique_ptr<PackedList> list;
 };
 
 Node& NodeAt(CUgraphNode handle) { return *reinterpret_cast<Node*>(handle); }
@@ -61,7 +64,12 @@ CUresult GetParameters(CUgraphNode handle, CUDA_KERNEL_NODE_PARAMS* parameters) 
   node.argument = &node.call;
   *parameters = {};
   parameters->ctx = node.context;
-  parameters->kernelParams = &node.argument;
+  if (node.packed) {
+    node.list = std::make_unique<PackedList>(&node.call, sizeof node.call);
+    parameters->extra = node.list->get();
+  } else {
+    parameters->kernelParams = &node.argument;
+  }
   return CUDA_SUCCESS;
 }
 
@@ -69,7 +77,10 @@ CUresult SetParameters(CUgraphNode handle, const CUDA_KERNEL_NODE_PARAMS* parame
   Node& node = NodeAt(handle);
   if (node.refuses) return CUDA_ERROR_NOT_SUPPORTED;
   ++node.set;
-  std::memcpy(&node.call, parameters->kernelParams[0], sizeof node.call);
+  node.packed = parameters->kernelParams == nullptr;
+  const void* given =
+      node.packed ? PackedArguments(parameters->extra).bytes : parameters->kernelParams[0];
+  std::memcpy(&node.call, given, sizeof node.call);
   node.context = parameters->ctx == kGreenButMoves ? kHome : parameters->ctx;
   return CUDA_SUCCESS;
 }
@@ -150,6 +161,7 @@ class JournalsTest : public ::testing::Test {
     const lamport::ParameterSpan parameters[] = {{0, parameter_bytes}};
     functions_.push_back(std::make_unique<Function>());
     functions_.back()->symbol = symbol;
+    functions_.back()->parameters = {parameters[0]};
     functions_.back()->recognition = abi_->Recognise(symbol, parameters);
     return functions_.back().get();
   }
@@ -309,6 +321,19 @@ TEST_F(JournalsTest, GraphIsGivenBackByteForByte) {
   EXPECT_EQ(std::memcmp(&before, &nodes_[0]->call, sizeof before), 0);
   EXPECT_EQ(nodes_[0]->set, 2);
   EXPECT_FALSE(instrumentation_.added());
+}
+
+TEST_F(JournalsTest, PackedArgumentsAreReadAndStayPacked) {
+  Add(Kernel::kOneShot, &one_);
+  nodes_[0]->packed = true;
+  const CollectiveCall before = nodes_[0]->call;
+  Fill();
+  EXPECT_TRUE(Marked(0));
+  EXPECT_TRUE(nodes_[0]->packed);
+  EXPECT_EQ(nodes_[0]->call.journal.workspace_id, 1u);
+  instrumentation_.Remove();
+  EXPECT_TRUE(nodes_[0]->packed);
+  EXPECT_EQ(std::memcmp(&before, &nodes_[0]->call, sizeof before), 0);
 }
 
 TEST_F(JournalsTest, CallsThatMoveNothingOnAndForeignKernelsAreLeftAlone) {
