@@ -19,13 +19,27 @@ inline int TimeoutText(const Diagnostic& d, char* text, size_t bytes) {
                        d.stage, d.index, d.bits[0], call, d.tokens, d.hidden);
 }
 
+// A call as reports name it. The kind is packed as in kernels/trouble.cuh, KindOf; its world is
+// told where ranks take different ones.
+inline void CallText(uint32_t tokens, uint32_t hidden, uint32_t kind, bool with_world, char* text,
+                     size_t bytes) {
+  constexpr const char* kTypes[] = {"fp16", "bf16", "fp32", "?"};
+  const bool one_shot = (kind >> 2 & 3) == static_cast<uint32_t>(Kernel::kOneShot);
+  char world[32] = "";
+  if (with_world) std::snprintf(world, sizeof world, " among %u ranks", kind >> 8);
+  std::snprintf(text, bytes, "%s, %u token%s x %u %s%s", one_shot ? "one-shot" : "two-shot", tokens,
+                tokens == 1 ? "" : "s", hidden, kTypes[kind & 3], world);
+}
+
 inline int DivergenceText(const Diagnostic& d, char* text, size_t bytes) {
+  const bool worlds = d.kind >> 8 != d.peer_kind >> 8;
+  char own[96], peers[96];
+  CallText(d.tokens, d.hidden, d.kind, worlds, own, sizeof own);
+  CallText(d.peer_tokens, d.peer_hidden, d.peer_kind, worlds, peers, sizeof peers);
   return std::snprintf(text, bytes,
                        "rank %u makes call %" PRIu64
-                       " with %u tokens of %u (kind %#x), rank %u with %u tokens of %u (kind "
-                       "%#x): results that cannot come are NaN",
-                       d.rank, d.epoch, d.tokens, d.hidden, d.kind, d.peer, d.peer_tokens,
-                       d.peer_hidden, d.peer_kind);
+                       " as %s, rank %u as %s: results that cannot come are NaN",
+                       d.rank, d.epoch, own, d.peer, peers);
 }
 
 // One English sentence without a full stop, cut and terminated like snprintf's; its whole length.

@@ -104,9 +104,28 @@ TEST_F(TroubleOf, ADivergenceShowsBothCalls) {
   diagnostic.trouble = static_cast<uint32_t>(Trouble::kDivergence);
   diagnostic.peer_tokens = 9;
   diagnostic.peer_hidden = 4096;
-  diagnostic.peer_kind = 0x201;
+  diagnostic.kind = 0x425;
+  diagnostic.peer_kind = 0x420;
   Report(diagnostic);
-  EXPECT_NE(std::string::npos, TextOf(Query(workspace())).find("rank 3 with 9 tokens of 4096"));
+  EXPECT_EQ(
+      "rank 1 makes call 17 as two-shot, 8 tokens x 4096 bf16, rank 3 as one-shot, 9 tokens x 4096 "
+      "fp16: results that cannot come are NaN",
+      TextOf(Query(workspace())));
+}
+
+// Else the two calls could read alike.
+TEST_F(TroubleOf, ADivergenceOfWorldsNamesThem) {
+  Diagnostic diagnostic = Timeout();
+  diagnostic.trouble = static_cast<uint32_t>(Trouble::kDivergence);
+  diagnostic.tokens = diagnostic.peer_tokens = 1;
+  diagnostic.peer_hidden = 4096;
+  diagnostic.kind = 0x422;
+  diagnostic.peer_kind = 0x222;
+  Report(diagnostic);
+  EXPECT_EQ(
+      "rank 1 makes call 17 as one-shot, 1 token x 4096 fp32 among 4 ranks, rank 3 as one-shot, 1 "
+      "token x 4096 fp32 among 2 ranks: results that cannot come are NaN",
+      TextOf(Query(workspace())));
 }
 
 TEST_F(TroubleOf, EveryKindHasASentence) {

@@ -6,8 +6,7 @@
 #include <cstring>
 #include <memory>
 
-#include "analyzer/trace_reader.h"
-#include "tests/unit/recorder/temporary_folder.h"
+#include "tests/unit/shim/recorded_test.h"
 
 namespace lamplight::shim {
 namespace {
@@ -16,17 +15,12 @@ constexpr uint32_t kSlots = 8;
 constexpr uint32_t kNode = static_cast<uint32_t>(trace::SnapshotPlace::kNode);
 constexpr uint32_t kTail = static_cast<uint32_t>(trace::SnapshotPlace::kTail);
 
-class SnapshotDrainTest : public ::testing::Test {
+class SnapshotDrainTest : public RecordedTest {
  protected:
   void SetUp() override {
-    RecorderOptions options;
-    options.directory = folder_.path();
-    options.ring_bytes = 1 << 16;
-    std::string error;
-    recorder_ = Recorder::Open(options, &error);
-    ASSERT_NE(recorder_, nullptr) << error;
-    graphs_ = std::make_unique<Graphs>(*recorder_);
-    workspaces_ = std::make_unique<Workspaces>(*recorder_);
+    RecordedTest::SetUp();
+    graphs_ = std::make_unique<Graphs>(recorder());
+    workspaces_ = std::make_unique<Workspaces>(recorder());
     drain_ = std::make_unique<SnapshotDrain>(ring_, *graphs_, *workspaces_);
     auto exec = std::make_unique<Exec>();
     exec->id = 5;
@@ -58,30 +52,17 @@ class SnapshotDrainTest : public ::testing::Test {
   void Write(uint32_t place, uint32_t node, uint32_t replay) {
     Write({5, 1, replay, 0, 0, 0, node, place | 9u << 16, {}});
   }
-  void Drain() { drain_->Drain(*recorder_); }
-
-  template <class T>
-  std::vector<T> Records(trace::RecordType type) {
-    std::string error;
-    const auto file = ReadTrace(recorder_->path(), &error);
-    std::vector<T> records;
-    for (const RecordView& view : file->events) {
-      if (view.type() == type) records.push_back(*view.As<T>());
-    }
-    return records;
-  }
+  void Drain() { drain_->Drain(recorder()); }
   std::vector<std::pair<uint32_t, uint64_t>> Places() {
     std::vector<std::pair<uint32_t, uint64_t>> places;
-    for (const auto& record : Records<trace::Snapshot>(trace::RecordType::kSnapshot)) {
+    for (const auto& record : Events<trace::Snapshot>(trace::RecordType::kSnapshot)) {
       places.emplace_back(record.node, record.replay);
     }
     return places;
   }
 
-  const test::TemporaryFolder folder_;
   std::vector<SnapshotSlot> slots_ = std::vector<SnapshotSlot>(kSlots);
   SnapshotRing ring_{slots_.data(), kSlots};
-  std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Graphs> graphs_;
   std::unique_ptr<Workspaces> workspaces_;
   std::unique_ptr<SnapshotDrain> drain_;
@@ -142,9 +123,9 @@ TEST_F(SnapshotDrainTest, LostSlotsAreCountedAndLeaveTheOthersRight) {
     EXPECT_EQ(places[places.size() - 1 - i], (Place{i % 2 == 0 ? 4 : 2, 10 - i / 2}));
   }
   EXPECT_EQ(exec_->snapshot_runs, 10u);
-  recorder_->DrainNow();
+  recorder().DrainNow();
   std::string error;
-  const auto file = ReadTrace(recorder_->path(), &error);
+  const auto file = ReadTrace(recorder().path(), &error);
   EXPECT_EQ(file->header.snapshots_dropped, 20 - places.size());
 }
 
@@ -168,7 +149,7 @@ TEST_F(SnapshotDrainTest, EagerCallsGetTheirWholeOperationNumber) {
   record.word[0] = 2;
   Write(record);
   Drain();
-  const auto eager = Records<trace::EagerSnapshot>(trace::RecordType::kEagerSnapshot);
+  const auto eager = Events<trace::EagerSnapshot>(trace::RecordType::kEagerSnapshot);
   ASSERT_EQ(eager.size(), 1u);
   EXPECT_EQ(eager[0].op, 0xffffffffu);
   EXPECT_EQ(eager[0].workspace_id, record.workspace_id);
@@ -183,7 +164,7 @@ TEST_F(SnapshotDrainTest, EagerCallsOfNoKnownWorkspaceAreLeftOut) {
   record.workspace_id = 77;
   Write(record);
   Drain();
-  EXPECT_TRUE(Records<trace::EagerSnapshot>(trace::RecordType::kEagerSnapshot).empty());
+  EXPECT_TRUE(Events<trace::EagerSnapshot>(trace::RecordType::kEagerSnapshot).empty());
 }
 
 }  // namespace

@@ -9,9 +9,8 @@
 #include <memory>
 #include <thread>
 
-#include "analyzer/trace_reader.h"
 #include "shim/mapped_copy.h"
-#include "tests/unit/recorder/temporary_folder.h"
+#include "tests/unit/shim/recorded_test.h"
 
 namespace lamplight::shim {
 namespace {
@@ -39,16 +38,11 @@ class Page {
   void* address_;
 };
 
-class TroublesTest : public ::testing::Test {
+class TroublesTest : public RecordedTest {
  protected:
   void SetUp() override {
-    RecorderOptions options;
-    options.directory = folder_.path();
-    options.ring_bytes = 1 << 16;
-    std::string error;
-    recorder_ = Recorder::Open(options, &error);
-    ASSERT_NE(recorder_, nullptr) << error;
-    workspaces_ = std::make_unique<Workspaces>(*recorder_);
+    RecordedTest::SetUp();
+    workspaces_ = std::make_unique<Workspaces>(recorder());
     troubles_ = std::make_unique<Troubles>(*workspaces_);
   }
 
@@ -76,18 +70,10 @@ class TroublesTest : public ::testing::Test {
   }
 
   std::vector<trace::Trouble> Drained() {
-    troubles_->Drain(*recorder_);
-    std::string error;
-    const auto file = ReadTrace(recorder_->path(), &error);
-    std::vector<trace::Trouble> records;
-    for (const RecordView& view : file->definitions) {
-      if (view.type() == trace::RecordType::kTrouble) records.push_back(*view.As<trace::Trouble>());
-    }
-    return records;
+    troubles_->Drain(recorder());
+    return Definitions<trace::Trouble>(trace::RecordType::kTrouble);
   }
 
-  const test::TemporaryFolder folder_;
-  std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Workspaces> workspaces_;
   std::unique_ptr<Troubles> troubles_;
   Diagnostic swapped_[2] = {};
@@ -126,7 +112,7 @@ TEST_F(TroublesTest, CountsWhatIsTooMuchToRecord) {
   AddWorkspace(swapped_[0]);
   for (uint32_t i = 0; i < 20; ++i) {
     Report(swapped_[0], Kind::kTimeout);
-    troubles_->Drain(*recorder_);
+    troubles_->Drain(recorder());
   }
   const auto records = Drained();
   ASSERT_EQ(records.size(), Troubles::kRecordedOfAKind);
@@ -163,7 +149,7 @@ TEST_F(TroublesTest, MemoryThatIsGoneIsNotTouched) {
   errno = 7;
   EXPECT_TRUE(Drained().empty());
   errno = 7;
-  troubles_->Drain(*recorder_);
+  troubles_->Drain(recorder());
   EXPECT_EQ(errno, 7);
 }
 
