@@ -8,7 +8,6 @@
 #pragma once
 
 #include "kernels/exchange.cuh"
-#include "kernels/journal.cuh"
 
 namespace lamplight::kernels {
 
@@ -96,24 +95,33 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
 
   // The first thread of each cluster, when all of the cluster has read what it awaited. The shares
   // of all clusters are one call: the number moves on by itself with the last of them, and nobody
-  // has to know who that is.
+  // has to know who that is, but for the ring.
   LAMPLIGHT_DEVICE void Arrive() {
-    const uint64_t clusters = machine::Clusters();
-    const uint64_t cluster = this->place_.cluster;
-    const uint64_t share = kWholeCall * (cluster + 1) / clusters - kWholeCall * cluster / clusters;
-    progress_ = machine::CountIn(&state_->progress, share) + share;
+    if (Posts()) return machine::Add(&state_->progress, Share());
+    progress_ = machine::CountIn(&state_->progress, Share()) + Share();
   }
   LAMPLIGHT_DEVICE void Leave() const {
-    machine::Await(static_cast<uint32_t>(progress_));
-    if (progress_ % kWholeCall != 0) return;
-    const auto low = static_cast<uint32_t>(progress_);
-    const auto high = static_cast<uint32_t>(progress_ >> 32);
-    WriteJournal(this->call_, reinterpret_cast<const uint32_t*>(state_),
-                 sizeof(EpochState) / sizeof(uint32_t), {{low, high, 0, 0}}, {});
+    if (!Posts()) machine::Await(static_cast<uint32_t>(progress_));
+    const bool tells =
+        this->call_.journal.ring != 0 ? progress_ % kWholeCall == 0 : this->place_.cluster == 0;
+    if (!tells) return LeaveShare(this->call_, kShare);
+    // The tag lives anyway. Its lower bits are the number of calls behind this one.
+    const uint64_t next = tag_ * kWholeCall;
+    LeaveWords(this->call_, reinterpret_cast<const uint32_t*>(state_),
+               sizeof(EpochState) / sizeof(uint32_t),
+               {{static_cast<uint32_t>(next), static_cast<uint32_t>(next >> 32), 0, 0}}, {},
+               Share());
   }
 
  private:
   LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
+  LAMPLIGHT_DEVICE uint64_t Share() const {
+    return this->place_.cluster == 0 ? LargeShare() : kShare;
+  }
+  // Whether nobody waits for what is counted.
+  LAMPLIGHT_DEVICE bool Posts() const {
+    return (this->call_.options & kFollowersWait) != 0 && this->call_.journal.ring == 0;
+  }
 
   EpochState* state_;
   uint32_t stages_;

@@ -7,6 +7,7 @@
 
 #include "kernels/arrivals.cuh"
 #include "kernels/elements.cuh"
+#include "kernels/journal.cuh"
 #include "kernels/place.cuh"
 #include "kernels/watch.cuh"
 
@@ -116,6 +117,12 @@ class Exchange {
   // bits.
   static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
 
+  // Whether the state may be moved on before all clusters have ended.
+  static constexpr bool kEndsApart = false;
+  // Whether clusters arrive as soon as all of their threads have read the state. The same for all
+  // threads of the grid.
+  static LAMPLIGHT_DEVICE bool ArrivesEarly(const CollectiveCall&) { return false; }
+
   // What follows is that of the field's protocols, one packet for each unit; Epoch has its own.
   static LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) {
     if (active) machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
@@ -126,7 +133,7 @@ class Exchange {
   }
 
   // The first thread of each cluster, when all of the cluster has read what it awaited and cleared
-  // its share.
+  // its share, or earlier (ArrivesEarly).
   LAMPLIGHT_DEVICE void Arrive() { excess_ = CountClusterIn(self().standing().arrivals); }
   // The same thread, as the last thing it does: the last one to have arrived moves the state on.
   LAMPLIGHT_DEVICE void Leave() const {
@@ -136,6 +143,8 @@ class Exchange {
       const Standing standing = self().standing();
       Report(&call_, standing, Trouble::kArrivalResidue, {.word = excess_}, 0, {});
       MoveOnDespite<Derived>(&call_, standing, excess_);
+    } else if constexpr (Derived::kEndsApart) {
+      LeaveShare(call_, kShare);
     }
   }
 

@@ -16,7 +16,7 @@ namespace lamplight::kernels {
 // trace::SnapshotPlace::kNode (shim/trace_format.h).
 inline constexpr uint32_t kJournalPlace = 2;
 
-// Apart from the calls' own code, which is short.
+// Apart from the calls' own code, which is short: so it reads the words anew.
 LAMPLIGHT_COLD void WriteSlot(const CollectiveCall* call, const uint32_t* words, uint32_t count) {
   const Journal& journal = call->journal;
   auto* tickets = reinterpret_cast<uint64_t*>(journal.tickets_or_mark);
@@ -53,27 +53,26 @@ LAMPLIGHT_COLD void WriteSlot(const CollectiveCall* call, const uint32_t* words,
   }
 }
 
-// `first` and `second`: the flag words, the ninth of which is 0.
-LAMPLIGHT_DEVICE void LeaveMark(const Journal& journal, const machine::Words4& first,
-                                const machine::Words4& second) {
-  auto* mark = reinterpret_cast<NodeMark*>(journal.tickets_or_mark);
-  auto* words = reinterpret_cast<machine::Words4*>(mark->word);
-  machine::Store(words, first);
-  machine::Store(words + 1, second);
-  machine::Store(words + 2, {{0, 0, 0, 0}});
-  mark->gpu_ns = machine::TimeNs();
-  machine::Add(&mark->runs, 1);
-}
-
-// `words` and `count`: where the flag words are; `first` and `second`: what they are.
-LAMPLIGHT_DEVICE void WriteJournal(const CollectiveCall& call, const uint32_t* words,
-                                   uint32_t count, const machine::Words4& first,
-                                   const machine::Words4& second) {
+// By one thread of the grid: the `count` flag words as they are behind this call, of which `first`
+// and `second` are the first eight, and the ninth is 0. `share`: of the call, for the mark's count.
+LAMPLIGHT_DEVICE void LeaveWords(const CollectiveCall& call, const uint32_t* words, uint32_t count,
+                                 const machine::Words4& first, const machine::Words4& second,
+                                 uint64_t share) {
   if (call.journal.ring != 0) {
     WriteSlot(&call, words, count);
   } else if (call.journal.tickets_or_mark != 0) {
-    LeaveMark(call.journal, first, second);
+    auto* mark = reinterpret_cast<NodeMark*>(call.journal.tickets_or_mark);
+    machine::Store(reinterpret_cast<machine::Words4*>(mark->word), first);
+    if (count > 4) machine::Store(reinterpret_cast<machine::Words4*>(mark->word) + 1, second);
+    mark->gpu_ns = machine::TimeNs();
+    machine::Add(&mark->progress, share);
   }
+}
+
+// By one thread of a cluster that has ended, where another leaves the words.
+LAMPLIGHT_DEVICE void LeaveShare(const CollectiveCall& call, uint64_t share) {
+  if (call.journal.ring != 0 || call.journal.tickets_or_mark == 0) return;
+  machine::Add(&reinterpret_cast<NodeMark*>(call.journal.tickets_or_mark)->progress, share);
 }
 
 }  // namespace lamplight::kernels

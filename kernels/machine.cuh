@@ -225,6 +225,8 @@ void LetLaterGridsStart();
 void SyncBlock();
 void AnnounceToCluster();
 void AwaitClusterBegun();
+void AnnounceProgress();
+void AwaitProgress();
 float ClusterSum(float value, uint32_t round);
 float ClusterMax(float value, uint32_t round);
 unsigned char* DynamicShared();

@@ -49,6 +49,14 @@ LAMPLIGHT_MACHINE void AwaitClusterBegun() {
   if (gridDim.y > 1) asm volatile("barrier.cluster.wait;" ::: "memory");
 #endif
 }
+// The same later in a kernel, in two halves too: all threads of the cluster have come this far. It
+// orders no stores.
+LAMPLIGHT_MACHINE void AnnounceProgress() {
+#if __CUDA_ARCH__ >= 900
+  if (gridDim.y > 1) asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+#endif
+}
+LAMPLIGHT_MACHINE void AwaitProgress() { AwaitClusterBegun(); }
 
 #if __CUDA_ARCH__ >= 900
 // Lane b sends the warp's part to block b.

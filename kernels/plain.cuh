@@ -96,7 +96,7 @@ LAMPLIGHT_DEVICE void FinishRows(const CollectiveCall& call, typename X::Positio
     // A thread without a unit holds what others' units are made of.
     if (norms && place.UnitOf(place.thread) != X::Position::kNoUnit) AddSquares(row, &squares);
     if (norms || last) squares = machine::ClusterSum(squares, (*round)++);
-    if (last && ends && place.FirstOfCluster()) exchange.Arrive();
+    if (last && ends && place.FirstOfCluster() && !X::ArrivesEarly(call)) exchange.Arrive();
     if (norms) {
       const float mean = squares / static_cast<float>(call.hidden);
       StoreUnit<X>(call.residual_out, place, row);
@@ -126,6 +126,10 @@ LAMPLIGHT_DEVICE typename X::Piece SendRows(const CollectiveCall& call, typename
   }
   if (place.FirstOfGrid()) exchange.SendHeaders();
   exchange.Clear();
+  if (X::ArrivesEarly(call)) {
+    machine::AwaitProgress();
+    if (place.FirstOfCluster()) exchange.Arrive();
+  }
   return unit;
 }
 
@@ -138,8 +142,10 @@ LAMPLIGHT_DEVICE void OpenPlain(const CollectiveCall& call, Kernel kernel, const
   machine::AwaitClusterBegun();
   typename X::Piece unit = FirstUnit<X>(call, place);
   X exchange(call, place, kernel);
+  if (X::ArrivesEarly(call)) machine::AnnounceProgress();
   X::Prepare(&unit);
   if (!Admitted(call, exchange, place.FirstOfGrid())) {
+    if (X::ArrivesEarly(call)) machine::AwaitProgress();
     return PoisonOutputs<X::kType>(&call, place.GridThread(), place.GridThreads());
   }
   body(place, exchange, unit);

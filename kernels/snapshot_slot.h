@@ -50,12 +50,14 @@ LAMPLIGHT_HD constexpr uint32_t SnapshotTag(uint64_t ticket) {
   return static_cast<uint32_t>(ticket + 1);
 }
 
-// What a call without a ring leaves, in device memory: nobody waits for it. A store to the host's
-// memory is through after a microsecond, and a grid does not end before.
+// What a node of a graph leaves without a ring, in device memory: nobody waits for it. A store to
+// the host's memory is through after a microsecond, and a grid does not end before.
 struct alignas(64) NodeMark {
   uint32_t word[kSnapshotWords];  // what lies behind the workspace's flag words means nothing
-  uint64_t gpu_ns;
-  uint64_t runs;  // how often it was left
+  uint64_t gpu_ns;                // when the words were left
+  // Runs that have ended × kWholeCall, and the shares of the clusters that have in the run under
+  // way, whose words may already be here (collective_call.h).
+  uint64_t progress;
 };
 static_assert(sizeof(NodeMark) == 64);
 

@@ -49,13 +49,16 @@ LAMPLIGHT_DEVICE bool Fits(const Header& header) {
   return (header.kind_and_check & 0xffffu) == check;
 }
 
-// Clusters of this call that are done; of a residue: what was left.
+// Clusters of this call that are done, or, where they count earlier (Mnnvl), have begun; of a
+// residue: what was left.
 LAMPLIGHT_DEVICE uint32_t ArrivalsOf(const Standing& standing, Trouble trouble,
                                      const Missing& missing) {
   if (trouble == Trouble::kArrivalResidue) return missing.word;
   const uint32_t word = machine::Poll(standing.arrivals);
   if (standing.protocol != Protocol::kEpoch) return protocol::ArrivalsIn(word);
-  return static_cast<uint32_t>(word % kWholeCall * machine::Clusters() / kWholeCall);
+  // Shares are rounded: so is this.
+  return static_cast<uint32_t>((word % kWholeCall * machine::Clusters() + kWholeCall / 2) /
+                               kWholeCall);
 }
 
 LAMPLIGHT_COLD void Report(const CollectiveCall* call, Standing standing, Trouble trouble,

@@ -8,7 +8,6 @@
 #pragma once
 
 #include "kernels/exchange.cuh"
-#include "kernels/journal.cuh"
 #include "kernels/protocol.cuh"
 
 namespace lamplight::kernels {
@@ -91,8 +90,8 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
       machine::Await(words[protocol::kUnicastIndex] | words[protocol::kUnicastClearElements] |
                      words[protocol::kUnicastArrivals]);
     }
-    WriteJournal(call, standing.arrivals, protocol::kUnicastWords,
-                 {{0, sync_flag, index, generation_bytes}}, {{elements, 0, 0, 0}});
+    LeaveWords(call, standing.arrivals, protocol::kUnicastWords,
+               {{0, sync_flag, index, generation_bytes}}, {{elements, 0, 0, 0}}, kWholeCall);
   }
 
   LAMPLIGHT_DEVICE uint64_t TensorBytes() const {

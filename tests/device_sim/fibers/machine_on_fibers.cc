@@ -113,6 +113,8 @@ void SyncBlock() {
 // The blocks of a cluster begin together here.
 void AnnounceToCluster() {}
 void AwaitClusterBegun() {}
+void AnnounceProgress() {}
+void AwaitProgress() { Meet(CurrentLane().block->cluster->barrier); }
 
 unsigned char* DynamicShared() {
   return reinterpret_cast<unsigned char*>(CurrentLane().block->dynamic_shared.get());
