@@ -229,30 +229,28 @@ class EventBuilder {
 
   void TakeSnapshot(const trace::Snapshot& record) {
     Snapshot snapshot = ToSnapshot(record);
-    snapshot.exec = ExecOf(record.exec_id);
-    snapshot.replay = record.replay;
-    snapshot.node = record.node;
     snapshot.place = static_cast<trace::SnapshotPlace>(record.place);
+    TakeSnapshotOfNode(snapshot, ExecOf(record.exec_id), record.replay, record.node);
+  }
+
+  void TakeSnapshotOfNode(Snapshot snapshot, Index exec, uint64_t replay, uint32_t node) {
+    snapshot.exec = exec;
+    snapshot.replay = replay;
+    snapshot.node = node;
     // Replays of one exec never overlap: this one runs, so those before it are complete.
-    if (record.replay > 1) {
-      states_[snapshot.exec].done.emplace_back(record.replay - 1, snapshot.time_ns);
-    }
+    if (replay > 1) states_[exec].done.emplace_back(replay - 1, snapshot.time_ns);
     model_.snapshots.push_back(snapshot);
   }
 
   // Read at a hang: also says that what has left none by then has not ended.
   void TakeMark(const trace::Mark& record) {
     Snapshot snapshot = ToSnapshot(record);
-    if (snapshot.workspace != kNone) {
-      uint64_t& read_ns = model_.workspaces[snapshot.workspace].marks_read_ns;
-      read_ns = std::max(read_ns, snapshot.time_ns);
-    }
+    const Index exec = ExecOf(record.exec_id);
+    uint64_t& read_ns = model_.execs[exec].marks_read_ns;
+    read_ns = std::max(read_ns, snapshot.time_ns);
     if (record.run == 0) return;
     snapshot.place = trace::SnapshotPlace::kNode;
-    snapshot.exec = ExecOf(record.exec_id);
-    snapshot.replay = record.run;
-    snapshot.node = record.node;
-    model_.snapshots.push_back(snapshot);
+    TakeSnapshotOfNode(snapshot, exec, record.run, record.node);
   }
 
   void LinkSnapshot(size_t index) {

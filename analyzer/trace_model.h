@@ -227,8 +227,9 @@ struct Exec {
   Index site = kNone;
   uint32_t snapshots_per_replay = 0;
   bool completion_watched = false;
-  uint64_t destroyed_ns = 0;  // 0: never
-  uint64_t completed = 0;     // replays known complete by the newest ReplayDone (or by snapshots)
+  uint64_t destroyed_ns = 0;   // 0: never
+  uint64_t completed = 0;      // replays known complete by the newest ReplayDone (or by snapshots)
+  uint64_t marks_read_ns = 0;  // when the marks of its nodes were last read, 0: never
   std::vector<ExecVersion> versions;  // at least one
   std::vector<Index> replays;         // by number; some may be lost
 };
@@ -299,7 +300,6 @@ struct Workspace {
   Index communicator = kNone;
   uint64_t flags_address = 0;
   uint64_t local_address = 0;
-  uint64_t marks_read_ns = 0;    // when the marks of calls on it were last read, 0: never
   std::vector<Turn> timeline;    // by operation number, then time; failed launches are left out
   std::vector<Index> snapshots;  // by replay launch, then place
 };

@@ -13,11 +13,6 @@
 
 namespace lamplight::kernels {
 
-// The clusters' shares of a call: kWholeCall for all of them, whatever their number. One of them
-// has what the others leave; equal shares would take a division, at the end of every call.
-inline constexpr uint64_t kShare = 1;
-LAMPLIGHT_DEVICE uint64_t LargeShare() { return kWholeCall + kShare - machine::Clusters(); }
-
 // Counts the caller's cluster in; returns the excess of the word over what the last cluster finds
 // where nothing was left: 0 for the last one, negative for those before it, in grids of less than
 // half the numbers that a half can hold. A cluster alone is the last one, and does not look.

@@ -45,7 +45,7 @@ enum CallOption : uint8_t {
   kTrapOnTimeout = 4,     // otherwise a late peer is reported and waited for
   kTrapOnDivergence = 8,  // otherwise what a diverging peer will not send becomes NaN
   // What starts behind this call waits until all of it has ended, its stores too: it need not see
-  // them through itself. Set by the shim, where a graph's edges say so.
+  // them through itself. Promised by the caller, or set by the shim where a graph's edges say so.
   kFollowersWait = 16
 };
 
@@ -163,11 +163,27 @@ static_assert(sizeof(MnnvlState) == 48 && offsetof(MnnvlState, calls) == 40);
 
 // The state of an epoch workspace, in its owner's device memory: calls completed, and how much of
 // the one under way, in one word that every cluster adds its share to.
-inline constexpr uint64_t kWholeCall = 1u << 16;
 struct EpochState {
   uint64_t progress;  // calls completed × kWholeCall + shares of the call under way
   uint64_t unused;
 };
+
+// The shares of a call's clusters are kWholeCall together, whatever their number, up to kWholeCall.
+// One of them has what the others leave: equal shares would take a division, at the end of every
+// call.
+inline constexpr uint64_t kWholeCall = 1u << 16;
+inline constexpr uint64_t kShare = 1;
+LAMPLIGHT_HD constexpr uint64_t LargeShare(uint32_t clusters) {
+  return kWholeCall + kShare - clusters;
+}
+// How many of a call's clusters the sum of their shares stands for.
+LAMPLIGHT_HD constexpr uint32_t ClustersIn(uint64_t shares, uint32_t clusters) {
+  const uint64_t large = LargeShare(clusters);
+  return static_cast<uint32_t>(shares < large ? shares : shares - large + 1);
+}
+static_assert(LargeShare(1) == kWholeCall && LargeShare(kWholeCall) == kShare);
+static_assert(ClustersIn(2, 3) == 2 && ClustersIn(kWholeCall - 2, 3) == 1);
+static_assert(ClustersIn(kWholeCall - 1, 3) == 2 && ClustersIn(kWholeCall, 3) == 3);
 
 // What a rank says of its call to every peer, behind the generations of the peer's buffer: 16 bytes
 // for each rank. Read only by a rank that has waited long.

@@ -116,7 +116,7 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
  private:
   LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
   LAMPLIGHT_DEVICE uint64_t Share() const {
-    return this->place_.cluster == 0 ? LargeShare() : kShare;
+    return this->place_.cluster == 0 ? LargeShare(machine::Clusters()) : kShare;
   }
   // Whether nobody waits for what is counted.
   LAMPLIGHT_DEVICE bool Posts() const {

@@ -135,7 +135,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
       machine::Await(machine::Poll(flags) | machine::Poll(flags + protocol::kClearBytes0) |
                      machine::Poll(standing.arrivals));
     }
-    LeaveWords(call, flags, protocol::kFlagWords, head, sizes, LargeShare());
+    LeaveWords(call, flags, protocol::kFlagWords, head, sizes, LargeShare(machine::Clusters()));
   }
 
   static LAMPLIGHT_DEVICE uint32_t StagesOf(Kernel kernel) {

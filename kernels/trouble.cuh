@@ -56,9 +56,7 @@ LAMPLIGHT_DEVICE uint32_t ArrivalsOf(const Standing& standing, Trouble trouble,
   if (trouble == Trouble::kArrivalResidue) return missing.word;
   const uint32_t word = machine::Poll(standing.arrivals);
   if (standing.protocol != Protocol::kEpoch) return protocol::ArrivalsIn(word);
-  // Shares are rounded: so is this.
-  return static_cast<uint32_t>((word % kWholeCall * machine::Clusters() + kWholeCall / 2) /
-                               kWholeCall);
+  return ClustersIn(word % kWholeCall, machine::Clusters());
 }
 
 LAMPLIGHT_COLD void Report(const CollectiveCall* call, Standing standing, Trouble trouble,

@@ -4,12 +4,17 @@
 #include <algorithm>
 #include <iterator>
 
+#include "kernels/collective_call.h"
+
 namespace lamplight::shim {
 namespace {
 
 bool Tells(const GraphShape::Call& call) {
   return call.decodable && call.enabled && (call.decoded.call.flags & trace::kCallMarks) != 0;
 }
+
+// Whole ones.
+uint64_t RunsIn(const NodeMark& mark) { return mark.progress / kernels::kWholeCall; }
 
 }  // namespace
 
@@ -39,10 +44,17 @@ bool Marks::Read(Probe& probe, Device& device) {
 
 void Marks::Describe(const Place& place, trace::Mark* mark) const {
   const NodeMark& seen = place.seen;
+  const uint64_t ended = RunsIn(seen);
   const Workspace* workspace = workspaces_.ById(place.workspace_id);
-  if (seen.runs == 0 || seen.runs > place.sure || workspace == nullptr) return;
+  if (ended == 0 || seen.progress > place.sure * kernels::kWholeCall || workspace == nullptr)
+    return;
   mark->node = place.node;
-  mark->run = seen.runs;
+  mark->run = ended;
+  mark->gpu_ns = 0;
+  mark->words = 0;
+  std::ranges::fill(mark->word, 0);
+  // The run under way may have left its own by now.
+  if (seen.progress % kernels::kWholeCall != 0) return;
   mark->gpu_ns = seen.gpu_ns;
   mark->words =
       static_cast<uint16_t>(std::min<size_t>(workspace->flag_words, std::size(seen.word)));
@@ -62,7 +74,7 @@ std::vector<trace::Mark> Marks::Newest() const {
       mark->workspace_id = place.workspace_id;
     }
     // Of nodes that have run as often, the one behind.
-    if (place.seen.runs >= mark->run) Describe(place, &*mark);
+    if (RunsIn(place.seen) >= mark->run) Describe(place, &*mark);
   }
   return newest;
 }

@@ -528,10 +528,10 @@ struct Mark {
   uint32_t hang_id;
   uint32_t workspace_id;
   uint32_t exec_id;
-  uint32_t node;  // of the exec's graph
-  uint64_t run;   // of the node: the replay; 0: no node has left one
-  uint64_t gpu_ns;
-  uint16_t words;
+  uint32_t node;    // of the exec's graph
+  uint64_t run;     // of the node: the replay; 0: no node has ended
+  uint64_t gpu_ns;  // 0: not known
+  uint16_t words;   // 0: not known, another run of the node is under way
   uint16_t reserved[3];
   uint32_t word[12];
 };

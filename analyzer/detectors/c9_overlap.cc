@@ -160,7 +160,8 @@ std::string GpuSawItEarlier(const Model& model, Index workspace, const Turn& fir
   }
   for (const Index i : model.replays[second.replay].snapshots) {
     const Snapshot& snapshot = model.snapshots[i];
-    if (snapshot.workspace != workspace || snapshot.gpu_ns >= first_end) continue;
+    if (snapshot.workspace != workspace || snapshot.gpu_ns == 0) continue;
+    if (snapshot.gpu_ns >= first_end) continue;
     return "the GPU passed a snapshot of the second " +
            std::to_string((first_end - snapshot.gpu_ns) / 1000) + " us before the first had ended";
   }

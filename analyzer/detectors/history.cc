@@ -60,6 +60,28 @@ std::optional<uint64_t> PositionOf(const Model& model, const Snapshot& snapshot,
 
 bool BeginsAfter(uint64_t op, const Turn& turn) { return op < turn.before; }
 
+// How many advancing calls are known to have ended, and the snapshot that says so; kNone: a replay
+// that is known to be complete.
+struct LastPlace {
+  uint64_t position = 0;
+  Index snapshot = kNone;
+};
+
+LastPlace NewestPlace(const Model& model, Index workspace) {
+  LastPlace last;
+  for (const Turn& turn : model.workspaces[workspace].timeline) {
+    if (turn.replay == kNone || model.replays[turn.replay].completed_ns == 0) continue;
+    last.position = std::max(last.position, turn.before + turn.ops);
+  }
+  for (const Index index : model.workspaces[workspace].snapshots) {
+    const Snapshot& snapshot = model.snapshots[index];
+    const Index replay = FindReplay(model, snapshot.exec, snapshot.replay);
+    const auto position = PositionOf(model, snapshot, replay);
+    if (position && *position >= last.position) last = {*position, index};
+  }
+  return last;
+}
+
 }  // namespace
 
 const ExecVersion* VersionOf(const Model& model, const Replay& replay) {
@@ -125,22 +147,22 @@ bool NothingLostSince(const Model& model, Index snapshot) {
 
 bool WouldTell(const Model& model, Index workspace, const Operation& operation) {
   if (operation.call->journals()) return true;
-  const Workspace& of = model.workspaces[workspace];
-  return operation.call->marks() && of.timeline[operation.turn].time_ns < of.marks_read_ns;
+  if (!operation.call->marks() || operation.replay == kNone) return false;
+  const Turn& turn = model.workspaces[workspace].timeline[operation.turn];
+  return turn.time_ns < model.execs[model.replays[operation.replay].exec].marks_read_ns;
 }
 
 std::optional<LastFinished> LastToFinish(const Model& model, Index workspace) {
-  const std::vector<Observation> observations = Observe(model, workspace);
-  if (observations.empty()) return std::nullopt;
-  const Observation& newest = observations.back();
-  if (newest.position == 0 || !NothingLostSince(model, newest.snapshot)) return std::nullopt;
-  const auto last = FindOperation(model, workspace, newest.position - 1);
-  if (!last) return std::nullopt;
+  const LastPlace last = NewestPlace(model, workspace);
+  if (last.position == 0) return std::nullopt;
+  if (last.snapshot != kNone && !NothingLostSince(model, last.snapshot)) return std::nullopt;
+  const auto ended = FindOperation(model, workspace, last.position - 1);
+  if (!ended) return std::nullopt;
   // Only where the call behind it would have told as well was this one the last.
-  const auto next = FindOperation(model, workspace, newest.position);
+  const auto next = FindOperation(model, workspace, last.position);
   const Process& process = model.processes[model.workspaces[workspace].process];
   if (next && !WouldTell(model, workspace, *next) && process.mode != "journal") return std::nullopt;
-  return LastFinished{*last, model.snapshots[newest.snapshot].gpu_ns};
+  return LastFinished{*ended, last.snapshot == kNone ? 0 : model.snapshots[last.snapshot].gpu_ns};
 }
 
 Index FindReplay(const Model& model, Index exec, uint64_t number) {

@@ -26,10 +26,19 @@ std::string Hex(const char* format, uint64_t value) {
   return text;
 }
 
-// Workspaces of the field's do not count calls. The kind is packed as in kernels/trouble.cuh.
+// The kind is packed as in kernels/trouble.cuh.
+kernels::Protocol ProtocolOf(const Diagnostic& report) {
+  return static_cast<kernels::Protocol>(report.kind >> 4 & 3);
+}
+
+// Workspaces of the field's do not count calls.
 bool IsNumbered(const Diagnostic& report) {
-  const auto protocol = static_cast<kernels::Protocol>(report.kind >> 4 & 3);
-  return report.epoch != 0 || protocol == kernels::Protocol::kEpoch;
+  return report.epoch != 0 || ProtocolOf(report) == kernels::Protocol::kEpoch;
+}
+
+std::string ArrivedClusters(const Diagnostic& report) {
+  const char* how = ProtocolOf(report) == kernels::Protocol::kMnnvl ? " begun" : " done";
+  return std::to_string(report.arrivals) + " of its clusters" + how;
 }
 
 std::string CallOf(const Diagnostic& report) {
@@ -51,7 +60,7 @@ std::string Found(const Diagnostic& report) {
     case Kind::kTimeout:
       return "has waited " + Seconds(report.waited_ns) + " for rank " +
              std::to_string(report.peer) + ": " + PacketText(report) + "; " +
-             std::to_string(report.arrivals) + " of its clusters done";
+             ArrivedClusters(report);
     case Kind::kDivergence:
       return "rank " + std::to_string(report.peer) + " has announced " +
              AnnouncedName(report.peer_tokens, report.peer_hidden, report.peer_kind) + "; " +

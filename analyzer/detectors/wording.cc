@@ -191,6 +191,21 @@ void PlaceAtReplay(const Model& model, Index workspace, Index replay, Finding* f
   finding->place.replay = model.replays[replay].number;
 }
 
+// Of the call under way in an epoch workspace.
+std::string ClustersOfTheNext(const Model& model, const RankState& state) {
+  const StuckCalls stuck = FindStuckCalls(model, state);
+  const auto clusters_of = [](const Operation& operation) {
+    return operation.call->expected_arrivals;
+  };
+  const auto clusters = stuck.operations.empty() ? 0u : clusters_of(stuck.operations.front());
+  const bool one = std::ranges::all_of(stuck.operations, [&](const Operation& operation) {
+    return clusters_of(operation) == clusters;
+  });
+  if (clusters == 0 || !one || *state.flags.share >= kernels::kWholeCall) return "some clusters";
+  return std::to_string(kernels::ClustersIn(*state.flags.share, clusters)) + " of " +
+         Count(clusters, "cluster");
+}
+
 void AddFlagEvidence(const Model& model, const RankState& state, Finding* finding) {
   std::string line = RankName(model, state.workspace) + ": flag words, read twice and unchanged:";
   if (state.flags.epoch) {
@@ -199,8 +214,7 @@ void AddFlagEvidence(const Model& model, const RankState& state, Finding* findin
     line += " generation " + std::to_string(*state.flags.index);
   }
   if (state.flags.share.value_or(0) != 0) {
-    line += ", " + std::to_string(*state.flags.share * 100 / kernels::kWholeCall) +
-            " % of the next one's clusters have arrived";
+    line += ", " + ClustersOfTheNext(model, state) + " of the next one have ended";
   } else if (state.flags.arrivals) {
     line += ", arrivals " + std::to_string(*state.flags.arrivals);
   }

@@ -87,7 +87,7 @@ Json LastFinishedJson(const Model& model, const LastFinishedCall& call) {
           {"replay", PositiveOrNull(call.replay)},
           {"operation", call.operation},
           {"node", NodeJson(call.node)},
-          {"gpu_ns", call.gpu_ns}};
+          {"gpu_ns", PositiveOrNull(call.gpu_ns)}};
 }
 
 Json TroubleJson(const Model& model, const Trouble& trouble) {

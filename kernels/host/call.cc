@@ -49,6 +49,13 @@ Status CheckNumbers(const lamplight_call& from) {
   if (from.pdl > 1) {
     return Error(LAMPLIGHT_ERROR_VALUE, "call->pdl is %u: give 0 or 1", from.pdl);
   }
+  if (from.followers_wait > 1) {
+    return Error(LAMPLIGHT_ERROR_VALUE, "call->followers_wait is %u: give 0 or 1",
+                 from.followers_wait);
+  }
+  if (from.reserved != 0) {
+    return Error(LAMPLIGHT_ERROR_VALUE, "call->reserved is %u: give 0", from.reserved);
+  }
   if (from.pattern == LAMPLIGHT_PATTERN_ALL_REDUCE) return {};
   if (!std::isfinite(from.epsilon) || from.epsilon < 0) {
     return Error(LAMPLIGHT_ERROR_VALUE, "call->epsilon is %g: give a finite number of at least 0",
@@ -190,7 +197,8 @@ CollectiveCall Describe(const Workspace& workspace, const Request& request,
   call.data_type = request.shape.data_type;
   call.quantisation = request.quantisation;
   call.scale_layout = static_cast<ScaleLayout>(from.scale_layout);
-  call.options = static_cast<uint8_t>(workspace.patience.options | (request.norms() ? kNorm : 0));
+  call.options = static_cast<uint8_t>(workspace.patience.options | (request.norms() ? kNorm : 0) |
+                                      (from.followers_wait != 0 ? kFollowersWait : 0));
   call.fragments = launch.fragments;
   return call;
 }

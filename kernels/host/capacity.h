@@ -10,7 +10,8 @@ namespace lamplight::kernels {
 
 // Longer rows than any model has: sizes of rows and launches then fit 32 bits.
 inline constexpr uint32_t kMaxHidden = 1u << 20;
-inline constexpr uint32_t kMaxTokens = 0x7fffffffu;  // blocks of a grid
+// A grid may have a cluster for each token, and a call has so many shares.
+inline constexpr auto kMaxTokens = static_cast<uint32_t>(kWholeCall);
 
 struct Shape {
   uint32_t tokens;

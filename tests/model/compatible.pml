@@ -7,6 +7,8 @@
  *   CHAIN         launch.pml
  *   FIELD_ORDER   era G: send, arrive, clear, poll, trigger, update.
  *                 Default: send, clear, poll, arrive, update, trigger.
+ *   EARLY_COUNT   Send, clear, arrive, poll; the last block to arrive updates at its end; trigger.
+ *                 What our kernels do in MNNVL workspaces where no ring is told of their end.
  *   MIXED_GROUP   rank 0 in the field's order, the others in ours; not with CHAIN
  *   TRIGGER_LAST  the field's order, but the trigger follows the update
  *   RESIDUE       launch.pml
@@ -157,6 +159,12 @@ inline UpdateFlags() {
   ForgetArrivals(r)
 }
 
+/* The last block to count moves the flags on when it has ended. */
+inline ArriveEarly() {
+  Arrive();
+  last = (Here(r) == B)
+}
+
 inline UpdateByFirstBlock() {
   if
   :: b == 0 -> UpdateFlags()
@@ -176,6 +184,35 @@ inline FinishInFieldOrder() {
 #else
   Trigger();
   UpdateByFirstBlock()
+#endif
+}
+
+inline BeginAndCount() {
+#ifdef COUNT_BEFORE_READ
+  STEP { ArriveEarly() }
+  STEP { ReadFlags(); SendShard(); Clear() }
+#else
+  STEP { ReadFlags(); SendShard(); Clear() }
+  STEP { ArriveEarly() }
+#endif
+}
+
+inline FinishCounted() {
+  atomic {
+#ifndef RELAXED_ARRIVAL
+    FinishClears(r, Lane(r, b, lane));
+#endif
+    skip
+  }
+#ifdef EARLY_TRIGGER
+  Trigger();
+#endif
+  if
+  :: last -> UpdateFlags()
+  :: else
+  fi
+#ifndef EARLY_TRIGGER
+  ; Trigger()
 #endif
 }
 
@@ -210,9 +247,20 @@ inline Finish() {
 #endif
 }
 
+#ifdef EARLY_COUNT
+#define BeginOurs BeginAndCount
+#define FinishOurs FinishCounted
+#else
+#define BeginOurs Begin
+#define FinishOurs Finish
+#endif
+
 proctype Block(byte r; byte b; byte lane) {
   byte op = lane, generation, old, old_stages, size0, size1;
   byte n, t, i;
+#ifdef EARLY_COUNT
+  bool last;
+#endif
   do
 #if OPS > 0
   :: op >= OPS -> break
@@ -224,28 +272,28 @@ proctype Block(byte r; byte b; byte lane) {
 #if defined(MIXED_GROUP)
     if
     :: r == 0 -> BeginInFieldOrder()
-    :: else -> Begin()
+    :: else -> BeginOurs()
     fi;
 #elif defined(FIELD_ORDER)
     BeginInFieldOrder();
 #else
-    Begin();
+    BeginOurs();
 #endif
     PollScatterAndBroadcast();
     PollResults();
 #if defined(MIXED_GROUP)
     if
     :: r == 0 -> FinishInFieldOrder()
-    :: else -> Finish()
+    :: else -> FinishOurs()
     fi;
     End()
 #elif defined(FIELD_ORDER)
     FinishInFieldOrder();
     End()
 #elif defined(REDUCED) && B == 1
-    atomic { Finish(); End() } /* of one block nobody else sees these steps */
+    atomic { FinishOurs(); End() } /* of one block nobody else sees these steps */
 #else
-    Finish();
+    FinishOurs();
     End()
 #endif
   od;

@@ -40,7 +40,7 @@ class Call(Structure):
     _fields_ += [("epsilon", c_float), ("weight_bias", c_float), ("quantisation", c_uint32),
                  ("scale_layout", c_uint32)]
     _fields_ += [(name, c_void_p) for name in ("quant_output", "scale_output", "output_scale")]
-    _fields_ += [("pdl", c_uint32), ("timeout_ms", c_uint32)]
+    _fields_ += [(name, c_uint32) for name in ("pdl", "timeout_ms", "followers_wait", "reserved")]
 
 
 class LamplightError(Exception):
@@ -160,7 +160,9 @@ def on_threads(world: int, body) -> list:
     return results
 
 
-def fused_call(tokens: int, hidden: int, algorithm: str, pdl: bool, **tensors) -> Call:
+def fused_call(tokens: int, hidden: int, algorithm: str, pdl: bool, followers_wait: bool,
+               **tensors) -> Call:
     """All-reduce + residual + RMSNorm in bf16; `tensors` are addresses by the call's names."""
     return Call(struct_size=sizeof(Call), pattern=RESIDUAL_RMSNORM, tokens=tokens, hidden=hidden,
-                dtype=BF16, algorithm=ALGORITHMS[algorithm], epsilon=1e-5, pdl=int(pdl), **tensors)
+                dtype=BF16, algorithm=ALGORITHMS[algorithm], epsilon=1e-5, pdl=int(pdl),
+                followers_wait=int(followers_wait), **tensors)

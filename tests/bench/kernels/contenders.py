@@ -72,10 +72,12 @@ def mismatch(tensors: Tensors, ranks) -> str:
     return "" if worst <= 0.05 else f"wrong results: the norm is off by {worst:.3f}"
 
 
-def our_call(tensors: Tensors, algorithm: str, pdl: bool = True) -> binding.Call:
+def our_call(tensors: Tensors, algorithm: str, pdl: bool = True,
+             followers_wait: bool = True) -> binding.Call:
+    """Behind a call here there is another of ours, or nothing: the promise holds."""
     tokens, hidden = tensors.input.shape
     return binding.fused_call(
-        tokens, hidden, algorithm, pdl, input=tensors.input.data_ptr(),
+        tokens, hidden, algorithm, pdl, followers_wait, input=tensors.input.data_ptr(),
         output=tensors.output.data_ptr(), residual_in=tensors.residual.data_ptr(),
         residual_out=tensors.residual_out.data_ptr(), gamma=tensors.gamma.data_ptr())
 

@@ -108,7 +108,8 @@ def largest_power_of_two(count: int) -> int:
 def method_of(arguments: argparse.Namespace) -> dict:
     method = {"operations_in_a_graph": arguments.operations, "replays": arguments.replays,
               "rounds": arguments.rounds, "statistic": "median over replays, slowest rank",
-              "dtype": "bf16", "bounded_polling": True, "pdl": True, "multicast": False}
+              "dtype": "bf16", "bounded_polling": True, "pdl": True,
+              "followers_wait": True, "multicast": False}
     if arguments.rehearse:
         method["rehearsal"] = NO_RESULT
     return method

@@ -22,15 +22,15 @@ class Ours:
     """Both algorithms of one protocol, all ranks driven by one thread."""
 
     def __init__(self, library: binding.Library, world: int, most: tuple, protocol: str,
-                 algorithm: str, pdl: bool = True):
-        self.world, self._algorithm, self._pdl = world, algorithm, pdl
+                 algorithm: str, pdl: bool = True, followers_wait: bool = True):
+        self.world, self._algorithm, self._how = world, algorithm, (pdl, followers_wait)
         meeting = binding.Meeting(world)
         room = binding.generation_bytes(world, *most)
         self._workspaces = binding.on_threads(world, lambda rank: binding.Workspace(
             library, binding.options_for(world, rank, 0, protocol, room), meeting.gather_for(rank)))
 
     def step(self, rank: int, tensors):
-        call = contenders.our_call(tensors, self._algorithm, self._pdl)
+        call = contenders.our_call(tensors, self._algorithm, *self._how)
         return lambda: self._workspaces[rank].all_reduce(
             call, torch.cuda.current_stream().cuda_stream)
 
@@ -63,6 +63,7 @@ def makers(library: binding.Library, world: int, most: tuple) -> dict:
     every = {figures.OURS: ours("epoch", "auto"), "ours one-shot": ours("epoch", "one-shot"),
              "ours two-shot": ours("epoch", "two-shot"),
              "ours one-shot no-pdl": ours("epoch", "one-shot", False),
+             "ours one-shot, nothing promised": ours("epoch", "one-shot", True, False),
              "ours mnnvl one-shot": ours("mnnvl", "one-shot"),
              "FlashInfer trtllm one-shot": lambda: FlashInfer("trtllm", world, most)}
     if world == 2:

@@ -178,7 +178,7 @@ class Binding(unittest.TestCase):
             ones, empty = to_bf16([1.0] * elements), bytes(2 * elements)
             outputs = self.on_device(empty), self.on_device(empty)
             call = binding.fused_call(
-                self.TOKENS, self.HIDDEN, algorithm, True, input=self.on_device(addend),
+                self.TOKENS, self.HIDDEN, algorithm, True, True, input=self.on_device(addend),
                 output=outputs[0], residual_in=self.on_device(ones), residual_out=outputs[1],
                 gamma=self.on_device(ones[: 2 * self.HIDDEN]))
             workspace.all_reduce(call, stream.value)

@@ -33,7 +33,7 @@ std::string Describe(const Job& job) {
   if (work.quantisation == Quantisation::kNvfp4 && work.scale_layout == ScaleLayout::kLinear) {
     text += "-linear";
   }
-  return text + (job.pdl ? " pdl" : "");
+  return text + (job.pdl ? " pdl" : "") + (job.followers_wait ? " followers-wait" : "");
 }
 
 uint32_t DtypeOf(DataType type) {
@@ -101,6 +101,7 @@ lamplight_call CallOf(const Job& job, const Placement& at, char* memory) {
   call.scale_output = address(at.scales);
   call.output_scale = reinterpret_cast<const float*>(address(at.output_scale));
   call.pdl = job.pdl ? 1 : 0;
+  call.followers_wait = job.followers_wait ? 1 : 0;
   return call;
 }
 

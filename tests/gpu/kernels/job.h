@@ -15,6 +15,7 @@ struct Job {
   bool residual = true;    // with a norm: LAMPLIGHT_PATTERN_RESIDUAL_RMSNORM, else _RMSNORM
   bool automatic = false;  // LAMPLIGHT_ALGORITHM_AUTO instead of work.kernel
   bool pdl = true;
+  bool followers_wait = false;
 };
 
 std::string Describe(const Job& job);

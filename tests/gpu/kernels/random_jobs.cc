@@ -36,6 +36,8 @@ Job RandomJob(const Group& group, uint64_t max_elements, std::mt19937* random) {
   } while (work.hidden > max_elements);
   job.residual = (*random)() % 4 != 0;
   job.pdl = (*random)() % 4 != 0;
+  // Behind every call there are only others of the library and kernels launched without PDL.
+  job.followers_wait = (*random)() % 2 == 0;
   const uint32_t most =
       static_cast<uint32_t>(std::min<uint64_t>(group.MaxTokens(work), max_elements / work.hidden));
   const uint32_t few = std::min(most, 2 * group.world() + 1);

@@ -145,7 +145,7 @@ TEST(GoldenTraceOf13, GivesWhatThatVersionAdded) {
   ASSERT_NE(mark, hung.snapshots.end());
   EXPECT_EQ(model.snapshots[*mark].node, 1u);
   EXPECT_EQ(model.snapshots[*mark].word[protocol::kCurrentIndex], 2u);
-  EXPECT_NE(model.workspaces[0].marks_read_ns, 0u);
+  EXPECT_NE(model.execs[hung.exec].marks_read_ns, 0u);
 }
 
 // What writes test traces must write just these bytes, as long as the version is the newest.

@@ -35,7 +35,7 @@ class Journals : public ::testing::Test {
   }
   void ReadMarks(Index hang) {
     const Hang& of = world.model.hangs[hang];
-    world.model.workspaces[of.workspace].marks_read_ns = of.detected_ns;
+    world.model.execs[of.exec].marks_read_ns = of.detected_ns;
   }
   // The first `nodes` of the replay have told.
   void Tell(Index replay, uint32_t nodes) {
@@ -170,6 +170,15 @@ TEST_F(Journals, OfSomeCallsPutNoReplayPastItsCollectives) {
   EXPECT_FALSE(PastItsCollectives(world.model, replay));
 }
 
+// Only the newest mark is recorded.
+TEST_F(Journals, TheLastMarkPutsAReplayPastItsCollectives) {
+  const Index replay = world.Replay(AddMarkingExec(0, 3));
+  world.Snap(replay, SnapshotPlace::kNode, 2, 1);
+  EXPECT_FALSE(PastItsCollectives(world.model, replay));
+  world.Snap(replay, SnapshotPlace::kNode, 0, 2);
+  EXPECT_TRUE(PastItsCollectives(world.model, replay));
+}
+
 TEST_F(Journals, ShowAnIndexThatAnEagerCallDidNotAdvance) {
   const Index told = world.Eager(0, JournallingCall(0));
   world.SnapEager(told, 1);
@@ -213,6 +222,24 @@ TEST_F(Journals, DoNotTellOfCallsBehindThatHaveNone) {
   finding.last_finished.clear();
   AddLastFinished(world.model, &finding);
   EXPECT_TRUE(finding.last_finished.empty());
+}
+
+// A mark that was read names an older call than a replay of another exec that has ended since.
+TEST_F(Journals, OlderThanAReplayThatHasEndedAreNotTheLast) {
+  const Index first = AddMarkingExec(0, 1), second = AddMarkingExec(0, 2);
+  Tell(world.Replay(first), 1);
+  const Index between = world.Replay(second);
+  const Index hang = world.Hang(world.Replay(first), 0, 8);
+  ReadMarks(hang);
+  Finding finding;
+  finding.place.communicator = 0;
+  AddLastFinished(world.model, &finding);
+  EXPECT_TRUE(finding.last_finished.empty()) << "the marks of the second exec were not read";
+  world.model.replays[between].completed_ns = world.model.hangs[hang].detected_ns;
+  AddLastFinished(world.model, &finding);
+  ASSERT_EQ(finding.last_finished.size(), 1u);
+  EXPECT_EQ(finding.last_finished[0].operation, 2u);
+  EXPECT_EQ(finding.last_finished[0].gpu_ns, 0u) << "no snapshot says when";
 }
 
 TEST_F(Journals, LostBehindThemLeaveTheLastUnknown) {

@@ -177,7 +177,7 @@ TEST_P(Journals, MarkHoldsTheWordsAsTheCallLeavesThem) {
   });
   for (uint32_t rank = 0; rank < 2; ++rank) {
     const NodeMark& mark = marks[rank];
-    EXPECT_EQ(mark.runs, kCalls);
+    EXPECT_EQ(mark.progress, kCalls * kWholeCall);
     EXPECT_NE(mark.gpu_ns, 0u);
     for (uint32_t i = 0; i < std::size(mark.word); ++i) {
       EXPECT_EQ(mark.word[i], i < Words() ? group_.state(rank)[i] : 0) << "word " << i;
@@ -207,7 +207,7 @@ TEST_P(Journals, RefusedCallLeavesNone) {
   Call(0, ring.JournalOf(0));
   NodeMark mark{};
   Call(0, {.tickets_or_mark = reinterpret_cast<uint64_t>(&mark)});
-  EXPECT_EQ(mark.runs, 0u);
+  EXPECT_EQ(mark.progress, 0u);
   ASSERT_NE(group_.diagnostic(0).trouble, 0u);
   EXPECT_EQ(ring.tickets(), 0u);
   EXPECT_TRUE(ring.Untouched());

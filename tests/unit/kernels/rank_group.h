@@ -12,6 +12,7 @@
 
 #include "kernels/collective_call.h"
 #include "kernels/launch_plan.h"
+#include "kernels/snapshot_slot.h"
 
 namespace lamplight::kernels {
 
@@ -99,6 +100,7 @@ class RankGroup {
   Diagnostic& diagnostic(uint32_t rank) { return diagnostics_[rank]; }
   DeviceLimits limits{132, 9};
   uint64_t timeout_ns = 0;
+  NodeMark* mark = nullptr;  // of rank 0's calls
   std::chrono::seconds deadline{60};
   std::vector<void*> multicast;  // each rank's multicast address; empty: none
   bool peers_are_null = false;   // whoever stores to a peer's address crashes

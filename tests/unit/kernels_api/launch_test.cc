@@ -83,6 +83,8 @@ TEST(Launch, TimeoutAndOptionsAreTheWorkspacesUnlessTheCallHasThem) {
   lamplight_call call = Sum(1, 256, LAMPLIGHT_FP32);
   EXPECT_EQ(10'000'000'000u, LaunchOn(ranks.workspace(0), call).call.timeout_ns);
   EXPECT_EQ(0u, LaunchOn(ranks.workspace(0), call).call.options);
+  call.followers_wait = 1;
+  EXPECT_EQ(uint8_t{kFollowersWait}, LaunchOn(ranks.workspace(0), call).call.options);
   call.timeout_ms = 7;
   EXPECT_EQ(7'000'000u, LaunchOn(ranks.workspace(0), call).call.timeout_ns);
   call.timeout_ms = LAMPLIGHT_NO_TIMEOUT;
