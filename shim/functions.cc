@@ -56,22 +56,21 @@ CUfunction Functions::OfKernel(const void* launched) noexcept {
   return driver_.KernelGetFunction(&function, kernel) == CUDA_SUCCESS ? function : nullptr;
 }
 
-const Function* Functions::Learn(const void* launched, const void* caller) noexcept {
+const Function* Functions::Learn(const void* launched, const void* caller) {
   const RelaxedCapture relaxed(driver_);
   const CUfunction function = RuntimeFunction(launched);
   // What the runtime does not know is a cudaKernel_t, which the driver knows.
   return Learn(launched, function != nullptr ? function : OfKernel(launched), caller);
 }
 
-const Function* Functions::LearnHandle(CUfunction launched, const void* caller) noexcept {
+const Function* Functions::LearnHandle(CUfunction launched, const void* caller) {
   const RelaxedCapture relaxed(driver_);
   const char* name = nullptr;
   const bool is_function = driver_.FuncGetName(&name, launched) == CUDA_SUCCESS;
   return Learn(launched, is_function ? launched : OfKernel(launched), caller);
 }
 
-const Function* Functions::Learn(const void* launched, CUfunction function,
-                                 const void* caller) noexcept {
+const Function* Functions::Learn(const void* launched, CUfunction function, const void* caller) {
   const Function* learnt = &kOther;
   if (function != nullptr) {
     learnt = Describe(function, ModulePath(caller));
@@ -81,7 +80,7 @@ const Function* Functions::Learn(const void* launched, CUfunction function,
   return learnt;
 }
 
-const Function* Functions::LearnDriver(CUfunction function) noexcept {
+const Function* Functions::LearnDriver(CUfunction function) {
   if (const Function* known = by_driver_.Find(function)) return known;
   const Function* learnt = Describe(function, {});
   by_driver_.Insert(function, learnt);

@@ -43,11 +43,11 @@ class Functions {
   }
   // Names the kernel behind `launched` (a host function or a cudaKernel_t). `caller` is an address
   // in the code that launches: its file may tell the library's version. Never null.
-  const Function* Learn(const void* launched, const void* caller) noexcept;
+  const Function* Learn(const void* launched, const void* caller);
   // The same for what the driver API launches, a CUfunction or a CUkernel.
-  const Function* LearnHandle(CUfunction launched, const void* caller) noexcept;
+  const Function* LearnHandle(CUfunction launched, const void* caller);
   // The same for a driver's function, as graph nodes name it.
-  const Function* LearnDriver(CUfunction function) noexcept;
+  const Function* LearnDriver(CUfunction function);
   // A Lamport kernel by its id in the trace; null if there is none.
   const Function* ById(uint32_t kernel_id) noexcept;
   // The process unloaded code: addresses may come to mean other kernels.
@@ -56,7 +56,7 @@ class Functions {
  private:
   CUfunction RuntimeFunction(const void* launched) noexcept;
   CUfunction OfKernel(const void* launched) noexcept;
-  const Function* Learn(const void* launched, CUfunction function, const void* caller) noexcept;
+  const Function* Learn(const void* launched, CUfunction function, const void* caller);
   const Function* Describe(CUfunction function, const std::string& module_path);
   void Define(const Function& function);
 

@@ -3,23 +3,82 @@
 
 #include <algorithm>
 #include <string_view>
+#include <type_traits>
 
 #include "shim/recorder/record_builder.h"
 
 namespace lamplight::shim {
 
-void Graphs::Captured(CUgraph graph, const GraphInfo& info) {
-  auto owned = std::make_unique<GraphInfo>(info);
-  by_graph_.Insert(graph, owned.get());
-  std::lock_guard lock(mutex_);
-  infos_.push_back(std::move(owned));
+namespace {
+
+// Of all that a graph's definition says, but for times.
+class ContentHash {
+ public:
+  template <class T>
+  void Add(const T& value) {
+    static_assert(std::has_unique_object_representations_v<T>);
+    const auto* bytes = reinterpret_cast<const unsigned char*>(&value);
+    for (size_t i = 0; i < sizeof value; ++i) hash_ = (hash_ ^ bytes[i]) * 0x100000001b3ull;
+  }
+  uint64_t value() const { return hash_; }
+
+ private:
+  uint64_t hash_ = 0xcbf29ce484222325ull;
+};
+
+uint64_t ContentOf(const GraphInfo& info, const GraphShape& shape) {
+  ContentHash hash;
+  hash.Add(info.stream_id);
+  hash.Add(info.site_id);
+  hash.Add(info.capture_mode);
+  hash.Add(static_cast<uint32_t>(info.origin));
+  for (const uint32_t kind : shape.kinds) hash.Add(kind);
+  for (const GraphShape::Edge& edge : shape.edges) hash.Add(edge);
+  for (const GraphShape::Call& call : shape.calls) {
+    hash.Add(call.node);
+    hash.Add(call.function->kernel_id);
+    hash.Add(call.decoded.call);
+  }
+  for (const trace::EarlyRead& read : shape.early_reads) {
+    hash.Add(read.node);
+    hash.Add(read.from);
+    hash.Add(read.address);
+    hash.Add(read.bytes);
+    hash.Add(uint32_t{read.operand} << 16 | read.relation);
+  }
+  return hash.value();
 }
 
-void Graphs::GraphDestroyed(CUgraph graph) { by_graph_.Erase(graph); }
+}  // namespace
+
+void Graphs::Captured(CUgraph graph, const GraphInfo& info) {
+  std::lock_guard lock(mutex_);
+  infos_[graph] = info;
+}
+
+void Graphs::GraphDestroyed(CUgraph graph) {
+  std::lock_guard lock(mutex_);
+  infos_.erase(graph);
+}
 
 GraphInfo Graphs::InfoOf(CUgraph graph) const {
-  const GraphInfo* info = by_graph_.Find(graph);
-  return info == nullptr ? GraphInfo{} : *info;
+  std::lock_guard lock(mutex_);
+  const auto known = infos_.find(graph);
+  return known == infos_.end() ? GraphInfo{} : known->second;
+}
+
+uint32_t Graphs::DefineUpdate(const GraphInfo& info, const GraphShape& shape) {
+  const uint64_t content = ContentOf(info, shape);
+  {
+    std::lock_guard lock(mutex_);
+    const auto known = contents_.find(content);
+    if (known != contents_.end()) return known->second;
+  }
+  const uint32_t id = DefineGraph(info, shape);
+  std::lock_guard lock(mutex_);
+  if (contents_.size() >= kMostContents) contents_.clear();
+  contents_[content] = id;
+  return id;
 }
 
 uint32_t Graphs::DefineGraph(const GraphInfo& info, const GraphShape& shape) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "shim/exec.h"
@@ -37,6 +38,10 @@ class Graphs {
 
   // Defines graph, nodes and edges in the trace; returns the new graph id.
   uint32_t DefineGraph(const GraphInfo& info, const GraphShape& shape);
+  // The same for a graph that an exec was updated from. One that differs from an earlier one in its
+  // times only gets that one's id: some hosts capture and update in every step, and definitions are
+  // never overwritten.
+  uint32_t DefineUpdate(const GraphInfo& info, const GraphShape& shape);
 
   uint32_t NextExecId() { return next_exec_.fetch_add(1, std::memory_order_relaxed); }
   void ExecCreated(CUgraphExec handle, std::unique_ptr<Exec> exec, uint32_t site_id,
@@ -55,12 +60,15 @@ class Graphs {
   Exec* ExecById(uint32_t id) const;
 
  private:
+  // Of graph ids by content, so many at most.
+  static constexpr size_t kMostContents = 4096;
+
   Recorder& recorder_;
-  HandleMap<const GraphInfo> by_graph_;
   HandleMap<Exec> by_exec_;
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Exec>> execs_;
-  std::vector<std::unique_ptr<GraphInfo>> infos_;
+  std::unordered_map<CUgraph, GraphInfo> infos_;
+  std::unordered_map<uint64_t, uint32_t> contents_;
   std::atomic<uint32_t> next_graph_{1};
   std::atomic<uint32_t> next_exec_{1};
 };

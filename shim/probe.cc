@@ -2,12 +2,12 @@
 #include "shim/probe.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "shim/block_signals.h"
 #include "shim/hooks/inside.h"
 
 namespace lamplight::shim {
@@ -19,20 +19,6 @@ void PauseOneMs() {
   const timespec pause{0, 1000000};
   nanosleep(&pause, nullptr);
 }
-
-// The host's signals are not for our threads.
-class BlockSignals {
- public:
-  BlockSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &saved_);
-  }
-  ~BlockSignals() { pthread_sigmask(SIG_SETMASK, &saved_, nullptr); }
-
- private:
-  sigset_t saved_;
-};
 
 }  // namespace
 

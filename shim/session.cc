@@ -52,6 +52,9 @@ void OnRecorderError(const char* reason) { Session::Fail(reason); }
 }  // namespace
 
 Session* Session::Start() noexcept {
+  // Ahead of all else: a child that is forked meanwhile must not wait for this thread.
+  static const int registered = pthread_atfork(nullptr, nullptr, &Session::ForkedChild);
+  static_cast<void>(registered);
   State expected = State::kIdle;
   while (!state.compare_exchange_weak(expected, State::kStarting)) {
     if (expected == State::kRunning || expected == State::kOff) return Running();
@@ -62,73 +65,78 @@ Session* Session::Start() noexcept {
     state = State::kOff;
     return nullptr;
   }
-  std::unique_ptr<Session> session;
-  try {
-    session = Build();
-  } catch (...) {
-    Log().error("off: out of memory at the start");
-  }
-  if (session == nullptr) {
+  // Never destroyed: hooks may run to the very end, and of one that cannot be built whole some
+  // threads may run already.
+  auto* session = new (std::nothrow) Session();
+  if (session == nullptr || !session->TryBuild()) {
     state = State::kOff;
     return nullptr;
   }
-  Session* raw = session.release();  // never destroyed: hooks may run to the very end
-  running_.store(raw, std::memory_order_release);
-  state = State::kRunning;
-  raw->watchdog_->Start();
-  return raw;
+  running_.store(session, std::memory_order_release);
+  expected = State::kStarting;
+  if (!state.compare_exchange_strong(expected, State::kRunning)) {
+    running_.store(nullptr, std::memory_order_release);  // it has failed meanwhile
+  } else if (!session->watchdog_->Start()) {
+    Fail("the watchdog's thread cannot be started");
+  }
+  return Running();
 }
 
-std::unique_ptr<Session> Session::Build() {
-  std::unique_ptr<Session> session(new Session());
-  session->config_ = Config::FromEnvironment();
-  SetLogLevel(session->config_.log_level);
-  if (!session->config_.complaints.empty()) Log().warn("{}", session->config_.complaints);
+bool Session::TryBuild() noexcept {
+  try {
+    if (Build()) return true;
+  } catch (...) {
+    Log().error("off: out of memory or threads at the start");
+  }
+  if (recorder_ != nullptr) recorder_->Stop();
+  return false;
+}
+
+bool Session::Build() {
+  config_ = Config::FromEnvironment();
+  SetLogLevel(config_.log_level);
+  if (!config_.complaints.empty()) Log().warn("{}", config_.complaints);
   cupti::Start(false);
   std::string error;
   if (!RuntimeIsKnown(&error)) {
     Log().error("off: {}", error);
-    return nullptr;
+    return false;
   }
-  session->driver_ = DriverApi::Load(&error);
-  if (session->driver_ == nullptr) {
+  driver_ = DriverApi::Load(&error);
+  if (driver_ == nullptr) {
     Log().error("off: libcuda.so.1 lacks {}; CUDA 12.4 or newer is needed", error);
-    return nullptr;
+    return false;
   }
   RecorderOptions options;
-  options.directory = session->config_.directory;
-  options.ring_bytes = session->config_.ring_bytes;
+  options.directory = config_.directory;
+  options.ring_bytes = config_.ring_bytes;
   options.on_error = OnRecorderError;
-  session->recorder_ = Recorder::Open(options, &error);
-  if (session->recorder_ == nullptr || !session->recorder_->Start(&error)) {
+  recorder_ = Recorder::Open(options, &error);
+  if (recorder_ == nullptr || !recorder_->Start(&error)) {
     Log().error("off: {}", error);
-    return nullptr;
+    return false;
   }
   stacks::Prepare(reinterpret_cast<const void*>(&Session::Fail));
   std::vector<std::string> abi_errors;
-  session->abi_ = lamport::AbiTable::Load(session->config_.abi_paths, &abi_errors);
+  abi_ = lamport::AbiTable::Load(config_.abi_paths, &abi_errors);
   for (const std::string& complaint : abi_errors) Log().warn("{}", complaint);
-  session->streams_ = std::make_unique<Streams>(*session->driver_, *session->recorder_);
-  session->functions_ =
-      std::make_unique<Functions>(*session->driver_, *session->abi_, *session->recorder_);
-  session->workspaces_ = std::make_unique<Workspaces>(*session->recorder_);
-  session->troubles_ = std::make_unique<Troubles>(*session->workspaces_);
-  session->recorder_->AddSource(session->troubles_.get());
-  session->graphs_ = std::make_unique<Graphs>(*session->recorder_);
-  session->sites_ = std::make_unique<Sites>(*session->recorder_);
-  if (session->config_.swap) {
-    const std::chrono::nanoseconds timeout = session->config_.timeout;
-    session->swap_ = Swap::Create(*session->driver_, *session->functions_, *session->workspaces_,
-                                  *session->recorder_, *session->troubles_,
-                                  static_cast<uint64_t>(timeout.count()));
+  streams_ = std::make_unique<Streams>(*driver_, *recorder_);
+  functions_ = std::make_unique<Functions>(*driver_, *abi_, *recorder_);
+  workspaces_ = std::make_unique<Workspaces>(*recorder_);
+  troubles_ = std::make_unique<Troubles>(*workspaces_);
+  recorder_->AddSource(troubles_.get());
+  graphs_ = std::make_unique<Graphs>(*recorder_);
+  sites_ = std::make_unique<Sites>(*recorder_);
+  if (config_.swap) {
+    const std::chrono::nanoseconds timeout = config_.timeout;
+    swap_ = Swap::Create(*driver_, *functions_, *workspaces_, *recorder_, *troubles_,
+                         static_cast<uint64_t>(timeout.count()));
   }
-  session->watchdog_ = new Watchdog(*session);
-  DefineProcess(session->config_, *session->recorder_);
-  cupti::Define(*session->recorder_);
-  static const int registered = pthread_atfork(nullptr, nullptr, &Session::ForkedChild);
-  static_cast<void>(registered);
-  Log().info("recording to {}", session->recorder_->path());
-  return session;
+  watchdog_ = new Watchdog(*this);
+  DefineProcess(config_, *recorder_);
+  cupti::Define(*recorder_);
+  Log().info("recording to {}", recorder_->path());
+  return true;
 }
 
 void Session::Fail(const char* reason) noexcept {
@@ -150,6 +158,9 @@ void Session::ForkedChild() noexcept {
   running_.store(nullptr, std::memory_order_relaxed);
   State expected = State::kRunning;
   state.compare_exchange_strong(expected, State::kIdle);
+  // Forked in the middle of a start, by another thread: what that one holds is held for ever.
+  expected = State::kStarting;
+  state.compare_exchange_strong(expected, State::kOff);
 }
 
 // Registered behind the driver's own exit handlers, so it runs while the driver still answers.

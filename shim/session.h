@@ -62,10 +62,14 @@ class Session {
   void StopSnapshots(const Exec& exec) noexcept;
 
  private:
+  Session() = default;
+  ~Session() = delete;
   static Session* Start() noexcept;
   static void ForkedChild() noexcept;
   static void AtExit() noexcept;
-  static std::unique_ptr<Session> Build();
+  // False, with one line on stderr: it stays off.
+  bool TryBuild() noexcept;
+  bool Build();
   // A context's number, which no other ever gets.
   using ContextId = unsigned long long;
   struct KnownContext {

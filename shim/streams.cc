@@ -43,7 +43,10 @@ Streams::Entry* Streams::Define(CUstream stream, uint32_t flags) noexcept {
   record.flags = flags;
   record.handle = reinterpret_cast<uint64_t>(stream);
   recorder_.Define(trace::RecordType::kStream, record);
-  entries_.Insert(stream, entry);
+  try {
+    entries_.Insert(stream, entry);
+  } catch (const std::bad_alloc&) {  // it will be defined anew
+  }
   return entry;
 }
 

@@ -3,12 +3,12 @@
 #include "shim/watchdog.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
 #include <memory>
 
+#include "shim/block_signals.h"
 #include "shim/log.h"
 #include "shim/recorder/thread_id.h"
 #include "shim/suspects.h"
@@ -45,11 +45,18 @@ Watchdog::Watchdog(Session& session)
   tick_ns_ = std::clamp<uint64_t>(timeout_ns_ / 20, 10 * kMs, 250 * kMs);
 }
 
-void Watchdog::Start() {
-  sigset_t all, saved;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &saved);
+bool Watchdog::Start() noexcept {
+  const BlockSignals block;
   ended_ = false;
+  try {
+    Launch();
+  } catch (...) {  // no more threads
+    ended_ = true;
+  }
+  return !ended_;
+}
+
+void Watchdog::Launch() {
   std::thread([this] {
     pthread_setname_np(pthread_self(), "lamplight-watch");
     MarkShimThread();
@@ -58,7 +65,6 @@ void Watchdog::Start() {
     ended_ = true;
     changed_.notify_all();
   }).detach();
-  pthread_sigmask(SIG_SETMASK, &saved, nullptr);
 }
 
 void Watchdog::LookOnceMore() noexcept {

@@ -23,7 +23,8 @@ class Watchdog {
   explicit Watchdog(Session& session);
   ~Watchdog() = delete;  // lives as long as the process
 
-  void Start();
+  // False: there is no thread to be had.
+  bool Start() noexcept;
   // Has the thread ask once more which replays are complete, and waits at most a moment for that.
   // For the end of the process, while the driver still answers.
   void LookOnceMore() noexcept;
@@ -40,6 +41,7 @@ class Watchdog {
     uint64_t reported = 0;  // replay whose hang was reported, 0: none
     uint32_t hang_id = 0;
   };
+  void Launch();
   void Loop();
   void Tick();
   void QueryAll();

@@ -37,7 +37,7 @@ Workspace::Eager Workspace::last_eager() const noexcept {
 }
 
 Workspace* Workspaces::Resolve(const lamport::Recognition& recognition, uint32_t device,
-                               lamport::DecodedCall* call) noexcept {
+                               lamport::DecodedCall* call) {
   const auto* key = reinterpret_cast<const void*>(call->flags_address);
   Workspace* workspace = by_flags_.Find(key);
   if (workspace == nullptr || !SameEnd(*workspace, *call)) {

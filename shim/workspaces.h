@@ -57,7 +57,7 @@ class Workspaces {
   // The workspace that a decoded call uses; defined in the trace when first seen, or when the same
   // address has come to belong to another rank or group. Sets call.workspace_id.
   Workspace* Resolve(const lamport::Recognition& recognition, uint32_t device,
-                     lamport::DecodedCall* call) noexcept;
+                     lamport::DecodedCall* call);
 
   Workspace* ById(uint32_t id) const noexcept;
   // The last one that was seen at these flag words; null if there was none. Wait-free.

@@ -151,7 +151,7 @@ class UpdateCall::Plan {
       NoteUpdate(session_, exec_, exec_.graph_id, status, result);
       return;
     }
-    exec_.graph_id = session_.graphs().DefineGraph(session_.graphs().InfoOf(graph_), shape_);
+    exec_.graph_id = session_.graphs().DefineUpdate(session_.graphs().InfoOf(graph_), shape_);
     DoubtTheOthers();
     {
       std::lock_guard lock(exec_.mutex);

@@ -2,6 +2,7 @@
 #include "shim/hooks/order.h"
 
 #include <atomic>
+#include <memory>
 
 #include "shim/handle_map.h"
 #include "shim/hooks/guard.h"
@@ -9,8 +10,10 @@
 namespace lamplight::shim::hooks {
 namespace {
 
+// Of a handle. It stays, as the driver uses handles again and readers may hold it: a host that
+// makes events without end needs no memory of ours without end.
 struct Event {
-  uint32_t id;
+  std::atomic<uint32_t> id{0};      // of the event that has the handle now, 0: none was recorded
   std::atomic<uint64_t> serial{0};  // 0: never recorded while we looked
 };
 
@@ -27,9 +30,32 @@ Session* Recording() {
 }
 
 // The current device's ordinal; a sync concerns it alone.
-uint32_t DeviceOf(Session& session) {
-  const Device* device = session.CurrentDevice();
-  return device == nullptr ? trace::kNoId : device->ordinal();
+uint32_t DeviceOf(const Session& session) {
+  CUdevice device = 0;
+  const bool told = session.driver().CtxGetDevice(&device) == CUDA_SUCCESS;
+  return told ? static_cast<uint32_t>(device) : trace::kNoId;
+}
+
+// Null: no event that was recorded has the handle.
+const Event* FindEvent(cudaEvent_t handle) {
+  const Event* event = Events().Find(handle);
+  return event == nullptr || event->id.load(std::memory_order_acquire) == 0 ? nullptr : event;
+}
+
+Event* FindOrAddEvent(cudaEvent_t handle) {
+  Event* event = Events().Find(handle);
+  if (event == nullptr) {
+    auto added = std::make_unique<Event>();
+    event = added.get();
+    Events().Insert(handle, event);
+    static_cast<void>(added.release());
+  }
+  if (event->id.load(std::memory_order_acquire) == 0) {
+    event->serial.store(0, std::memory_order_relaxed);
+    event->id.store(next_event_id.fetch_add(1, std::memory_order_relaxed),
+                    std::memory_order_release);
+  }
+  return event;
 }
 
 void Emit(Session& session, trace::OrderKind kind, uint32_t stream_id, const Event* event,
@@ -37,7 +63,7 @@ void Emit(Session& session, trace::OrderKind kind, uint32_t stream_id, const Eve
   trace::Order record{};
   record.kind = static_cast<uint32_t>(kind);
   record.stream_id = stream_id;
-  record.event_id = event == nullptr ? 0 : event->id;
+  record.event_id = event == nullptr ? 0 : event->id.load(std::memory_order_relaxed);
   record.serial = serial;
   record.device_id = DeviceOf(session);
   session.recorder().Emit(trace::RecordType::kOrder, record);
@@ -61,11 +87,7 @@ void EventRecorded(cudaEvent_t event, cudaStream_t stream, bool per_thread) noex
   Guarded([&] {
     Session* session = Recording();
     if (session == nullptr) return;
-    Event* known = Events().Find(event);
-    if (known == nullptr) {
-      known = new Event{next_event_id.fetch_add(1, std::memory_order_relaxed)};
-      Events().Insert(event, known);
-    }
+    Event* known = FindOrAddEvent(event);
     const uint64_t serial = known->serial.fetch_add(1, std::memory_order_acq_rel) + 1;
     const CUstream driver_stream = DriverStream(stream, per_thread);
     if (session->streams().IsCapturing(driver_stream)) return;
@@ -75,13 +97,16 @@ void EventRecorded(cudaEvent_t event, cudaStream_t stream, bool per_thread) noex
 }
 
 void EventDestroying(cudaEvent_t event) noexcept {
-  Guarded([&] { Events().Erase(event); });
+  Guarded([&] {
+    if (Session::Running() == nullptr) return;  // as in a forked child: the map may be locked
+    if (Event* known = Events().Find(event)) known->id.store(0, std::memory_order_release);
+  });
 }
 
 void StreamWaits(cudaStream_t stream, cudaEvent_t event, bool per_thread) noexcept {
   Guarded([&] {
     Session* session = Recording();
-    const Event* known = session == nullptr ? nullptr : Events().Find(event);
+    const Event* known = session == nullptr ? nullptr : FindEvent(event);
     if (known == nullptr) return;
     const CUstream driver_stream = DriverStream(stream, per_thread);
     if (session->streams().IsCapturing(driver_stream)) return;
@@ -102,7 +127,7 @@ void StreamDone(cudaStream_t stream, bool per_thread) noexcept {
 void EventDone(cudaEvent_t event) noexcept {
   Guarded([&] {
     Session* session = Recording();
-    const Event* known = session == nullptr ? nullptr : Events().Find(event);
+    const Event* known = session == nullptr ? nullptr : FindEvent(event);
     if (known == nullptr) return;
     Emit(*session, trace::OrderKind::kEventSync, 0, known,
          known->serial.load(std::memory_order_acquire));

@@ -58,6 +58,7 @@ std::unique_ptr<Recorder> Recorder::Open(const RecorderOptions& options,
     if (!WatchForks()) throw std::bad_alloc();
     auto file = TraceFile::Create(options.directory, options.ring_bytes, error);
     if (file == nullptr) return nullptr;
+    file->LimitDefinitions(options.max_definition_bytes);
     std::unique_ptr<Recorder> recorder(new Recorder(options, std::move(file)));
     const uint32_t slots =
         std::clamp(options.staging_slots, StagingRing::kMinSlots, StagingRing::kMaxSlots);

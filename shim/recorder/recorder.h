@@ -44,6 +44,8 @@ struct RecorderOptions {
   uint64_t ring_bytes = 64ull << 20;       // rounded up to whole pages
   uint32_t staging_slots = 1u << 16;       // rounded up to a power of two
   std::chrono::microseconds period{5000};  // of the drain thread
+  // The recording ends where the definitions, which are kept for ever, grow beyond it.
+  uint64_t max_definition_bytes = 1ull << 30;
   // Told at most once, by any thread, why the trace is incomplete from here on.
   void (*on_error)(const char* reason) = nullptr;
 };

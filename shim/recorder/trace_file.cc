@@ -99,6 +99,11 @@ std::string NoRoom(const std::string& path, uint64_t bytes, int code) {
          "; free some, set LAMPLIGHT_DIR to a folder elsewhere, or LAMPLIGHT_RING_MB to less";
 }
 
+std::string TooMany(const std::string& path, uint64_t bytes) {
+  return "the definitions of the trace file " + path + " have reached " + std::to_string(bytes) +
+         " bytes: the program instantiates or updates graphs without end";
+}
+
 bool CheckRingBytes(uint64_t ring_bytes, std::string* error) {
   if (ring_bytes >= kMinRingBytes && ring_bytes <= kMaxRingBytes) return true;
   *error = "event ring of " + std::to_string(ring_bytes) + " bytes: choose between " +
@@ -161,9 +166,14 @@ TraceFile::~TraceFile() {
   close(fd_);
 }
 
-bool TraceFile::AppendDefinition(trace::RecordHeader* record, std::string* error) noexcept {
+bool TraceFile::AppendDefinition(trace::RecordHeader* record, std::string* error) {
   SealRecord(record);
   std::lock_guard lock(definitions_mutex_);
+  if (definitions_bytes_ + record->bytes > max_definition_bytes_) {
+    *error = TooMany(path_, max_definition_bytes_);
+    std::atomic_ref(header_->definitions_dropped).store(++definitions_dropped_);
+    return false;
+  }
   const uint64_t begin = mapped_bytes_ + definitions_bytes_;
   int code = Reserve(begin + record->bytes);
   if (code == 0) code = Write(record, record->bytes, begin);

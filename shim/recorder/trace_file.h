@@ -27,7 +27,10 @@ class TraceFile {
 
   // Sets the record's crc and writes it; false, with the reason in `error`, where there is no room.
   // A loss is counted in the header.
-  bool AppendDefinition(trace::RecordHeader* record, std::string* error) noexcept;
+  bool AppendDefinition(trace::RecordHeader* record, std::string* error);
+
+  // From then on definitions beyond so many bytes are lost.
+  void LimitDefinitions(uint64_t bytes) { max_definition_bytes_ = bytes; }
 
   EventRing& ring() { return ring_; }
   trace::FileHeader& header() { return *header_; }
@@ -53,6 +56,7 @@ class TraceFile {
   std::mutex definitions_mutex_;
   uint64_t definitions_bytes_ = 0;
   uint64_t definitions_dropped_ = 0;
+  uint64_t max_definition_bytes_ = ~uint64_t{0};
   uint64_t reserved_end_ = 0;  // the file has blocks up to here
 };
 

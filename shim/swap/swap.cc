@@ -50,7 +50,7 @@ std::unique_ptr<Swap::Context> Swap::Load() {
 }
 
 bool Swap::Replace(CUcontext prepared, const Function& field, void* const* arguments,
-                   SwappedCall* out) noexcept {
+                   SwappedCall* out) {
   if (arguments == nullptr || field.symbol.starts_with("lamplight_")) return false;
   Context* context = contexts_.Find(prepared);
   if (context == nullptr || context->kernels == nullptr) return false;
@@ -80,7 +80,7 @@ const Swap::Known* Swap::Learn(const Function& field) {
 
 // An element that has not come is −0 of the workspace's type: 16-bit calls arm it with other words
 // than 32-bit ones poll, whosever kernels they are. MNNVL workspaces are armed alike for all types.
-const char* Swap::CheckWidth(const FieldCall& field) noexcept {
+const char* Swap::CheckWidth(const FieldCall& field) {
   if (field.protocol != kernels::Protocol::kUnicast || field.call.peer_table == nullptr) {
     return nullptr;
   }
@@ -147,7 +147,7 @@ CUresult Swap::Launch(const SwappedCall& swapped, void** arguments,
 }
 
 // Once for each kernel, and again when its outcome changes.
-void Swap::Note(const Function& field, const SwapKernel* by, const char* why_not) noexcept {
+void Swap::Note(const Function& field, const SwapKernel* by, const char* why_not) {
   const void* outcome = by != nullptr ? static_cast<const void*>(by) : why_not;
   if (outcomes_.Find(&field) == outcome) return;
   outcomes_.Insert(&field, outcome);

@@ -42,8 +42,7 @@ class Swap {
 
   // True with `out` filled where the launch is to be replaced, by a kernel of `context`: one that
   // was prepared.
-  bool Replace(CUcontext context, const Function& field, void* const* arguments,
-               SwappedCall* out) noexcept;
+  bool Replace(CUcontext context, const Function& field, void* const* arguments, SwappedCall* out);
 
   // Launches it with `arguments`, its call or a copy of that. `attributes` are those of the host's
   // launch; the cluster's is replaced.
@@ -72,9 +71,9 @@ class Swap {
     const char* why_not = nullptr;
   };
   const Known* Learn(const Function& field);
-  const char* CheckWidth(const FieldCall& field) noexcept;
+  const char* CheckWidth(const FieldCall& field);
   const char* Choose(Context& context, const FieldCall& field, SwappedCall* out) noexcept;
-  void Note(const Function& field, const SwapKernel* by, const char* why_not) noexcept;
+  void Note(const Function& field, const SwapKernel* by, const char* why_not);
 
   const DriverApi& driver_;
   Functions& functions_;

@@ -283,6 +283,20 @@ TEST_F(RecorderTest, GoesOnWhenTheFileIsRemoved) {
   EXPECT_TRUE(reported_errors.empty());
 }
 
+TEST_F(RecorderTest, DefinitionsEndAtTheirLimitWithOneLine) {
+  options_.max_definition_bytes = 4096;
+  Open();
+  trace::Stream stream{};
+  for (int i = 0; i < 200; ++i) recorder_->Define(RecordType::kStream, stream);
+  const test::ParsedTrace trace = Parse();
+  const size_t kept = trace.Definitions(RecordType::kStream).size();
+  EXPECT_LE(trace.header.defs_bytes, 4096u);
+  EXPECT_GT(kept, 50u);
+  EXPECT_EQ(trace.header.definitions_dropped, 200 - kept);
+  ASSERT_EQ(reported_errors.size(), 1u);
+  EXPECT_NE(reported_errors[0].find("have reached 4096 bytes"), std::string::npos);
+}
+
 TEST_F(RecorderTest, OpenSaysWhyItCannot) {
   options_.directory = "/proc/none";
   std::string error;
