@@ -60,6 +60,14 @@ CUcontext MemoryContext(const DriverApi& driver) noexcept {
   return green == nullptr ? current : primary;
 }
 
+void NameGreenContext(const DriverApi& driver, CUstream stream) noexcept {
+  if (driver.StreamGetCtx == nullptr || driver.CtxFromGreenCtx == nullptr) return;
+  CUcontext context = nullptr;
+  CUgreenCtx green = nullptr;
+  if (driver.StreamGetCtx(stream, &context, &green) != CUDA_SUCCESS || green == nullptr) return;
+  driver.CtxFromGreenCtx(&context, green);
+}
+
 bool Reach::Sees(CUcontext context) {
   if (context == nullptr || context == home_) return true;
   const auto known = std::ranges::find(seen_, context, &Seen::context);

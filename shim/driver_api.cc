@@ -38,6 +38,8 @@ DriverApi LoadTable(std::string* missing) {
   Take(&api.StreamIsCapturing, "cuStreamIsCapturing", missing);
   api.StreamGetCtx =
       reinterpret_cast<decltype(api.StreamGetCtx)>(ResolveDriver("cuStreamGetCtx_v2"));
+  api.CtxFromGreenCtx =
+      reinterpret_cast<decltype(api.CtxFromGreenCtx)>(ResolveDriver("cuCtxFromGreenCtx"));
   Take(&api.EventCreate, "cuEventCreate", missing);
   Take(&api.EventRecord, "cuEventRecord", missing);
   Take(&api.EventQuery, "cuEventQuery", missing);

@@ -34,7 +34,9 @@ struct DriverApi {
   CUresult (*StreamQuery)(CUstream);
   CUresult (*StreamGetFlags)(CUstream, unsigned*);
   CUresult (*StreamIsCapturing)(CUstream, CUstreamCaptureStatus*);
-  CUresult (*StreamGetCtx)(CUstream, CUcontext*, CUgreenCtx*);  // null where the driver lacks it
+  // Null where the driver lacks them (before CUDA 12.5, 12.4).
+  CUresult (*StreamGetCtx)(CUstream, CUcontext*, CUgreenCtx*);
+  CUresult (*CtxFromGreenCtx)(CUcontext*, CUgreenCtx);
   CUresult (*EventCreate)(CUevent*, unsigned);
   CUresult (*EventRecord)(CUevent, CUstream);
   CUresult (*EventQuery)(CUevent);

@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "shim/contexts.h"
 #include "shim/trace_format.h"
 
 namespace lamplight::shim {
@@ -27,6 +28,7 @@ uint32_t Streams::Id(CUstream stream) noexcept {
       driver_.StreamGetFlags(stream, &flags) != CUDA_SUCCESS) {
     return Define(stream, trace::kStreamUnknownFlags)->id;
   }
+  NameGreenContext(driver_, stream);
   return Define(stream, (flags & CU_STREAM_NON_BLOCKING) != 0 ? trace::kStreamNonBlocking : 0)->id;
 }
 

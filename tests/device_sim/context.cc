@@ -62,7 +62,7 @@ Context* CreateContext(Device& device, Context::Kind kind) {
 }
 
 Context* FindContext(CUcontext handle) {
-  return FindIf([&](Context* context) { return context->handle() == handle; });
+  return FindIf([&](Context* context) { return context->handle() == handle && context->named(); });
 }
 
 Context* FindGreenContext(CUgreenCtx handle) {

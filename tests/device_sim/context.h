@@ -7,6 +7,7 @@
 
 #include <cuda.h>
 
+#include <atomic>
 #include <mutex>
 
 #include "tests/device_sim/status.h"
@@ -31,6 +32,10 @@ class Context {
   CUgreenCtx green_handle() {
     return green() ? reinterpret_cast<CUgreenCtx>(reinterpret_cast<char*>(this) + 1) : nullptr;
   }
+  // Whether the handle is good: a green context's is not before cuCtxFromGreenCtx has given it away
+  // (seen with driver 580), although nodes name it.
+  bool named() const { return !green() || named_.load(); }
+  void GiveName() { named_.store(true); }
   // The context whose memory kernels see here.
   Context& memory();
   // Handle 0's stream. Only the primary context's waits for others.
@@ -40,6 +45,7 @@ class Context {
   Device& device_;
   const Kind kind_;
   const uint64_t id_;
+  std::atomic<bool> named_{false};
   std::mutex mutex_;
   StreamRef null_stream_;
 };

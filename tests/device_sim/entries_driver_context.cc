@@ -146,7 +146,11 @@ CUresult cuGreenCtxDestroy(CUgreenCtx handle) {
 }
 
 CUresult cuCtxFromGreenCtx(CUcontext* out, CUgreenCtx handle) {
-  return InGreen(handle, [&](Context& context) { return Store(out, context.handle()); });
+  return InGreen(handle, [&](Context& context) -> Status {
+    SIM_TRY(Store(out, context.handle()));
+    context.GiveName();
+    return kOk;
+  });
 }
 
 CUresult cuGreenCtxStreamCreate(CUstream* out, CUgreenCtx handle, unsigned flags, int priority) {

@@ -45,8 +45,9 @@ cudaStream_t GreenStream(bool current) {
   DRIVER(cuDevResourceGenerateDesc, &description, &share, 1);
   DRIVER(cuGreenCtxCreate, &green, description, 0, CU_GREEN_CTX_DEFAULT_STREAM);
   DRIVER(cuGreenCtxStreamCreate, &stream, green, CU_STREAM_NON_BLOCKING, 0);
+  if (!current) return stream;
   DRIVER(cuCtxFromGreenCtx, &context, green);
-  if (current) DRIVER(cuCtxSetCurrent, context);
+  DRIVER(cuCtxSetCurrent, context);
   return stream;
 }
 
