@@ -26,6 +26,8 @@ DriverApi FindAll() {
   Find("cuDeviceGet", &api.device_get);
   Find("cuDeviceGetAttribute", &api.device_get_attribute);
   Find("cuGetErrorName", &api.get_error_name);
+  Find("cuCtxGetCurrent", &api.ctx_get_current);
+  Find("cuCtxSetCurrent", &api.ctx_set_current);
   Find("cuMemCreate", &api.mem_create);
   Find("cuMemRelease", &api.mem_release);
   Find("cuMemAddressReserve", &api.mem_address_reserve);

@@ -1,5 +1,5 @@
-// The driver's functions for virtual memory and multicast, found at run time: the library does not
-// link libcuda, and most programs never need them. Thread-safe.
+// The driver's functions for contexts, virtual memory and multicast, found at run time: the library
+// does not link libcuda. Thread-safe.
 #pragma once
 
 #include <cuda.h>
@@ -12,6 +12,8 @@ struct DriverApi {
   decltype(&cuDeviceGet) device_get;
   decltype(&cuDeviceGetAttribute) device_get_attribute;
   decltype(&cuGetErrorName) get_error_name;
+  decltype(&cuCtxGetCurrent) ctx_get_current;
+  decltype(&cuCtxSetCurrent) ctx_set_current;
   decltype(&cuMemCreate) mem_create;
   decltype(&cuMemRelease) mem_release;
   decltype(&cuMemAddressReserve) mem_address_reserve;

@@ -280,14 +280,13 @@ typedef struct lamplight_call {
                           may start before the one in front has ended, and waits for it before
                           it reads or writes anything */
   uint32_t timeout_ms; /* 0: the workspace's; LAMPLIGHT_NO_TIMEOUT */
-  uint32_t followers_wait; /* 1: a promise that saves 0.1 to 0.4 us a call: whatever is launched
-                              behind it on this stream is launched without programmatic
-                              dependence, or waits by griddepcontrol.wait before it ends, as this
-                              library's kernels do. Then no later call can begin before this one's
-                              state is stored, and it need not wait for that itself. Broken, a later
-                              call may take old state for its own: ranks hang or are reported.
-                              0: always right */
-  uint32_t reserved;       /* 0 */
+  /* 1: a promise that saves 0.1 to 0.4 us a call: whatever is launched behind it on this stream is
+   * launched without programmatic dependence, or waits by griddepcontrol.wait before it ends, as
+   * this library's kernels do. Then no later call can begin before this one's state is stored, and
+   * it need not wait for that itself. Broken, a later call may take old state for its own: ranks
+   * hang or are reported. 0: always right */
+  uint32_t followers_wait;
+  uint32_t reserved; /* 0 */
 } lamplight_call;
 
 #define LAMPLIGHT_CALL_INIT \
