@@ -13,10 +13,20 @@ bool Tells(const GraphShape::Call& call) {
   return call.decodable && call.enabled && (call.decoded.call.flags & trace::kCallMarks) != 0;
 }
 
-// Whole ones.
+}  // namespace
+
 uint64_t RunsIn(const NodeMark& mark) { return mark.progress / kernels::kWholeCall; }
 
-}  // namespace
+void TakeWords(const NodeMark& from, uint32_t count, trace::Mark* to) {
+  to->gpu_ns = 0;
+  to->words = 0;
+  std::ranges::fill(to->word, 0);
+  // The run under way may have left its own by now.
+  if (from.progress % kernels::kWholeCall != 0) return;
+  to->gpu_ns = from.gpu_ns;
+  to->words = static_cast<uint16_t>(std::min<size_t>(count, std::size(from.word)));
+  std::copy_n(from.word, to->words, to->word);
+}
 
 void Marks::Plan(const Exec& exec) {
   if (exec.in_ring) return;
@@ -43,22 +53,12 @@ bool Marks::Read(Probe& probe, Device& device) {
 }
 
 void Marks::Describe(const Place& place, trace::Mark* mark) const {
-  const NodeMark& seen = place.seen;
-  const uint64_t ended = RunsIn(seen);
+  const uint64_t ended = RunsIn(place.seen);
   const Workspace* workspace = workspaces_.ById(place.workspace_id);
-  if (ended == 0 || seen.progress > place.sure * kernels::kWholeCall || workspace == nullptr)
-    return;
+  if (ended == 0 || ended > place.sure || workspace == nullptr) return;
   mark->node = place.node;
   mark->run = ended;
-  mark->gpu_ns = 0;
-  mark->words = 0;
-  std::ranges::fill(mark->word, 0);
-  // The run under way may have left its own by now.
-  if (seen.progress % kernels::kWholeCall != 0) return;
-  mark->gpu_ns = seen.gpu_ns;
-  mark->words =
-      static_cast<uint16_t>(std::min<size_t>(workspace->flag_words, std::size(seen.word)));
-  std::copy_n(seen.word, mark->words, mark->word);
+  TakeWords(place.seen, workspace->flag_words, mark);
 }
 
 std::vector<trace::Mark> Marks::Newest() const {

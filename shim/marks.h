@@ -15,6 +15,11 @@
 
 namespace lamplight::shim {
 
+// Of the node that left the mark: those that have ended.
+uint64_t RunsIn(const NodeMark& mark);
+// The `count` flag words behind the newest of them, and the time; zeros where they are not known.
+void TakeWords(const NodeMark& from, uint32_t count, trace::Mark* to);
+
 class Marks {
  public:
   explicit Marks(const Workspaces& workspaces) : workspaces_(workspaces) {}
