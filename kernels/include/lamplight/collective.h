@@ -261,7 +261,7 @@ typedef struct lamplight_call {
   uint32_t pattern;     /* lamplight_pattern */
   const void* input;    /* this rank's addend */
   void* output;         /* may be null where quant_output is given */
-  uint32_t tokens;      /* rows; at least 1 */
+  uint32_t tokens;      /* rows; 1 to 65536 */
   uint32_t hidden;      /* elements of a row; a multiple of 16 bytes */
   uint32_t dtype;       /* lamplight_dtype of input, output, residuals and gamma */
   uint32_t algorithm;   /* lamplight_algorithm */
