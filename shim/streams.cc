@@ -67,29 +67,28 @@ void Streams::AwaitQuery(F concerns) const noexcept {
   // A query that takes longer is stuck in the driver, and so would the host's own call be.
   constexpr timespec kPause{0, 100'000};
   constexpr int kPauses = 200;
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   for (int i = 0; i < kPauses; ++i) {
-    const Entry* queried = queried_.load(std::memory_order_acquire);
+    // An exchange with itself, so that a later one in Done comes after what this thread has erased.
+    const Entry* queried = queried_.fetch_add(0, std::memory_order_acq_rel);
     if (queried == nullptr || !concerns(queried)) return;
     nanosleep(&kPause, nullptr);
   }
 }
 
 void Streams::CaptureBegins() noexcept {
-  captures_.fetch_add(1, std::memory_order_seq_cst);
+  captures_.fetch_add(1, std::memory_order_relaxed);
   AwaitQuery([](const Entry*) { return true; });
 }
 
 // The host's side erases (or counts) first and looks for a query then; this side the other way
-// round: one of them sees the other.
+// round. Both look by an exchange of one variable: the one that is later sees the other.
 std::optional<bool> Streams::Done(uint32_t id) noexcept {
   const Entry* entry = nullptr;
   entries_.ForEach([&](const Entry& known) {
     if (known.id == id) entry = &known;
   });
   if (entry == nullptr || entry->stream == CU_STREAM_PER_THREAD) return std::nullopt;
-  queried_.store(entry, std::memory_order_seq_cst);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  queried_.exchange(entry, std::memory_order_acq_rel);
   std::optional<bool> done;
   CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
   if (entries_.Find(entry->stream) == entry && !AnyCapture() &&

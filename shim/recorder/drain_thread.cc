@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "shim/recorder/thread_id.h"
@@ -48,8 +49,10 @@ bool DrainThread::Launch(std::string* error) noexcept {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStackBytes);
-  const int code = pthread_create(&thread_, &attributes, Run, this);
+  int code = pthread_create(&thread_, &attributes, Run, this);
   pthread_attr_destroy(&attributes);
+  // The thread-local variables of the host's libraries come out of the stack.
+  if (code == EINVAL) code = pthread_create(&thread_, nullptr, Run, this);
   if (code != 0) {
     *error = std::string("cannot start the drain thread: ") + std::strerror(code);
     return false;

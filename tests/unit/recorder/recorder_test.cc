@@ -346,6 +346,19 @@ TEST_F(RecorderTest, DrainThreadIsNamedAndBlocksEverySignal) {
   EXPECT_EQ(sigismember(&own, SIGTERM), 0);
 }
 
+// Each thread's copy is part of its stack.
+constexpr size_t kLargeBytes = 600 << 10;
+thread_local volatile char large_thread_local[kLargeBytes];
+
+TEST_F(RecorderTest, StartsWhereThreadLocalsAreLargerThanItsStack) {
+  large_thread_local[kLargeBytes - 1] = 1;
+  Open();
+  Start();
+  Launch(1);
+  recorder_->Stop();
+  EXPECT_EQ(Parse().Events(RecordType::kGraphLaunch).size(), 1u);
+}
+
 TEST_F(RecorderTest, ConcurrentThreadsLoseOnlyWhatIsCounted) {
   options_.ring_bytes = 4 << 20;
   options_.staging_slots = 1024;
