@@ -63,7 +63,7 @@ void Streams::Destroyed(CUstream stream) noexcept {
 }
 
 template <class F>
-void Streams::AwaitQuery(F concerns) const noexcept {
+void Streams::AwaitQuery(F concerns) noexcept {
   // A query that takes longer is stuck in the driver, and so would the host's own call be.
   constexpr timespec kPause{0, 100'000};
   constexpr int kPauses = 200;

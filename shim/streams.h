@@ -47,7 +47,7 @@ class Streams {
   };
   // Waits, bounded, until Done no longer asks for a stream that `concerns` holds for.
   template <class F>
-  void AwaitQuery(F concerns) const noexcept;
+  void AwaitQuery(F concerns) noexcept;
   Entry* Define(CUstream stream, uint32_t flags) noexcept;
 
   const DriverApi& driver_;
