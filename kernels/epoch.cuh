@@ -93,6 +93,9 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
 
   LAMPLIGHT_DEVICE void Clear() const {}
 
+  // The count is the state: it says that a call has ended.
+  static LAMPLIGHT_DEVICE bool ArrivesEarly(const CollectiveCall&) { return false; }
+
   // The first thread of each cluster, when all of the cluster has read what it awaited. The shares
   // of all clusters are one call: the number moves on by itself with the last of them, and nobody
   // has to know who that is, but for the ring.

@@ -117,13 +117,17 @@ class Exchange {
   // bits.
   static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
 
-  // Whether the state may be moved on before all clusters have ended.
-  static constexpr bool kEndsApart = false;
-  // Whether clusters arrive as soon as all of their threads have read the state. The same for all
-  // threads of the grid.
-  static LAMPLIGHT_DEVICE bool ArrivesEarly(const CollectiveCall&) { return false; }
-
   // What follows is that of the field's protocols, one packet for each unit; Epoch has its own.
+
+  // Whether clusters arrive as soon as all of their threads have read the state, not when they have
+  // what they await: so the count is over before the data are there, and costs nothing (0.2 to 0.3
+  // µs otherwise). The last cluster to arrive then moves the state on when it has ended, as the
+  // field's first block does, whether others have or not: later grids wait for the end of this one.
+  // Not where snapshots in the ring say that a call has ended. The same for all threads of the
+  // grid.
+  static LAMPLIGHT_DEVICE bool ArrivesEarly(const CollectiveCall& call) {
+    return call.journal.ring == 0 && machine::Clusters() > 1;
+  }
   static LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) {
     if (active) machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
   }
@@ -143,7 +147,7 @@ class Exchange {
       const Standing standing = self().standing();
       Report(&call_, standing, Trouble::kArrivalResidue, {.word = excess_}, 0, {});
       MoveOnDespite<Derived>(&call_, standing, excess_);
-    } else if constexpr (Derived::kEndsApart) {
+    } else {
       LeaveShare(call_, kShare);
     }
   }

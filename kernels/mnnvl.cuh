@@ -40,15 +40,6 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
 
   LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
 
-  // So the count is over before the data are there, and costs nothing (0.2 to 0.3 µs otherwise).
-  // The last cluster to arrive then moves the flags on when it has ended, as the field's first
-  // block does, whether others have or not: later grids wait for the end of this one. Not where
-  // snapshots in the ring say that a call has ended.
-  static constexpr bool kEndsApart = true;
-  static LAMPLIGHT_DEVICE bool ArrivesEarly(const CollectiveCall& call) {
-    return call.journal.ring == 0 && machine::Clusters() > 1;
-  }
-
   // Nothing may be stored before this has said yes.
   LAMPLIGHT_DEVICE Trouble Admit() const {
     // The generation to clear is always that of the call before: any other may hold data by now.

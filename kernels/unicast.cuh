@@ -91,7 +91,8 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
                      words[protocol::kUnicastArrivals]);
     }
     LeaveWords(call, standing.arrivals, protocol::kUnicastWords,
-               {{0, sync_flag, index, generation_bytes}}, {{elements, 0, 0, 0}}, kWholeCall);
+               {{0, sync_flag, index, generation_bytes}}, {{elements, 0, 0, 0}},
+               LargeShare(machine::Clusters()));
   }
 
   LAMPLIGHT_DEVICE uint64_t TensorBytes() const {

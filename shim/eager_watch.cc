@@ -151,13 +151,11 @@ bool EagerWatch::IndexShowsPending(const Workspace& workspace, const Seen& seen)
   return *index != (seen.first_index + calls) % period;
 }
 
-// The flags look quiet; a flush-to-zero kernel may have moved them on and still be polling.
+// The flags look quiet; the kernel may have moved them on and still be polling.
 bool EagerWatch::PollsBehindTheFlags(Workspace& workspace, const Workspace::Eager& eager,
                                      Device& device) {
   const Function* function = session_.functions().ById(eager.call.call.kernel_id);
-  if (function == nullptr || function->recognition.compare != protocol::Compare::kFlushToZero) {
-    return false;
-  }
+  if (function == nullptr) return false;
   const auto found = evidence_.Read({{&workspace, function, eager.call.call}}, &device);
   return !found.empty() && found.front().status == trace::SideChannel::kOk &&
          WaitsInDirtyGeneration(found.front());

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <optional>
 
 #include "kernels/protocol.cuh"
 
@@ -81,28 +82,72 @@ std::string MissingText(const Totals& totals) {
          " awaited words have not arrived";
 }
 
+// Whether the slots that were read of the dirty generation are those of the call that wrote it: its
+// last stage has the size that the flags hold. They are read at no other size in unicast
+// workspaces.
+bool DirtyExtentFits(const WorkspaceEvidence& evidence, uint32_t stages) {
+  if (evidence.workspace->layout == trace::FlagLayout::kUnicast) return true;
+  if (evidence.workspace->layout != trace::FlagLayout::kEraC) return false;
+  if (evidence.words < protocol::kFlagWords || stages == 0) return false;
+  const uint64_t words = Sum(evidence, trace::kSlotDirty, stages - 1).words;
+  return evidence.second[protocol::kDirtyStages] == stages && stages <= protocol::kMaxStages &&
+         words * 4 == evidence.second[protocol::kClearBytes0 + stages - 1];
+}
+
+// The first stage of the dirty generation that is not whole; nothing: all are, or cannot be told.
+std::optional<uint32_t> AwaitedBehindTheFlags(const WorkspaceEvidence& evidence) {
+  uint32_t stages = 0;
+  uint64_t words = 0, sentinel = 0, changed = 0;
+  std::optional<uint32_t> first;
+  for (Totals totals; (totals = Sum(evidence, trace::kSlotDirty, stages)).words > 0; ++stages) {
+    words += totals.words;
+    sentinel += totals.sentinel;
+    changed += totals.changed;
+    if (totals.sentinel > 0 && !first) first = stages;
+  }
+  // All of them empty: nobody has written there.
+  if (changed > 0 || sentinel == words || !DirtyExtentFits(evidence, stages)) return std::nullopt;
+  return first;
+}
+
+// Nothing that this rank sends itself is in the generation that is due.
+bool SentNothing(const WorkspaceEvidence& evidence) {
+  const std::vector<uint32_t> absent = Sum(evidence, trace::kSlotCurrent, 0).absent_peers;
+  return std::find(absent.begin(), absent.end(), evidence.workspace->rank) != absent.end();
+}
+
+std::string BehindText(const WorkspaceEvidence& evidence) {
+  const uint32_t stage = AwaitedBehindTheFlags(evidence).value_or(0);
+  const Totals totals = Sum(evidence, trace::kSlotDirty, stage);
+  return "the flags have moved on while blocks still poll: " +
+         (totals.sentinel > 0 ? MissingText(totals)
+                              : AliasText(evidence, trace::kSlotDirty, stage, totals));
+}
+
+// Blocks or clusters that have arrived, in layouts of which that is known.
+std::optional<uint32_t> Arrivals(const WorkspaceEvidence& evidence) {
+  const bool unicast = evidence.workspace->layout == trace::FlagLayout::kUnicast;
+  if (!unicast && evidence.workspace->layout != trace::FlagLayout::kEraC) return std::nullopt;
+  const uint32_t word = unicast ? uint32_t{protocol::kUnicastArrivals} : protocol::kArrivals;
+  if (evidence.words <= word) return std::nullopt;
+  return evidence.second[word];
+}
+
 // No block has arrived, nothing that this rank sends itself is there, and no block of the call
 // before can still be waiting for words.
 bool HasNotBegun(const WorkspaceEvidence& evidence) {
   if (const std::optional<bool> begun = evidence.Begun()) return !*begun;
-  if (evidence.workspace->layout != trace::FlagLayout::kEraC) return false;
-  if (evidence.words <= protocol::kArrivals || evidence.second[protocol::kArrivals] != 0) {
-    return false;
-  }
+  if (Arrivals(evidence).value_or(1) != 0) return false;
   const Totals dirty = Sum(evidence, trace::kSlotDirty, 0);
   if (dirty.sentinel != 0 && dirty.sentinel != dirty.words) return false;
-  const std::vector<uint32_t> absent = Sum(evidence, trace::kSlotCurrent, 0).absent_peers;
-  return std::find(absent.begin(), absent.end(), evidence.workspace->rank) != absent.end();
+  return SentNothing(evidence);
 }
 
 // The first stage that holds the kernel up explains the later ones, which it has not filled yet.
 std::string Judge(const WorkspaceEvidence& evidence) {
   if (evidence.status != trace::SideChannel::kOk) return SideChannelText(evidence);
   const std::string rank = "rank " + std::to_string(evidence.workspace->rank) + ": ";
-  if (WaitsInDirtyGeneration(evidence)) {
-    return rank + "the flags have moved on while blocks still poll: " +
-           AliasText(evidence, trace::kSlotDirty, 0, Sum(evidence, trace::kSlotDirty, 0));
-  }
+  if (WaitsInDirtyGeneration(evidence)) return rank + BehindText(evidence);
   if (HasNotBegun(evidence)) {
     return rank + "its kernel has not begun; look for what its stream waits for (C16)";
   }
@@ -121,12 +166,11 @@ std::string Judge(const WorkspaceEvidence& evidence) {
 }  // namespace
 
 bool WaitsInDirtyGeneration(const WorkspaceEvidence& evidence) {
-  if (evidence.compare != protocol::Compare::kFlushToZero) return false;
-  const Totals current = Sum(evidence, trace::kSlotCurrent, 0);
+  if (!SentNothing(evidence)) return false;
+  if (AwaitedBehindTheFlags(evidence)) return true;
   const Totals dirty = Sum(evidence, trace::kSlotDirty, 0);
-  const bool own_absent = std::find(current.absent_peers.begin(), current.absent_peers.end(),
-                                    evidence.workspace->rank) != current.absent_peers.end();
-  return own_absent && dirty.alias > 0 && dirty.sentinel == 0 && dirty.changed == 0;
+  return evidence.compare == protocol::Compare::kFlushToZero && dirty.alias > 0 &&
+         dirty.sentinel == 0 && dirty.changed == 0;
 }
 
 std::string Verdict(const std::vector<WorkspaceEvidence>& evidence, bool launch_returned) {

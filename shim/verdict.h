@@ -11,8 +11,9 @@
 
 namespace lamplight::shim {
 
-// The flags have moved on and the rank looks idle, yet a kernel that flushes subnormals must still
-// be polling the dirty generation: all its words have arrived, and some look absent.
+// The flags have moved on and the rank looks idle, yet a kernel must still be polling the dirty
+// generation: words of it are empty, which no complete call leaves behind; or all have arrived, and
+// some look absent to a kernel that flushes subnormals.
 bool WaitsInDirtyGeneration(const WorkspaceEvidence& evidence);
 
 std::string Verdict(const std::vector<WorkspaceEvidence>& evidence, bool launch_returned);

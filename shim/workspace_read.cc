@@ -26,9 +26,9 @@ std::optional<Generation> GenerationOf(const Workspace& workspace, const uint32_
   switch (workspace.layout) {
     case trace::FlagLayout::kEraC:
       return Generation{words[protocol::kCurrentIndex], words[protocol::kBytesPerBuffer]};
-    case trace::FlagLayout::kUnicast:  // {counter, syncFlag, lamportFlag, commSizeBytes,
-                                       // clearElems}
-      return Generation{words[2] % protocol::kGenerations, words[3]};
+    case trace::FlagLayout::kUnicast:
+      return Generation{words[protocol::kUnicastIndex] % protocol::kGenerations,
+                        words[protocol::kUnicastGenerationBytes]};
     case trace::FlagLayout::kEpoch:
       return Generation{static_cast<uint32_t>(EpochOf(words) & 1), workspace.generation_bytes};
     default:
@@ -78,17 +78,16 @@ bool WorkspaceRead::ReadFlags(Probe& probe, Device& device, uint32_t* words) {
 bool WorkspaceRead::LocalAddress(Probe& probe, Device& device) {
   found_.local_address = workspace_.local_address;
   if (found_.local_address != 0 || workspace_.peers_address == 0) return true;
-  uint64_t slot = workspace_.rank;
-  if (workspace_.layout == trace::FlagLayout::kUnicast) slot += 2ull * workspace_.world;
   CUresult error{};
-  return !Failed(probe.Read(device, workspace_.peers_address + slot * 8, &found_.local_address, 8,
-                            kReadLimit, &error),
+  return !Failed(probe.Read(device, workspace_.peers_address + workspace_.rank * 8ull,
+                            &found_.local_address, 8, kReadLimit, &error),
                  error);
 }
 
-void WorkspaceRead::PlanGeneration(const Generation& generation, uint32_t role) {
-  for (StageLayout& layout : LayoutOf(options_.call, options_.kernel.algorithm,
-                                      options_.kernel.data_type, generation, options_.max_bytes)) {
+void WorkspaceRead::PlanGeneration(const trace::LamportCall& call, const Generation& generation,
+                                   uint32_t role) {
+  for (StageLayout& layout : LayoutOf(call, options_.kernel.algorithm, options_.kernel.data_type,
+                                      generation, options_.max_bytes)) {
     stages_.push_back({std::move(layout), generation.index, role});
   }
 }
@@ -153,6 +152,22 @@ void WorkspaceRead::FitCallToHeader() {
   }
 }
 
+// The call that wrote the dirty generation. Where the place of a slot depends on how many tokens
+// there are, it is the one whose size the flags hold; nothing: no call that is known.
+std::optional<trace::LamportCall> WorkspaceRead::LastCall() const {
+  if (SlotsStandFast(options_.kernel.algorithm)) return options_.call;
+  const uint64_t elements = found_.first[protocol::kUnicastClearElements];
+  const auto wrote = [&](const trace::LamportCall& call) {
+    return uint64_t{call.tokens} * call.dim * call.world == elements;
+  };
+  if (wrote(options_.call)) return options_.call;
+  const auto last = std::ranges::find_if(options_.candidates, [&](const Candidate& candidate) {
+    return candidate.algorithm == options_.kernel.algorithm && wrote(candidate.call);
+  });
+  if (last == options_.candidates.end()) return std::nullopt;
+  return last->call;
+}
+
 void WorkspaceRead::PlanSlots() {
   std::optional<Generation> now = GenerationOf(workspace_, found_.first);
   stages_.clear();
@@ -160,12 +175,15 @@ void WorkspaceRead::PlanSlots() {
   if (workspace_.layout == trace::FlagLayout::kEpoch) {
     now->tag = TagOf(options_.call, options_.kernel.algorithm, options_.kernel.data_type,
                      EpochOf(found_.first));
-    return PlanGeneration(*now, trace::kSlotCurrent);
+    return PlanGeneration(options_.call, *now, trace::kSlotCurrent);
   }
   const uint32_t following = protocol::NextIndex(now->index);
-  PlanGeneration(*now, trace::kSlotCurrent);
-  PlanGeneration({protocol::NextIndex(following), now->bytes_per_buffer}, trace::kSlotDirty);
-  PlanGeneration({following, now->bytes_per_buffer}, trace::kSlotNext);
+  PlanGeneration(options_.call, *now, trace::kSlotCurrent);
+  if (const auto last = LastCall()) {
+    PlanGeneration(*last, {protocol::NextIndex(following), now->bytes_per_buffer},
+                   trace::kSlotDirty);
+  }
+  PlanGeneration(options_.call, {following, now->bytes_per_buffer}, trace::kSlotNext);
 }
 
 bool WorkspaceRead::ReadStages(Probe& probe, Device& device, std::vector<Bytes>* out) {

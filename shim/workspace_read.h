@@ -90,7 +90,8 @@ class WorkspaceRead {
   bool ReadSequence(Probe& probe, Device& device, const uint32_t* words, uint32_t* sequence);
   bool ReadHeaders(Probe& probe, Device& device, const uint32_t* words);
   void FitCallToHeader();
-  void PlanGeneration(const Generation& generation, uint32_t role);
+  void PlanGeneration(const trace::LamportCall& call, const Generation& generation, uint32_t role);
+  std::optional<trace::LamportCall> LastCall() const;
   void PlanSlots();
   bool ReadStages(Probe& probe, Device& device, std::vector<Bytes>* out);
   uint32_t TokensSent() const;

@@ -121,6 +121,21 @@ Finding NewFinding(const Model& model, Index communicator) {
   return finding;
 }
 
+// The words that ranks still await in their call of the operation.
+void AddAwaited(const Model& model, const Divergence& divergence, Finding* finding) {
+  for (const Index hang : finding->hangs) {
+    for (const RankState& state : StatesOf(model, hang)) {
+      if (state.progress != Progress::kWaiting) continue;
+      const StuckCalls stuck = FindStuckCalls(model, state);
+      const bool in_it = std::ranges::any_of(divergence.first, [&](const Member& member) {
+        return member.workspace == state.workspace && stuck.exact &&
+               stuck.operations.front().op == member.operation.op;
+      });
+      if (in_it) AddSlots(model, state, WordKind::kSentinel, finding);
+    }
+  }
+}
+
 Finding DescribeDivergence(const Model& model, Index communicator, const Divergence& divergence) {
   const Member& first = divergence.first.front();
   Finding finding = NewFinding(model, communicator);
@@ -143,6 +158,7 @@ Finding DescribeDivergence(const Model& model, Index communicator, const Diverge
     finding.missing.push_back(kNoHangRecorded);
   }
   finding.occurrences = divergence.count;
+  AddAwaited(model, divergence, &finding);
   return finding;
 }
 

@@ -24,7 +24,8 @@ std::optional<Positions> PositionsOf(trace::FlagLayout layout) {
     case trace::FlagLayout::kEraC:
       return Positions{protocol::kCurrentIndex, protocol::kBytesPerBuffer, protocol::kArrivals};
     case trace::FlagLayout::kUnicast:
-      return Positions{2, 3, 0};
+      return Positions{protocol::kUnicastIndex, protocol::kUnicastGenerationBytes,
+                       protocol::kUnicastArrivals};
     case trace::FlagLayout::kEpoch:
     case trace::FlagLayout::kUnknown:
       break;
@@ -45,10 +46,13 @@ std::optional<uint32_t> Arrivals(std::span<const uint32_t> words, uint32_t posit
 
 std::optional<std::array<uint32_t, protocol::kMaxStages>> Written(trace::FlagLayout layout,
                                                                   std::span<const uint32_t> words) {
-  if (layout != trace::FlagLayout::kEraC) return std::nullopt;
-  if (words.size() < protocol::kClearBytes0 + protocol::kMaxStages) return std::nullopt;
   std::array<uint32_t, protocol::kMaxStages> written{};
-  std::copy_n(words.begin() + protocol::kClearBytes0, written.size(), written.begin());
+  if (layout == trace::FlagLayout::kUnicast) {
+    written[0] = At(words, protocol::kUnicastClearElements).value_or(0);
+  } else if (layout == trace::FlagLayout::kEraC &&
+             words.size() >= protocol::kClearBytes0 + protocol::kMaxStages) {
+    std::copy_n(words.begin() + protocol::kClearBytes0, written.size(), written.begin());
+  }
   // As initialised: no call has ended yet.
   if (std::ranges::all_of(written, [](uint32_t bytes) { return bytes == 0; })) return std::nullopt;
   return written;

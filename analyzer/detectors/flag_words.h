@@ -18,7 +18,8 @@ struct FlagWords {
   std::optional<uint32_t> arrivals;  // blocks or clusters that have arrived
   std::optional<uint32_t> share;     // epoch protocol: of the call under way, of kWholeCall
   std::optional<uint32_t> bytes;     // size of a generation, in the layout's own unit
-  // Bytes that the call that moved the flags last has written, by stage.
+  // What the call that moved the flags last has written: bytes, by stage; in unicast workspaces
+  // elements.
   std::optional<std::array<uint32_t, protocol::kMaxStages>> written;
 };
 

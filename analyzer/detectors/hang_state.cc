@@ -111,7 +111,10 @@ bool MayFlush(const Model& model, const StuckCalls& stuck) {
 std::optional<RankState> BehindTheFlags(const Model& model, const RankState& state) {
   const Hang& hang = model.hangs[state.hang];
   const Workspace& workspace = model.workspaces[state.workspace];
-  if (workspace.flag_layout != trace::FlagLayout::kEraC) return std::nullopt;
+  if (workspace.flag_layout != trace::FlagLayout::kEraC &&
+      workspace.flag_layout != trace::FlagLayout::kUnicast) {
+    return std::nullopt;
+  }
   if (!state.flags.index || CollectivesComplete(model, hang)) return std::nullopt;
   const auto slots = SlotsOf(hang, state.workspace, trace::kSlotDirty);
   RankState late = state;

@@ -117,13 +117,22 @@ uint64_t BytesPerPeer(const Model& model, const Call& call) {
   return uint64_t{call.tokens} * call.dim * element;
 }
 
-// Whether `call` left these clear sizes in the flags (kernels/protocol.cuh); nothing: unknown.
+// Whether `call` left these sizes in the flags (FlagWords::written); nothing: unknown.
 std::optional<bool> Left(const Model& model, const Call& call, uint32_t world,
                          const std::array<uint32_t, protocol::kMaxStages>& written) {
   const uint64_t bytes = BytesPerPeer(model, call);
   if (bytes == 0) return std::nullopt;
-  const bool one_shot = model.kernels[call.kernel].algorithm == trace::Algorithm::kOneShot;
-  return one_shot ? written[0] == bytes * world : written[1] == bytes;
+  switch (model.kernels[call.kernel].algorithm) {
+    case trace::Algorithm::kOneShot:
+      return written[0] == bytes * world;
+    case trace::Algorithm::kTwoShot:
+    case trace::Algorithm::kRmsNorm:
+      return written[1] == bytes;
+    case trace::Algorithm::kUnicastOneShot:
+      return written[0] == uint64_t{call.tokens} * call.dim * world;
+    default:
+      return std::nullopt;
+  }
 }
 
 // The candidates, and the steps that leave some of them out.

@@ -37,7 +37,7 @@ bool IsNumbered(const Diagnostic& report) {
 }
 
 std::string ArrivedClusters(const Diagnostic& report) {
-  const char* how = ProtocolOf(report) == kernels::Protocol::kMnnvl ? " begun" : " done";
+  const char* how = ProtocolOf(report) == kernels::Protocol::kEpoch ? " done" : " begun";
   return std::to_string(report.arrivals) + " of its clusters" + how;
 }
 

@@ -134,6 +134,13 @@ bool PlaceFlags(const Descriptor& descriptor, const Numbers& numbers, DecodedCal
   return out->flags_address % sizeof(uint64_t) == 0;
 }
 
+// A unicast workspace is a table of pointers. Those of the ranks' Lamport buffers end where that of
+// the flag words is (FlashInfer, comm/trtllm_allreduce_fusion.cuh, LamportComm).
+void PlacePeers(const Recognition& recognition, const Numbers& numbers, DecodedCall* out) {
+  if (recognition.flag_layout != trace::FlagLayout::kUnicast) return;
+  out->peers_address = out->flags_address - numbers.world * sizeof(uint64_t);
+}
+
 bool AdvancesIndex(Advances advances, bool waits) {
   return advances == Advances::kAlways || (advances == Advances::kWhenWaiting && waits);
 }
@@ -181,6 +188,7 @@ bool Decode(const Recognition& recognition, const void* const* kernel_params,
   TakeAddresses(values, out);
   Complete(recognition, &numbers);
   if (!Plausible(numbers) || !PlaceFlags(descriptor, numbers, out)) return false;
+  PlacePeers(recognition, numbers, out);
   Describe(descriptor, numbers, shape, &out->call);
   return true;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hazards of FlashInfer's non-MNNVL kernels that leave no hang: each is named, what is not is not."""
+"""Hazards of FlashInfer's non-MNNVL kernels: each is named, what is not is not."""
 
 import dataclasses
 import functools
@@ -18,9 +18,14 @@ class Case:
     swap: str = ""
     evidence: tuple = ()  # what the evidence must say
     errors: tuple = ()  # and stderr
+    status: int = scenario.OK  # of unicast_host: 3 where the ranks stand still
+    awaited: tuple = ()  # the tokens whose words rank 0 awaits of rank 1
 
 
 NOT_SWAPPED = "16-bit and fp32 calls share its workspace"
+BEHIND = "rank 0: the flags have moved on while blocks still poll: 64 of 256 awaited words"
+FEWER = Case("C10", "hang", mode="fewer-tokens", status=3, awaited=(2, 3), errors=(BEHIND,),
+             evidence=("unicast one-shot, 4 tokens x 64", "unicast one-shot, 3 tokens x 64"))
 CASES = {
     "one-width": Case(),
     "one-width-swapped": Case(mode="one-width", swap="1"),
@@ -38,6 +43,14 @@ CASES = {
     "smaller-grid": Case(),
     "too-large": Case("C4", swap="1", evidence=("refused, its results are NaN",),
                       errors=("swapped kernel: rank 0 refused", "swapped kernel: rank 1 refused")),
+    # The first block is through, and has moved the flags on.
+    "fewer-tokens": FEWER,
+    "fewer-tokens-eager": dataclasses.replace(FEWER, mode="fewer-tokens-eager"),
+    "fewer-tokens-swapped": dataclasses.replace(
+        FEWER, swap="1", errors=("rank 0 waits for rank 1", "64 of 256 awaited words")),
+    "fewer-tokens-eager-swapped": dataclasses.replace(
+        FEWER, mode="fewer-tokens-eager", swap="1",
+        errors=("rank 0 waits for rank 1", "64 of 256 awaited words")),
 }
 
 
@@ -48,7 +61,7 @@ def check_case(name: str, bench: Bench) -> None:
                bench.build / "bin" / "unicast_host", case.mode or name]
     extra = {"LAMPLIGHT_SWAP": case.swap} if case.swap else {}
     done = bench.run(command, 60, bench.environment(**extra))
-    expect(done.status == scenario.OK, f"unicast_host ended with {done.status}: {done.errors}")
+    expect(done.status == case.status, f"unicast_host ended with {done.status}: {done.errors}")
     for words in case.errors:
         expect(words in done.errors, f"no \"{words}\" in {done.errors}")
     report = bench.report(trace)
@@ -66,6 +79,8 @@ def check_case(name: str, bench: Bench) -> None:
     text = " | ".join(finding["evidence"])
     for words in case.evidence:
         expect(words in text, f"no \"{words}\" in {text}")
+    slots = [(slot["rank"], slot["peer"], slot["token"]) for slot in finding["slots"]]
+    expect(slots == [(0, 1, token) for token in case.awaited], f"slots {slots}")
 
 
 if __name__ == "__main__":

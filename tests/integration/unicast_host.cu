@@ -2,15 +2,18 @@
 // parameters of 0.2.9 to 0.6.10), in the orders that are hazards and in some that are not.
 //
 // usage: unicast_host MODE; the modes are those of main() below. The simulated device executes the
-// kernels; their bodies here are empty, so a GPU is no place for this program.
+// kernels; their bodies here are empty, so a GPU is no place for this program. It exits with 3 where
+// the ranks stand still.
 #include <cuda_runtime.h>
 
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
 struct __align__(2) __nv_bfloat16;
@@ -178,10 +181,24 @@ Ranks MakeRanks(uint32_t generation_bytes) {
   return ranks;
 }
 
+// Returns when the rank's stream is done, or ends the program.
+void Await(const Rank& rank) {
+  constexpr std::chrono::seconds kPatience{8};
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (cudaStreamQuery(rank.stream) == cudaErrorNotReady) {
+    if (std::chrono::steady_clock::now() > end) {
+      std::fprintf(stderr, "unicast_host: rank %d stands still\n", rank.rank);
+      std::exit(3);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  CHECK(cudaStreamSynchronize(rank.stream));
+}
+
 template <class Work>
 void OnBoth(const Ranks& ranks, Work work) {
   for (const Rank& rank : ranks) work(rank);
-  for (const Rank& rank : ranks) CHECK(cudaStreamSynchronize(rank.stream));
+  for (const Rank& rank : ranks) Await(rank);
 }
 
 // Twice the replay of what `work` launches on each rank.
@@ -246,6 +263,15 @@ void TwoShots(const Ranks& ranks, int first, int second) {
   }
 }
 
+// Rank 1's calls have a token less. What it sends lies elsewhere than rank 0 looks: of the first
+// tokens all comes, so the flags move on, of the last ones nothing.
+template <class Run>
+void FewerTokens(const Ranks& ranks, Run run) {
+  run(ranks, [](const Rank& rank) {
+    rank.OneShot<Bf16, Pattern::kAllReduce>(rank.rank == 0 ? 4 : 3);
+  });
+}
+
 // A swapped kernel refuses what the workspace has no room for.
 void TooLarge(const Ranks& ranks) {
   OnBoth(ranks, [](const Rank& rank) { rank.OneShot<Bf16, Pattern::kAllReduce>(kMaxTokens); });
@@ -272,5 +298,11 @@ int main(int argc, char** argv) {
   if (mode == "larger-grid") return TwoShots(ranks, 4, 8), 0;
   if (mode == "smaller-grid") return TwoShots(ranks, 8, 4), 0;
   if (mode == "too-large") return TooLarge(ranks), 0;
+  if (mode == "fewer-tokens") {
+    return FewerTokens(ranks, [](auto& on, auto work) { Replayed(on, work); }), 0;
+  }
+  if (mode == "fewer-tokens-eager") {
+    return FewerTokens(ranks, [](auto& on, auto work) { OnBoth(on, work); }), 0;
+  }
   Fail("no mode \"" + mode + "\"");
 }

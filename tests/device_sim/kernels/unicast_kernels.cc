@@ -93,15 +93,21 @@ class Call {
     }
     Bits* dirty = Generation(p_.rank, (index + 2) % kGenerations);
     for (int32_t i = 0; i < words_.clear_elements; ++i) Store(dirty + i, T::kEmpty);
-    Finish([&](int32_t i) {
+    const auto sum_of = [&](int32_t i) {
       float sum = 0;
       for (uint32_t rank = 0; rank < kWorld; ++rank) {
         sum += Await(Generation(p_.rank, index) + static_cast<int32_t>(rank) * p_.elements + i);
       }
       return sum;
-    });
+    };
+    // Blocks count themselves in at their beginning, and the first one moves the words on at its
+    // own end: others may still poll then.
+    words_.counter += Blocks();
+    FinishRows(0, sum_of);
     words_.index = static_cast<int32_t>((index + 1) % kGenerations);
     words_.clear_elements = p_.elements * static_cast<int32_t>(kWorld);
+    words_.counter = 0;
+    for (int32_t block = 1; block < Blocks(); ++block) FinishRows(block, sum_of);
   }
 
   void TwoShot() {
@@ -147,9 +153,18 @@ class Call {
     words_.sync_flag = next;
   }
 
+  int32_t Blocks() const { return static_cast<int32_t>(context_.grid().x); }
+
   template <class Sum>
   void Finish(Sum sum) const {
-    for (int32_t first = 0; first < p_.elements; first += p_.hidden) {
+    for (int32_t block = 0; block < Blocks(); ++block) FinishRows(block, sum);
+  }
+
+  // A block's rows: every so many from its own number on.
+  template <class Sum>
+  void FinishRows(int32_t block, Sum sum) const {
+    const int32_t step = Blocks() * p_.hidden;
+    for (int32_t first = block * p_.hidden; first < p_.elements; first += step) {
       float squares = 0;
       for (int32_t i = first; i < first + p_.hidden; ++i) squares += Prenorm(i, sum(i));
       if (p_.pattern != 0) Norm(first, squares);

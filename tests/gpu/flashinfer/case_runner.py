@@ -19,7 +19,7 @@ HANG_S = 8  # no progress for this long after the poisoned launch: it hangs
 SPEAK_S = 30  # wait this long for the watchdog
 LINGER_S = 2  # behind its last word
 LIMIT_S = 120  # for a whole run, imports included
-POISON_LINE = "sends negative subnormals"
+POISON_LINES = ("sends negative subnormals", "sends a token less")
 WATCHDOG_LINE = "lamplight report"
 
 
@@ -102,7 +102,8 @@ class Runner:
             time.sleep(0.05)
             now = time.monotonic() - begin
             errors = (folder / "stderr").read_text(errors="replace")
-            if not poisoned and POISON_LINE in (folder / "stdout").read_text(errors="replace"):
+            said = (folder / "stdout").read_text(errors="replace")
+            if not poisoned and any(line in said for line in POISON_LINES):
                 poisoned, quiet_stderr = now, len(errors)
             words = errors[quiet_stderr:].count(WATCHDOG_LINE) if poisoned else 0
             if words and not spoke:

@@ -24,6 +24,7 @@ AGREED = re.compile(r"^rank \d: all \d+ replays right; residuals equal the peer'
 class Pair:
     case: Case
     stuck: tuple = ()  # ranks at which the cause is
+    diverges: bool = False  # the ranks' calls differ
 
     @property
     def swapped(self) -> tuple:
@@ -31,18 +32,21 @@ class Pair:
 
 
 def cases(old: str, new: str, multicast: pathlib.Path) -> list:
-    def pair(name: str, swap: str, *arguments: str, release: str = old, stuck: tuple = ()) -> Pair:
+    def pair(name: str, swap: str, *arguments: str, release: str = old, stuck: tuple = (),
+             diverges: bool = False) -> Pair:
         # A rank that is not stuck itself hangs in its next call, for the other's data.
         case = Case(f"pair-{name}-swap-{NAMES[swap]}", release,
                     ("--multicast", str(multicast), *arguments), program="two_ranks.py",
-                    hangs=2 if stuck else 0, swap=swap)
-        return Pair(case, stuck)
+                    hangs=2 if stuck or diverges else 0, swap=swap)
+        return Pair(case, stuck, diverges)
 
     one = ("--algorithm", "oneshot", "--payload", "subnormal", "--poison-rank")
     two = ("--algorithm", "twoshot", "--payload", "subnormal", "--poison-rank")
     trtllm = ("--algorithm", "trtllm-oneshot", "--payload", "subnormal", "--poison-rank", "both")
     every = ("--payload", "subnormal", "--poison-rank", "both")
+    fewer = ("--algorithm", "trtllm-oneshot", "--payload", "fewer", "--poison-rank", "1")
     return [
+        *(pair("new-trtllm-fewer", swap, *fewer, release=new, diverges=True) for swap in SWAPPED),
         *(pair("old-healthy", swap) for swap in SWAPPED),
         *(pair("new-subnormal", swap, *every, release=new) for swap in SWAPPED),
         pair("old-subnormal", "1", *every),
@@ -72,6 +76,8 @@ def agreement_problems(pair: Pair, outcome: Outcome) -> list:
 
 def report_problems(pair: Pair, report: dict, manifest: argparse.Namespace) -> list:
     problems = pair_verdict.check_swaps(report, manifest, pair.swapped)
+    if pair.diverges:
+        return problems + pair_verdict.check_diverged(report, manifest)
     if pair.stuck:
         return problems + pair_verdict.check_stuck(report, manifest, pair.stuck)
     return problems + pair_verdict.check_clean(report, manifest)
@@ -84,19 +90,21 @@ def check_report(runner: Runner, pair: Pair, folder: pathlib.Path) -> None:
         problems = report_problems(pair, report, manifest)
     except (KeyError, TypeError, ValueError, OSError) as error:
         problems = [f"report or manifest is not as documented: {error!r}"]
-    status = 1 if pair.stuck else 0
+    status = 1 if pair.case.hangs else 0
     if report.get("exit_status") != status:
         problems.append(f"lamplight report ended with {report.get('exit_status')}, not {status}")
     says = "C1 at " + " and ".join(f"rank {r}" for r in pair.stuck) if pair.stuck else "clean"
+    if pair.diverges:
+        says = "C10, and which tokens never come"
     runner.check(pair.case, f"report says {says}, and whose kernels were swapped", problems)
 
 
 def run_pair(runner: Runner, pair: Pair) -> None:
     folder = runner.out / pair.case.name / "shim"
     outcome = runner.run(pair.case, folder, shim=True)
-    what = "hangs where it must" if pair.stuck else "all replays of both ranks are right"
+    what = "hangs where it must" if pair.case.hangs else "all replays of both ranks are right"
     runner.check(pair.case, what, ending_problems(pair.case, outcome))
-    if pair.stuck:
+    if pair.case.hangs:
         runner.check(pair.case, f"watchdog within {2 * TIMEOUT_S} s", watchdog_problems(outcome))
     else:
         runner.check(pair.case, "ranks agree bit for bit", agreement_problems(pair, outcome))

@@ -68,6 +68,28 @@ def check_stuck(report: dict, manifest: argparse.Namespace, stuck: tuple) -> lis
     return problems
 
 
+def check_diverged(report: dict, manifest: argparse.Namespace) -> list:
+    """Exactly C10 at the replay, with the tokens that the other rank awaits in vain: it looks for
+    rank r's rows behind those of r ranks before, and they were sent r rows earlier, one less."""
+    findings = report["findings"]
+    if [finding["hazard"] for finding in findings] != ["C10"]:
+        return [f"findings are {[f['hazard'] for f in findings]}, expected exactly C10"]
+    (finding,) = findings
+    problems = []
+    if finding["confidence"] != "proven":
+        problems.append(f"confidence is {finding['confidence']}, expected proven")
+    if finding["place"]["replay"] != manifest.poison_replay + 1:
+        problems.append(f"replay is {finding['place']['replay']}, expected "
+                        f"{manifest.poison_replay + 1}")
+    sender = int(manifest.poison_rank)
+    missing = [(1 - sender, sender, token)
+               for token in range(manifest.tokens - 1 - sender, manifest.tokens)]
+    slots = sorted((slot["rank"], slot["peer"], slot["token"]) for slot in finding["slots"])
+    if slots != missing:
+        problems.append(f"(rank, peer, token) of the slots are {slots}, expected {missing}")
+    return problems
+
+
 def generation(manifest: argparse.Namespace) -> int:
     """Only where one algorithm runs: it alone moves the workspace's index."""
     passes = manifest.eager + manifest.poison_replay

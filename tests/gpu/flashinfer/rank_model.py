@@ -99,13 +99,14 @@ class RankModel:
         self.output.fill_(float("nan"))
         torch.cuda.synchronize()
 
-    def forward(self, algorithm: str) -> None:
-        """On the current stream; capturable."""
+    def forward(self, algorithm: str, tokens: int | None = None) -> None:
+        """On the current stream; capturable. `tokens`: of the first ones only."""
         calls = self._trtllm if algorithm.startswith("trtllm") else self._mnnvl
         residual = self._residual
         for layer in range(self._arguments.layers):
-            tensors = Tensors(self._inputs[self._rank, layer], residual, self._gamma,
-                              self.residual_out[layer], self.output[layer])
+            tensors = Tensors(self._inputs[self._rank, layer, :tokens], residual[:tokens],
+                              self._gamma, self.residual_out[layer, :tokens],
+                              self.output[layer, :tokens])
             calls.all_reduce(algorithm, tensors, not self._arguments.no_pdl)
             residual = self.residual_out[layer]
 

@@ -58,6 +58,13 @@ def stuck_report(manifest, swapped: tuple, stuck: tuple) -> dict:
     return {**clean_report(manifest, swapped), "findings": [finding]}
 
 
+def diverged_report(manifest, swapped: tuple, tokens: tuple) -> dict:
+    slots = [{"rank": 0, "peer": 1, "token": token} for token in tokens]
+    finding = {"hazard": "C10", "confidence": "proven", "ranks": [0, 1], "slots": slots,
+               "place": {"replay": manifest.poison_replay + 1}}
+    return {**clean_report(manifest, swapped), "findings": [finding]}
+
+
 def outcome(*lines: str) -> Outcome:
     return Outcome(0, "\n".join(lines) + "\n", "", 0.0, 0.0)
 
@@ -66,7 +73,9 @@ class Arguments(unittest.TestCase):
     def test_names_the_value_that_is_wrong(self):
         for wrong in (["--dim", "12"], ["--eager", "0"], ["--tokens", "0"],
                       ["--payload", "subnormal", "--poison-replay", "8"],
-                      ["--payload", "subnormal", "--tokens", "1", "--poison-tokens", "odd"]):
+                      ["--payload", "subnormal", "--tokens", "1", "--poison-tokens", "odd"],
+                      ["--payload", "fewer", "--tokens", "1"],
+                      ["--payload", "fewer", "--poison-rank", "both"]):
             parsed = manifest_of()
             for name, value in zip(wrong[::2], wrong[1::2]):
                 setattr(parsed, name[2:].replace("-", "_"),
@@ -95,9 +104,31 @@ class Arguments(unittest.TestCase):
             if pair.stuck:
                 self.assertEqual(len(manifest.algorithm), 1, "the generation must be known")
                 report = stuck_report(manifest, pair.swapped, pair.stuck)
+            elif pair.diverges:
+                report = diverged_report(manifest, pair.swapped, (6, 7))
             else:
                 report = clean_report(manifest, pair.swapped)
             self.assertEqual(pair_cases.report_problems(pair, report, manifest), [], pair.case.name)
+
+
+class Divergence(unittest.TestCase):
+    def problems(self, rank: str, tokens: tuple, **changes) -> str:
+        manifest = manifest_of("--payload", "fewer", "--poison-rank", rank, "--tokens", "5")
+        report = diverged_report(manifest, (), tokens)
+        report["findings"][0].update(changes)
+        return "".join(pair_verdict.check_diverged(report, manifest))
+
+    def test_the_last_rows_never_come(self):
+        self.assertEqual(self.problems("1", (3, 4)), "")
+
+    def test_refuses_other_tokens(self):
+        for tokens in ((4,), (2, 3, 4), ()):
+            self.assertIn("expected [(0, 1, 3), (0, 1, 4)]", self.problems("1", tokens))
+
+    def test_refuses_another_finding(self):
+        self.assertIn("C16", self.problems("1", (3, 4), hazard="C16"))
+        self.assertIn("confidence", self.problems("1", (3, 4), confidence="likely"))
+        self.assertIn("replay", self.problems("1", (3, 4), place={"replay": 1}))
 
 
 class Layout(unittest.TestCase):

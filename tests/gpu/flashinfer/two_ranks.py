@@ -5,7 +5,8 @@ Each rank captures one graph of several layers for every algorithm and replays t
 results are checked against an fp32 reference, and at the end against the peer's: residuals bit for
 bit, norms within one unit in the last place. With --payload subnormal one rank, or both, sends
 negative bf16 subnormals in one replay: a release that compares with flush-to-zero hangs where it
-reads them, so run this under `timeout`. Knows nothing of Lamplight.
+reads them. With --payload fewer one rank's calls of that replay have a token less, which hangs every
+release. So run this under `timeout`. Knows nothing of Lamplight.
 
 Exit status: 0 all right, 1 wrong results, 2 bad arguments, 77 no GPU here.
 """
@@ -34,9 +35,9 @@ def parse_arguments(arguments=None) -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=2, help="all-reduce calls in a graph")
     parser.add_argument("--eager", type=int, default=2, help="eager passes before the captures")
     parser.add_argument("--replays", type=int, default=8)
-    parser.add_argument("--payload", choices=["random", "subnormal"], default="random")
+    parser.add_argument("--payload", choices=["random", "subnormal", "fewer"], default="random")
     parser.add_argument("--poison-rank", choices=["0", "1", "both"], default="0",
-                        help="who sends the subnormals")
+                        help="who sends the subnormals, or a token less")
     parser.add_argument("--poison-replay", type=int, default=3, help="first is 0")
     parser.add_argument("--poison-layer", type=int, default=0, help="first is 0")
     parser.add_argument("--poison-tokens", choices=["all", "even", "odd"], default="all",
@@ -73,8 +74,18 @@ def first_problem(arguments: argparse.Namespace) -> str:
                 f"{arguments.replays - 1}")
     if not 0 <= arguments.poison_layer < arguments.layers:
         return f"--poison-layer {arguments.poison_layer}: layers are 0 to {arguments.layers - 1}"
+    if arguments.payload == "fewer":
+        return fewer_problem(arguments)
     if not poison_tokens(arguments):
         return f"--poison-tokens {arguments.poison_tokens}: there are none of {arguments.tokens}"
+    return ""
+
+
+def fewer_problem(arguments: argparse.Namespace) -> str:
+    if arguments.poison_rank == "both":
+        return "--poison-rank both: ranks that both send less agree; name one"
+    if arguments.tokens < 2:
+        return f"--tokens {arguments.tokens}: a token less of them is none"
     return ""
 
 
@@ -115,7 +126,7 @@ class Session:
 
     def run(self) -> int:
         """The steps return False where results are wrong."""
-        right = self._eager() and self._replay_all(self._capture()) and self._agree()
+        right = self._eager() and self._replay_all() and self._agree()
         return 0 if right else EXIT_WRONG
 
     def _load(self, replay: int) -> None:
@@ -142,19 +153,27 @@ class Session:
         self.say("eager calls right")
         return True
 
-    def _capture(self) -> dict:
+    def _capture(self, tokens: int) -> dict:
         graphs = {}
         for algorithm in self._arguments.algorithm:
             graphs[algorithm] = self._torch.cuda.CUDAGraph()
             with self._torch.cuda.graph(graphs[algorithm], stream=self._stream):
-                self._model.forward(algorithm)
+                self._model.forward(algorithm, tokens)
         return graphs
 
-    def _replay_all(self, graphs: dict) -> bool:
+    def _poisons(self, replay: int) -> bool:
+        arguments = self._arguments
+        return (arguments.payload != "random" and replay == arguments.poison_replay
+                and arguments.poison_rank in ("both", str(arguments.rank)))
+
+    def _replay_all(self) -> bool:
+        tokens = self._arguments.tokens
+        graphs = self._capture(tokens)
+        fewer = self._capture(tokens - 1) if self._arguments.payload == "fewer" else graphs
         for replay in range(self._arguments.replays):
             self._load(replay)
             self._announce(replay)
-            for algorithm, graph in graphs.items():
+            for algorithm, graph in (fewer if self._poisons(replay) else graphs).items():
                 self._model.spoil()
                 with self._torch.cuda.stream(self._stream):
                     graph.replay()
@@ -167,11 +186,13 @@ class Session:
         return True
 
     def _announce(self, replay: int) -> None:
-        arguments = self._arguments
-        poisons = arguments.poison_rank in ("both", str(arguments.rank))
-        if arguments.payload == "subnormal" and replay == arguments.poison_replay and poisons:
+        if not self._poisons(replay):
+            return
+        if self._arguments.payload == "fewer":
+            self.say(f"replay {replay}: sends a token less in every layer")
+        else:
             self.say(f"replay {replay}: sends negative subnormals in layer "
-                     f"{arguments.poison_layer}")
+                     f"{self._arguments.poison_layer}")
 
     def _agree(self) -> bool:
         differing, worst = 0, 0

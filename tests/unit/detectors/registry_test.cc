@@ -273,6 +273,48 @@ TEST_F(BehindTheFlags, ACompleteGenerationLeavesTheStallToThisRank) {
   EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C16"});
 }
 
+// The same in a unicast workspace, whose flags hold one size, in elements.
+class BehindUnicastFlags : public BehindTheFlags {
+ protected:
+  BehindUnicastFlags() {
+    for (Workspace& workspace : world.model.workspaces) {
+      workspace.flag_layout = trace::FlagLayout::kUnicast;
+      workspace.flag_words = protocol::kUnicastWords;
+    }
+    for (Kernel& kernel : world.model.kernels) {
+      kernel.algorithm = trace::Algorithm::kUnicastOneShot;
+      kernel.flag_layout = trace::FlagLayout::kUnicast;
+      kernel.compare = protocol::Compare::kBitwise;
+    }
+    WrittenBy(world.tokens);
+  }
+  void WrittenBy(uint32_t tokens) {
+    for (FlagsRead& read : world.model.hangs[hang].flags) {
+      read.words = protocol::kUnicastWords;
+      read.word = {};
+      read.word[protocol::kUnicastIndex] = 1;
+      read.word[protocol::kUnicastGenerationBytes] = 1 << 17;
+      read.word[protocol::kUnicastClearElements] = tokens * world.dim * 2;
+    }
+  }
+};
+
+TEST_F(BehindUnicastFlags, AbsentWordsAreStillAwaited) {
+  Dirty(8, 0);
+  EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C10"});
+}
+
+TEST_F(BehindUnicastFlags, WordsOfAnotherCallSayNothing) {
+  WrittenBy(world.tokens / 2);
+  Dirty(8, 0);
+  EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C16"});
+}
+
+TEST_F(BehindUnicastFlags, ACompleteGenerationLeavesTheStallToThisRank) {
+  Dirty(0, 0);
+  EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C16"});
+}
+
 TEST_F(Diagnosis, SaysWhenNoCollectiveWasSeen) {
   world.model.workspaces.clear();
   world.model.communicators.clear();

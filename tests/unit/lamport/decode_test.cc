@@ -190,6 +190,7 @@ TEST(Decode, UnicastFlagsLieBehindTheWorkspace) {
     EXPECT_EQ(call.call.world, 8u);
     EXPECT_TRUE(call.flags_indirect);
     EXPECT_EQ(call.flags_address, 0x10000u + 3 * 8 * 8);
+    EXPECT_EQ(call.peers_address, 0x10000u + 2 * 8 * 8);  // of the Lamport buffers
     EXPECT_EQ(call.call.flags, trace::kCallAdvances);
     EXPECT_EQ(Unicast(release, "twoshot_sync").MustRead().call.flags, 0u);
   }

@@ -119,6 +119,79 @@ TEST_F(VerdictTest, DoesNotBlameTheDirtyGenerationOnceTheNextCallHasBegun) {
   EXPECT_FALSE(Says("(C1)"));
 }
 
+// The flags say that the call before has written as much as was read of its generation.
+class BehindTheFlags : public VerdictTest {
+ protected:
+  BehindTheFlags() {
+    workspace_.layout = trace::FlagLayout::kEraC;
+    evidence_.words = protocol::kFlagWords;
+    evidence_.second[protocol::kDirtyStages] = 1;
+    evidence_.second[protocol::kClearBytes0] = 2 * 100 * 4;
+    Slot(0, trace::kNoId, 100, 0);
+    Slot(1, trace::kNoId, 100, 0);
+    Dirty(1, 0);
+  }
+  trace::SlotState& Dirty(uint32_t peer, uint32_t sentinel) {
+    trace::SlotState& slot = Slot(peer, trace::kNoId, sentinel, 0);
+    slot.role = trace::kSlotDirty;
+    return slot;
+  }
+};
+
+TEST_F(BehindTheFlags, WordsThatHaveNotArrivedAreStillAwaited) {
+  Dirty(0, 30);
+  EXPECT_TRUE(Says("moved on while blocks still poll: 30 of 200 awaited words"));
+}
+
+TEST_F(BehindTheFlags, UnicastWorkspacesAreReadAtTheSizeThatTheFlagsHold) {
+  workspace_.layout = trace::FlagLayout::kUnicast;
+  evidence_.words = protocol::kUnicastWords;
+  Dirty(0, 30);
+  EXPECT_TRUE(Says("moved on while blocks still poll: 30 of 200 awaited words"));
+}
+
+TEST_F(BehindTheFlags, HeadersOfTheCallThatIsDueDoNotMatter) {
+  evidence_.headers.resize(2);
+  Dirty(0, 30);
+  EXPECT_TRUE(Says("moved on while blocks still poll"));
+}
+
+TEST_F(BehindTheFlags, TheLastOfTwoStagesTellsTheSize) {
+  evidence_.second[protocol::kDirtyStages] = 2;
+  evidence_.second[protocol::kClearBytes0 + 1] = 100 * 4;
+  Dirty(0, 0);
+  trace::SlotState& broadcast = Dirty(0, 30);
+  broadcast.stage = 1;
+  EXPECT_TRUE(Says("moved on while blocks still poll: 30 of 100 awaited words"));
+}
+
+TEST_F(BehindTheFlags, NothingIsSaidWhereTheCallBeforeHadAnotherSize) {
+  evidence_.second[protocol::kClearBytes0] += 4;
+  Dirty(0, 30);
+  EXPECT_FALSE(Says("moved on"));
+}
+
+TEST_F(BehindTheFlags, NorOfWordsThatChange) {
+  Dirty(0, 30).changed = 1;
+  EXPECT_FALSE(Says("moved on"));
+}
+
+TEST_F(BehindTheFlags, NorOfAGenerationThatNobodyHasWritten) {
+  evidence_.slots.pop_back();
+  Dirty(1, 100);
+  Dirty(0, 100);
+  EXPECT_FALSE(Says("moved on"));
+}
+
+TEST_F(BehindTheFlags, NorOfOneThatIsWhole) {
+  Dirty(0, 0);
+  EXPECT_TRUE(Says("has not begun"));
+  workspace_.layout = trace::FlagLayout::kUnicast;
+  EXPECT_TRUE(Says("has not begun"));
+  evidence_.second[protocol::kUnicastArrivals] = 1;
+  EXPECT_FALSE(Says("has not begun"));
+}
+
 TEST_F(VerdictTest, SaysWhyNothingWasRead) {
   evidence_.status = trace::SideChannel::kBlocked;
   EXPECT_TRUE(Says("does not answer"));

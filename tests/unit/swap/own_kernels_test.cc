@@ -87,6 +87,7 @@ TEST(OwnKernels, UnicastFlagsLieBehindTheWorkspaceAsInTheField) {
   const lamport::DecodedCall decoded = Decoded(id, Call());
   EXPECT_TRUE(decoded.flags_indirect);
   EXPECT_EQ(decoded.flags_address, 0x4000u + 4 * sizeof(void*));
+  EXPECT_EQ(decoded.peers_address, 0x4000u);
 }
 
 TEST(OwnKernels, EpochCallsTellWhatTheirStateDoesNot) {
