@@ -2,8 +2,8 @@
 // parameters of 0.2.9 to 0.6.10), in the orders that are hazards and in some that are not.
 //
 // usage: unicast_host MODE; the modes are those of main() below. The simulated device executes the
-// kernels; their bodies here are empty, so a GPU is no place for this program. It exits with 3 where
-// the ranks stand still.
+// kernels; their bodies here are empty, so a GPU is no place for this program. It exits with 3
+// where the ranks stand still.
 #include <cuda_runtime.h>
 
 #include <array>
@@ -267,9 +267,8 @@ void TwoShots(const Ranks& ranks, int first, int second) {
 // tokens all comes, so the flags move on, of the last ones nothing.
 template <class Run>
 void FewerTokens(const Ranks& ranks, Run run) {
-  run(ranks, [](const Rank& rank) {
-    rank.OneShot<Bf16, Pattern::kAllReduce>(rank.rank == 0 ? 4 : 3);
-  });
+  run(ranks,
+      [](const Rank& rank) { rank.OneShot<Bf16, Pattern::kAllReduce>(rank.rank == 0 ? 4 : 3); });
 }
 
 // A swapped kernel refuses what the workspace has no room for.
