@@ -82,6 +82,33 @@ std::string MissingText(const Totals& totals) {
          " awaited words have not arrived";
 }
 
+// Blocks or clusters that have arrived, in layouts of which that is known.
+std::optional<uint32_t> Arrivals(const WorkspaceEvidence& evidence) {
+  const bool unicast = evidence.workspace->layout == trace::FlagLayout::kUnicast;
+  if (!unicast && evidence.workspace->layout != trace::FlagLayout::kEraC) return std::nullopt;
+  const uint32_t word = unicast ? uint32_t{protocol::kUnicastArrivals} : protocol::kArrivals;
+  if (evidence.words <= word) return std::nullopt;
+  return evidence.second[word];
+}
+
+// Nothing that this rank sends itself is in the generation that is due.
+bool SentNothing(const WorkspaceEvidence& evidence) {
+  const std::vector<uint32_t> absent = Sum(evidence, trace::kSlotCurrent, 0).absent_peers;
+  return std::find(absent.begin(), absent.end(), evidence.workspace->rank) != absent.end();
+}
+
+// The same, or what is there may be a peer's: in unicast workspaces the words of a call with
+// another number of tokens lie elsewhere.
+bool MayHaveSentNothing(const WorkspaceEvidence& evidence) {
+  if (SentNothing(evidence)) return true;
+  if (evidence.workspace->layout != trace::FlagLayout::kUnicast) return false;
+  if (Arrivals(evidence).value_or(1) != 0) return false;
+  return std::any_of(evidence.slots.begin(), evidence.slots.end(), [&](const auto& slot) {
+    return slot.token == trace::kNoId && (slot.role & trace::kSlotCurrent) &&
+           slot.peer == evidence.workspace->rank && slot.sentinel > 0;
+  });
+}
+
 // Whether the slots that were read of the dirty generation are those of the call that wrote it: its
 // last stage has the size that the flags hold. They are read at no other size in unicast
 // workspaces.
@@ -110,27 +137,12 @@ std::optional<uint32_t> AwaitedBehindTheFlags(const WorkspaceEvidence& evidence)
   return first;
 }
 
-// Nothing that this rank sends itself is in the generation that is due.
-bool SentNothing(const WorkspaceEvidence& evidence) {
-  const std::vector<uint32_t> absent = Sum(evidence, trace::kSlotCurrent, 0).absent_peers;
-  return std::find(absent.begin(), absent.end(), evidence.workspace->rank) != absent.end();
-}
-
 std::string BehindText(const WorkspaceEvidence& evidence) {
   const uint32_t stage = AwaitedBehindTheFlags(evidence).value_or(0);
   const Totals totals = Sum(evidence, trace::kSlotDirty, stage);
   return "the flags have moved on while blocks still poll: " +
          (totals.sentinel > 0 ? MissingText(totals)
                               : AliasText(evidence, trace::kSlotDirty, stage, totals));
-}
-
-// Blocks or clusters that have arrived, in layouts of which that is known.
-std::optional<uint32_t> Arrivals(const WorkspaceEvidence& evidence) {
-  const bool unicast = evidence.workspace->layout == trace::FlagLayout::kUnicast;
-  if (!unicast && evidence.workspace->layout != trace::FlagLayout::kEraC) return std::nullopt;
-  const uint32_t word = unicast ? uint32_t{protocol::kUnicastArrivals} : protocol::kArrivals;
-  if (evidence.words <= word) return std::nullopt;
-  return evidence.second[word];
 }
 
 // No block has arrived, nothing that this rank sends itself is there, and no block of the call
@@ -166,11 +178,11 @@ std::string Judge(const WorkspaceEvidence& evidence) {
 }  // namespace
 
 bool WaitsInDirtyGeneration(const WorkspaceEvidence& evidence) {
-  if (!SentNothing(evidence)) return false;
+  if (!MayHaveSentNothing(evidence)) return false;
   if (AwaitedBehindTheFlags(evidence)) return true;
   const Totals dirty = Sum(evidence, trace::kSlotDirty, 0);
   return evidence.compare == protocol::Compare::kFlushToZero && dirty.alias > 0 &&
-         dirty.sentinel == 0 && dirty.changed == 0;
+         dirty.sentinel == 0 && dirty.changed == 0 && SentNothing(evidence);
 }
 
 std::string Verdict(const std::vector<WorkspaceEvidence>& evidence, bool launch_returned) {

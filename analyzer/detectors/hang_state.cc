@@ -51,14 +51,17 @@ std::vector<const SlotState*> SlotsOf(const Hang& hang, Index workspace, uint32_
   return sums.empty() ? singles : sums;
 }
 
+void AddOwnSlot(const SlotState& slot, RankState* state) {
+  state->own_whole = (state->own_whole || !state->own_slots_read) && slot.sentinel == 0;
+  state->own_slots_read = true;
+  if (slot.alias + slot.arrived > 0) state->own_written = true;
+}
+
 void AddSlots(const std::vector<const SlotState*>& slots, uint32_t own_rank, RankState* state) {
   std::map<std::pair<uint32_t, uint32_t>, PeerWords> by_peer;
   for (const SlotState* slot : slots) {
     state->slots_read = true;
-    if (slot->peer == own_rank) {
-      state->own_slots_read = true;
-      if (slot->alias + slot->arrived > 0) state->own_written = true;
-    }
+    if (slot->peer == own_rank) AddOwnSlot(*slot, state);
     if ((slot->role & trace::kSlotAwaited) == 0) continue;
     PeerWords& sum = by_peer[{slot->stage, slot->peer}];
     sum.stage = slot->stage;
@@ -92,6 +95,14 @@ Progress Judge(const RankState& state) {
     return state.Sentinel() > 0 ? Progress::kWaiting : Progress::kAllArrived;
   }
   return state.flags.arrivals ? Progress::kNotBegun : Progress::kUnclear;
+}
+
+// Where slots lie depends on the number of tokens in unicast workspaces: what a peer sends in a call
+// with another number may come to lie in this rank's own slots.
+bool OthersMayHaveWritten(const Model& model, const RankState& state) {
+  const bool unicast =
+      model.workspaces[state.workspace].flag_layout == trace::FlagLayout::kUnicast;
+  return unicast && state.flags.arrivals.value_or(1) == 0 && !state.own_whole;
 }
 
 bool CollectivesComplete(const Model& model, const Hang& hang) {
@@ -151,7 +162,8 @@ RankState StateOf(const Model& model, Index hang_index, Index workspace) {
   AddSlots(slots, model.workspaces[workspace].rank, &state);
   AddOwnHeader(hang, workspace, model.workspaces[workspace].rank, &state);
   state.progress = Moved(*first, *second, slots) ? Progress::kMoving : Judge(state);
-  if (state.progress != Progress::kNotBegun) return state;
+  if (state.progress == Progress::kMoving) return state;
+  if (state.progress != Progress::kNotBegun && !OthersMayHaveWritten(model, state)) return state;
   return BehindTheFlags(model, state).value_or(state);
 }
 

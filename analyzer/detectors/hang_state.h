@@ -41,6 +41,7 @@ struct RankState {
   bool slots_read = false;
   bool own_slots_read = false;  // slots that this rank itself writes are among them
   bool own_written = false;     // and hold words
+  bool own_whole = false;       // no empty ones
   std::vector<PeerWords> awaited;
   uint32_t slot_role = trace::kSlotCurrent;  // the generation that `awaited` speaks of
 

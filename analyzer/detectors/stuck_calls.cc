@@ -225,22 +225,50 @@ class Narrowing {
   StuckCalls& stuck_;
 };
 
-}  // namespace
-
-StuckCalls FindStuckCalls(const Model& model, const RankState& state) {
+// The calls of the window that are due; all of them where none is.
+StuckCalls DueIn(const Model& model, const RankState& state, const OpWindow& window) {
   StuckCalls stuck;
-  const auto window = WindowOf(model, model.hangs[state.hang], state.workspace);
-  if (!window) return stuck;
-  const DueOperations due(model, state, *window);
-  const std::vector<Operation> all = OperationsOf(model, state.workspace, window->turn);
+  const DueOperations due(model, state, window);
+  const std::vector<Operation> all = OperationsOf(model, state.workspace, window.turn);
   std::ranges::copy_if(all, std::back_inserter(stuck.operations),
                        [&](const Operation& operation) { return due.Contains(operation.op); });
-  stuck.past_all = due.Contains(window->end);
+  stuck.past_all = due.Contains(window.end);
   const bool not_begun = state.progress == Progress::kNotBegun;
   if (stuck.operations.empty() && !(stuck.past_all && not_begun)) {
     stuck.operations = all;
     stuck.guessed = true;
   }
+  return stuck;
+}
+
+std::optional<OpWindow> EagerBefore(const Model& model, Index workspace, const OpWindow& window) {
+  if (window.turn == 0) return std::nullopt;
+  const Turn& turn = model.workspaces[workspace].timeline[window.turn - 1];
+  if (turn.eager == kNone) return std::nullopt;
+  return OpWindow{turn.before, turn.before + 1, window.turn - 1};
+}
+
+// More eager calls may have been launched behind the one that is stuck: the newest one that is due.
+StuckCalls DueEager(const Model& model, const RankState& state, const OpWindow& newest) {
+  StuckCalls stuck = DueIn(model, state, newest);
+  std::optional<OpWindow> window = newest;
+  for (uint64_t back = 1; stuck.guessed && back < kPeriod; ++back) {
+    window = EagerBefore(model, state.workspace, *window);
+    if (!window) break;
+    StuckCalls earlier = DueIn(model, state, *window);
+    if (!earlier.guessed) return earlier;
+  }
+  return stuck;
+}
+
+}  // namespace
+
+StuckCalls FindStuckCalls(const Model& model, const RankState& state) {
+  const Hang& hang = model.hangs[state.hang];
+  const auto window = WindowOf(model, hang, state.workspace);
+  if (!window) return {};
+  StuckCalls stuck =
+      hang.exec == kNone ? DueEager(model, state, *window) : DueIn(model, state, *window);
   Narrowing(model, state, &stuck).Run();
   std::set<uint64_t> distinct;
   for (const Operation& operation : stuck.operations) distinct.insert(operation.op);

@@ -264,11 +264,15 @@ void TwoShots(const Ranks& ranks, int first, int second) {
 }
 
 // Rank 1's calls have a token less. What it sends lies elsewhere than rank 0 looks: of the first
-// tokens all comes, so the flags move on, of the last ones nothing.
+// tokens all comes, so the flags move on, of the last ones nothing. What it sends in its second
+// call begins in rank 0's own slots, where nothing else is yet.
 template <class Run>
 void FewerTokens(const Ranks& ranks, Run run) {
-  run(ranks,
-      [](const Rank& rank) { rank.OneShot<Bf16, Pattern::kAllReduce>(rank.rank == 0 ? 4 : 3); });
+  run(ranks, [](const Rank& rank) {
+    for (int call = 0; call < 2; ++call) {
+      rank.OneShot<Bf16, Pattern::kAllReduce>(rank.rank == 0 ? 4 : 3);
+    }
+  });
 }
 
 // A swapped kernel refuses what the workspace has no room for.

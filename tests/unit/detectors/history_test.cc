@@ -290,5 +290,23 @@ TEST_F(Stuck, FindsTheEagerCall) {
   EXPECT_TRUE(result.exact);
 }
 
+TEST_F(Stuck, FindsTheEagerCallThatOthersWaitBehind) {
+  const Index stuck = world.Eager(0);
+  world.Eager(0);
+  Nodes(world.EagerHang(world.Eager(0), 0, 8));
+  ASSERT_EQ(result.operations.size(), 1u);
+  EXPECT_EQ(result.operations[0].eager, stuck);
+  EXPECT_TRUE(result.exact);
+}
+
+TEST_F(Stuck, AReplayInFrontIsNoEagerCallToLookAt) {
+  world.Replay(world.AddExec(0, 1));
+  const Index eager = world.Eager(0);
+  Nodes(world.EagerHang(eager, 0, 8));
+  ASSERT_EQ(result.operations.size(), 1u);
+  EXPECT_EQ(result.operations[0].eager, eager);
+  EXPECT_TRUE(result.guessed);
+}
+
 }  // namespace
 }  // namespace lamplight

@@ -304,6 +304,16 @@ TEST_F(BehindUnicastFlags, AbsentWordsAreStillAwaited) {
   EXPECT_EQ(Hazards(Detect()), std::vector<std::string>{"C10"});
 }
 
+TEST_F(BehindUnicastFlags, APeersWordsMayLieInOwnSlots) {
+  for (SlotState& slot : world.model.hangs[hang].slots) {
+    if (slot.peer == 0 && slot.token == 7) std::swap(slot.sentinel, slot.arrived);
+  }
+  Dirty(8, 0);
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C10"});
+  for (const SlotWords& slot : detection.findings[0].slots) EXPECT_EQ(slot.peer, 1u);
+}
+
 TEST_F(BehindUnicastFlags, WordsOfAnotherCallSayNothing) {
   WrittenBy(world.tokens / 2);
   Dirty(8, 0);

@@ -36,7 +36,7 @@ TEST_P(Late, PeerIsReportedAndWaitedFor) {
   EXPECT_EQ(diagnostic.epoch, 0u);
   // Clusters that have begun, where those count, and no pair of kernels comes after the other.
   const bool begun =
-      GetParam().protocol == Protocol::kMnnvl && GetParam().kernel != Kernel::kTwoShotSends;
+      GetParam().protocol != Protocol::kEpoch && GetParam().kernel != Kernel::kTwoShotSends;
   EXPECT_EQ(diagnostic.arrivals, begun ? 4u : 0u);
   EXPECT_EQ(diagnostic.tokens, 4u);
   EXPECT_EQ(diagnostic.hidden, 64u);

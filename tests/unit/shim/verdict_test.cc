@@ -150,6 +150,16 @@ TEST_F(BehindTheFlags, UnicastWorkspacesAreReadAtTheSizeThatTheFlagsHold) {
   EXPECT_TRUE(Says("moved on while blocks still poll: 30 of 200 awaited words"));
 }
 
+TEST_F(BehindTheFlags, InUnicastWorkspacesAPeersWordsMayLieInOwnSlots) {
+  evidence_.slots[1].sentinel = 90;
+  Dirty(0, 30);
+  EXPECT_FALSE(Says("moved on"));
+  workspace_.layout = trace::FlagLayout::kUnicast;
+  EXPECT_TRUE(Says("moved on while blocks still poll: 30 of 200 awaited words"));
+  evidence_.second[protocol::kUnicastArrivals] = 1;
+  EXPECT_FALSE(Says("moved on"));
+}
+
 TEST_F(BehindTheFlags, HeadersOfTheCallThatIsDueDoNotMatter) {
   evidence_.headers.resize(2);
   Dirty(0, 30);
