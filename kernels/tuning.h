@@ -16,10 +16,10 @@ inline constexpr uint32_t kTuningVersion = 1;
 // owners, sums from them. Two-shot pays for that with a second trip and its polling. What others'
 // kernels take on four H100s over NVLink, bf16, hidden 4096: FlashInfer's fused one-shot 10.2 µs at
 // 0.5 MiB, 14.1 at 1 MiB, 23.8 at 2 MiB; PyTorch's symmetric-memory two-shot, the all-reduce alone,
-// 10.9, 14.0, 19.3. So they are even at 1 MiB, where one-shot's surplus (W − 1) (1 − 2 / W) P is 1.5
-// MiB. Taken as the surplus that the second trip costs for any W; ours have not been measured there
-// (docs/performance.md). A multicast address saves sending, not receiving, and the surplus received
-// is the same.
+// 10.9, 14.0, 19.3. So they are even at 1 MiB, where one-shot's surplus (W − 1) (1 − 2 / W) P
+// is 1.5 MiB. Taken as the surplus that the second trip costs for any W; ours have not been
+// measured there (docs/performance.md). A multicast address saves sending, not receiving, and the
+// surplus received is the same.
 inline constexpr uint64_t kSecondTripBytes = 3u << 19;
 
 constexpr bool PrefersTwoShot(uint64_t world, uint64_t payload_bytes) {
