@@ -91,14 +91,17 @@ const Function* Functions::Describe(CUfunction function, const std::string& modu
   const char* name = nullptr;
   if (driver_.FuncGetName(&name, function) != CUDA_SUCCESS || name == nullptr) return &kOther;
   if (!abi_.MaybeLamport(name)) return &kOther;
+  // Ahead of the lock, which the watchdog takes: the driver may load the kernel to answer, and that
+  // waits for whatever spins.
+  auto learnt = std::make_unique<Function>();
+  learnt->symbol = name;
+  learnt->parameters = ReadParameters(driver_, function);
+  learnt->recognition = abi_.Recognise(name, learnt->parameters, module_path);
+  if (!learnt->lamport()) return &kOther;
   std::lock_guard lock(mutex_);
-  std::unique_ptr<Function>& entry = by_symbol_[name + ('\n' + module_path)];
+  std::unique_ptr<Function>& entry = by_symbol_[learnt->symbol + ('\n' + module_path)];
   if (entry != nullptr) return entry.get();
-  entry = std::make_unique<Function>();
-  entry->symbol = name;
-  entry->parameters = ReadParameters(driver_, function);
-  entry->recognition = abi_.Recognise(name, entry->parameters, module_path);
-  if (!entry->lamport()) return &kOther;
+  entry = std::move(learnt);
   entry->kernel_id = next_id_++;
   Define(*entry);
   return entry.get();

@@ -32,12 +32,17 @@ class HandleMap {
   // Sets the value of `handle`; returns the one it had.
   T* Insert(const void* handle, T* value) {
     std::lock_guard lock(mutex_);
+    return Set(FindSlot(handle), handle, value);
+  }
+
+  // The value of `handle`, which becomes `value` where it had none.
+  T* Add(const void* handle, T* value) {
+    std::lock_guard lock(mutex_);
     Slot* slot = FindSlot(handle);
-    if (slot != nullptr) return slot->value.exchange(value, std::memory_order_acq_rel);
-    if ((used_ + 1) * 2 > tables_.back()->mask + 1) Grow();
-    InsertNew(*tables_.back(), Key(handle), value);
-    ++used_;
-    return nullptr;
+    T* known = slot == nullptr ? nullptr : slot->value.load(std::memory_order_acquire);
+    if (known != nullptr) return known;
+    Set(slot, handle, value);
+    return value;
   }
 
   // Forgets `handle`; returns its value, null where it had none. The key's slot stays for reuse.
@@ -91,6 +96,15 @@ class HandleMap {
       if (key == Key(handle)) return &table.slots[i];
       if (key == kEmpty) return nullptr;
     }
+  }
+
+  // `slot`: the handle's own, null where it has none.
+  T* Set(Slot* slot, const void* handle, T* value) {
+    if (slot != nullptr) return slot->value.exchange(value, std::memory_order_acq_rel);
+    if ((used_ + 1) * 2 > tables_.back()->mask + 1) Grow();
+    InsertNew(*tables_.back(), Key(handle), value);
+    ++used_;
+    return nullptr;
   }
 
   static void InsertNew(Table& table, uintptr_t key, T* value) {

@@ -173,7 +173,10 @@ void Session::AtExit() noexcept {
 }
 
 Device* Session::CurrentDevice() {
-  thread_local KnownContext last{0, nullptr};
+  thread_local struct {
+    const Session* session;  // a forked child has another
+    KnownContext context;
+  } last{nullptr, {0, nullptr}};
   CUcontext context = nullptr;
   if (driver_->CtxGetCurrent(&context) != CUDA_SUCCESS) return nullptr;
   if (context == nullptr) {
@@ -183,13 +186,16 @@ Device* Session::CurrentDevice() {
   }
   if (context == nullptr) return nullptr;
   const ContextId id = IdOf(context);
-  if (id == last.id) return last.device;
-  std::lock_guard lock(devices_mutex_);
-  const KnownContext* known = FindContext(id);
-  if (known == nullptr) known = LearnContext(context, id);
-  if (known == nullptr) return nullptr;
-  last = *known;
-  return last.device;
+  if (last.session == this && id == last.context.id) return last.context.device;
+  std::optional<KnownContext> known = FindContext(id);
+  if (!known) {
+    std::lock_guard lock(opening_mutex_);
+    known = FindContext(id);
+    if (!known) known = LearnContext(context, id);
+  }
+  if (!known) return nullptr;
+  last = {this, *known};
+  return known->device;
 }
 
 // A handle may come to mean another context.
@@ -199,29 +205,36 @@ Session::ContextId Session::IdOf(CUcontext context) const noexcept {
   return told ? id : reinterpret_cast<ContextId>(context);
 }
 
-const Session::KnownContext* Session::FindContext(ContextId id) const noexcept {
+std::optional<Session::KnownContext> Session::FindContext(ContextId id) const {
+  std::lock_guard lock(devices_mutex_);
   const auto found = std::ranges::find(contexts_, id, &KnownContext::id);
-  return found == contexts_.end() ? nullptr : &*found;
+  if (found == contexts_.end()) return std::nullopt;
+  return *found;
 }
 
-// The current context, for the first time. Null: it cannot be told yet.
-const Session::KnownContext* Session::LearnContext(CUcontext context, ContextId id) {
+void Session::Know(const KnownContext& context) {
+  std::lock_guard lock(devices_mutex_);
+  contexts_.push_back(context);
+}
+
+// The current context, for the first time. Nothing: it cannot be told yet.
+std::optional<Session::KnownContext> Session::LearnContext(CUcontext context, ContextId id) {
   const RelaxedCapture relaxed(*driver_);
   const CUcontext memory = MemoryContext(*driver_);
-  if (memory == nullptr) return nullptr;
-  Device* device = nullptr;
+  if (memory == nullptr) return std::nullopt;
+  KnownContext learnt{id, nullptr};
   if (memory == context) {
-    device = OpenDevice(context);
+    learnt.device = OpenDevice(context);
   } else {
     const WithContext with(*driver_, memory);
-    if (!with.current()) return nullptr;
+    if (!with.current()) return std::nullopt;
     const ContextId owner = IdOf(memory);
-    const KnownContext* known = FindContext(owner);
-    device = known != nullptr ? known->device : OpenDevice(memory);
-    if (known == nullptr) contexts_.push_back({owner, device});
+    const std::optional<KnownContext> known = FindContext(owner);
+    learnt.device = known ? known->device : OpenDevice(memory);
+    if (!known) Know({owner, learnt.device});
   }
-  contexts_.push_back({id, device});
-  return &contexts_.back();
+  Know(learnt);
+  return learnt;
 }
 
 Device* Session::OpenDevice(CUcontext context) {
@@ -238,6 +251,7 @@ Device* Session::OpenDevice(CUcontext context) {
   // Both live as long as the process.
   recorder_->AddSource(new SnapshotDrain(device->ring(), *graphs_, *workspaces_));
   if (swap_ != nullptr) swap_->Prepare(context);
+  std::lock_guard lock(devices_mutex_);
   devices_.push_back(std::move(device));
   return devices_.back().get();
 }

@@ -9,14 +9,17 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "shim/config.h"
 #include "shim/device.h"
 #include "shim/driver_api.h"
+#include "shim/events.h"
 #include "shim/functions.h"
 #include "shim/graphs.h"
 #include "shim/lamport/recognition.h"
+#include "shim/open_captures.h"
 #include "shim/recorder/recorder.h"
 #include "shim/sites.h"
 #include "shim/streams.h"
@@ -47,6 +50,8 @@ class Session {
   Recorder& recorder() { return *recorder_; }
   Functions& functions() { return *functions_; }
   Streams& streams() { return *streams_; }
+  Events& events() { return events_; }
+  OpenCaptures& captures() { return captures_; }
   Workspaces& workspaces() { return *workspaces_; }
   Graphs& graphs() { return *graphs_; }
   Sites& sites() { return *sites_; }
@@ -77,8 +82,10 @@ class Session {
     Device* device;  // null: the shim cannot use this context
   };
   ContextId IdOf(CUcontext context) const noexcept;
-  const KnownContext* FindContext(ContextId id) const noexcept;
-  const KnownContext* LearnContext(CUcontext context, ContextId id);
+  std::optional<KnownContext> FindContext(ContextId id) const;
+  void Know(const KnownContext& context);
+  // Under opening_mutex_; the context is the current one.
+  std::optional<KnownContext> LearnContext(CUcontext context, ContextId id);
   Device* OpenDevice(CUcontext context);
 
   static std::atomic<Session*> running_;
@@ -89,13 +96,18 @@ class Session {
   std::unique_ptr<lamport::AbiTable> abi_;
   std::unique_ptr<Functions> functions_;
   std::unique_ptr<Streams> streams_;
+  Events events_;
+  OpenCaptures captures_;
   std::unique_ptr<Workspaces> workspaces_;
   std::unique_ptr<Graphs> graphs_;
   std::unique_ptr<Sites> sites_;
   std::unique_ptr<Troubles> troubles_;
   std::unique_ptr<Swap> swap_;
   Watchdog* watchdog_ = nullptr;
-  mutable std::mutex devices_mutex_;
+  // Held while the driver sets a context up for us, which may take for ever behind a kernel that
+  // spins. Never by who looks for what is known.
+  std::mutex opening_mutex_;
+  mutable std::mutex devices_mutex_;  // for the two lists alone
   std::vector<std::unique_ptr<Device>> devices_;
   std::vector<KnownContext> contexts_;
 };

@@ -1,39 +1,12 @@
-// Remembers captures by stream from begin to end. The map is small: one entry per open capture.
+// What a capture tells at its begin and at its end.
 #include "shim/hooks/capture.h"
 
-#include <mutex>
-#include <unordered_map>
+#include <optional>
 
 #include "shim/hooks/guard.h"
 
 namespace lamplight::shim::hooks {
 namespace {
-
-class OpenCaptures {
- public:
-  void Began(CUstream stream, const GraphInfo& info) {
-    std::lock_guard lock(mutex_);
-    open_[stream] = info;
-  }
-  // False where the begin was not seen.
-  bool Ended(CUstream stream, GraphInfo* info) {
-    std::lock_guard lock(mutex_);
-    const auto found = open_.find(stream);
-    if (found == open_.end()) return false;
-    *info = found->second;
-    open_.erase(found);
-    return true;
-  }
-
- private:
-  std::mutex mutex_;
-  std::unordered_map<CUstream, GraphInfo> open_;
-};
-
-OpenCaptures& Open() {
-  static auto* open = new OpenCaptures();
-  return *open;
-}
 
 void NoteBegin(CUstream stream, uint16_t mode, trace::GraphOrigin origin) {
   Session* session = Session::Running();
@@ -43,7 +16,7 @@ void NoteBegin(CUstream stream, uint16_t mode, trace::GraphOrigin origin) {
   info.capture_begin_ns = Recorder::NowNs();
   info.capture_mode = mode;
   info.origin = origin;
-  Open().Began(stream, info);
+  if (!session->captures().Began(stream, info)) session->streams().CaptureEnded();
   trace::CaptureBegin record{};
   record.stream_id = info.stream_id;
   record.mode = info.capture_mode;
@@ -52,16 +25,17 @@ void NoteBegin(CUstream stream, uint16_t mode, trace::GraphOrigin origin) {
 
 void NoteEnd(CUstream stream, cudaError_t status, CUgraph graph) {
   Session* session = Session::Running();
-  GraphInfo info;
-  if (session == nullptr || !Open().Ended(stream, &info)) return;
+  if (session == nullptr) return;
+  std::optional<GraphInfo> info = session->captures().Ended(stream);
+  if (!info) return;
   session->streams().CaptureEnded();
-  info.capture_end_ns = Recorder::NowNs();
+  info->capture_end_ns = Recorder::NowNs();
   if (status == cudaSuccess) {
-    info.site_id = session->sites().Here(1);
-    session->graphs().Captured(graph, info);
+    info->site_id = session->sites().Here(1);
+    session->graphs().Captured(graph, *info);
   }
   trace::CaptureEnd record{};
-  record.stream_id = info.stream_id;
+  record.stream_id = info->stream_id;
   record.status = status;
   session->recorder().Emit(trace::RecordType::kCaptureEnd, record);
 }

@@ -160,18 +160,23 @@ void NoteNodeParams(Session& session, Exec& exec, CUgraphNode node,
                     const cudaKernelNodeParams& parameters, bool journals) {
   const uint32_t position = PositionOf(exec, node);
   if (position == kNowhere) return;
-  std::lock_guard lock(exec.mutex);
-  for (GraphShape::Call& call : exec.calls) {
-    if (call.node != position) continue;
-    const uint32_t before = call.decoded.call.workspace_id;
-    const bool was_decodable = call.decodable;
-    call.decodable = Decode(session, exec, parameters, &call);
-    if (!call.decodable && !was_decodable) continue;
-    if (journals) call.decoded.call.flags |= ToldFlag(exec);
-    if (!call.decodable || call.decoded.call.workspace_id != before) session.StopSnapshots(exec);
-    EmitNodeParams(session, exec, call);
+  bool other_workspace = false;
+  {
+    std::lock_guard lock(exec.mutex);
+    for (GraphShape::Call& call : exec.calls) {
+      if (call.node != position) continue;
+      const uint32_t before = call.decoded.call.workspace_id;
+      const bool was_decodable = call.decodable;
+      call.decodable = Decode(session, exec, parameters, &call);
+      if (!call.decodable && !was_decodable) continue;
+      if (journals) call.decoded.call.flags |= ToldFlag(exec);
+      other_workspace |= !call.decodable || call.decoded.call.workspace_id != before;
+      EmitNodeParams(session, exec, call);
+    }
+    CountAgain(session, exec);
   }
-  CountAgain(session, exec);
+  // Asks the driver, which may hold this thread: the watchdog must not wait for it at the lock.
+  if (other_workspace) session.StopSnapshots(exec);
 }
 
 void NoteNodeParams(CUgraphExec handle, CUgraphNode node, const cudaKernelNodeParams& parameters,

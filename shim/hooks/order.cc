@@ -1,28 +1,14 @@
-// Order records. Events get ids of ours, and a serial for each record call.
+// Order records.
 #include "shim/hooks/order.h"
 
-#include <atomic>
-#include <memory>
+#include <optional>
 
-#include "shim/handle_map.h"
 #include "shim/hooks/guard.h"
 
 namespace lamplight::shim::hooks {
 namespace {
 
-// Of a handle. It stays, as the driver uses handles again and readers may hold it: a host that
-// makes events without end needs no memory of ours without end.
-struct Event {
-  std::atomic<uint32_t> id{0};      // of the event that has the handle now, 0: none was recorded
-  std::atomic<uint64_t> serial{0};  // 0: never recorded while we looked
-};
-
-HandleMap<Event>& Events() {
-  static auto* events = new HandleMap<Event>();
-  return *events;
-}
-
-std::atomic<uint32_t> next_event_id{1};
+constexpr EventCall kNoEvent{0, 0};
 
 Session* Recording() {
   Session* session = Session::Running();
@@ -36,35 +22,12 @@ uint32_t DeviceOf(const Session& session) {
   return told ? static_cast<uint32_t>(device) : trace::kNoId;
 }
 
-// Null: no event that was recorded has the handle.
-const Event* FindEvent(cudaEvent_t handle) {
-  const Event* event = Events().Find(handle);
-  return event == nullptr || event->id.load(std::memory_order_acquire) == 0 ? nullptr : event;
-}
-
-Event* FindOrAddEvent(cudaEvent_t handle) {
-  Event* event = Events().Find(handle);
-  if (event == nullptr) {
-    auto added = std::make_unique<Event>();
-    event = added.get();
-    Events().Insert(handle, event);
-    static_cast<void>(added.release());
-  }
-  if (event->id.load(std::memory_order_acquire) == 0) {
-    event->serial.store(0, std::memory_order_relaxed);
-    event->id.store(next_event_id.fetch_add(1, std::memory_order_relaxed),
-                    std::memory_order_release);
-  }
-  return event;
-}
-
-void Emit(Session& session, trace::OrderKind kind, uint32_t stream_id, const Event* event,
-          uint64_t serial) {
+void Emit(Session& session, trace::OrderKind kind, uint32_t stream_id, EventCall event) {
   trace::Order record{};
   record.kind = static_cast<uint32_t>(kind);
   record.stream_id = stream_id;
-  record.event_id = event == nullptr ? 0 : event->id.load(std::memory_order_relaxed);
-  record.serial = serial;
+  record.event_id = event.event_id;
+  record.serial = event.serial;
   record.device_id = DeviceOf(session);
   session.recorder().Emit(trace::RecordType::kOrder, record);
 }
@@ -87,31 +50,28 @@ void EventRecorded(cudaEvent_t event, cudaStream_t stream, bool per_thread) noex
   Guarded([&] {
     Session* session = Recording();
     if (session == nullptr) return;
-    Event* known = FindOrAddEvent(event);
-    const uint64_t serial = known->serial.fetch_add(1, std::memory_order_acq_rel) + 1;
+    const EventCall call = session->events().Recorded(event);
     const CUstream driver_stream = DriverStream(stream, per_thread);
     if (session->streams().IsCapturing(driver_stream)) return;
-    Emit(*session, trace::OrderKind::kEventRecord, session->streams().Id(driver_stream), known,
-         serial);
+    Emit(*session, trace::OrderKind::kEventRecord, session->streams().Id(driver_stream), call);
   });
 }
 
 void EventDestroying(cudaEvent_t event) noexcept {
   Guarded([&] {
-    if (Session::Running() == nullptr) return;  // as in a forked child: the map may be locked
-    if (Event* known = Events().Find(event)) known->id.store(0, std::memory_order_release);
+    if (Session* session = Session::Running()) session->events().Destroyed(event);
   });
 }
 
 void StreamWaits(cudaStream_t stream, cudaEvent_t event, bool per_thread) noexcept {
   Guarded([&] {
     Session* session = Recording();
-    const Event* known = session == nullptr ? nullptr : FindEvent(event);
-    if (known == nullptr) return;
+    if (session == nullptr) return;
+    const std::optional<EventCall> call = session->events().Newest(event);
+    if (!call) return;
     const CUstream driver_stream = DriverStream(stream, per_thread);
     if (session->streams().IsCapturing(driver_stream)) return;
-    Emit(*session, trace::OrderKind::kStreamWait, session->streams().Id(driver_stream), known,
-         known->serial.load(std::memory_order_acquire));
+    Emit(*session, trace::OrderKind::kStreamWait, session->streams().Id(driver_stream), *call);
   });
 }
 
@@ -120,24 +80,23 @@ void StreamDone(cudaStream_t stream, bool per_thread) noexcept {
     Session* session = Recording();
     if (session == nullptr) return;
     const uint32_t id = session->streams().Id(DriverStream(stream, per_thread));
-    Emit(*session, trace::OrderKind::kStreamSync, id, nullptr, 0);
+    Emit(*session, trace::OrderKind::kStreamSync, id, kNoEvent);
   });
 }
 
 void EventDone(cudaEvent_t event) noexcept {
   Guarded([&] {
     Session* session = Recording();
-    const Event* known = session == nullptr ? nullptr : FindEvent(event);
-    if (known == nullptr) return;
-    Emit(*session, trace::OrderKind::kEventSync, 0, known,
-         known->serial.load(std::memory_order_acquire));
+    if (session == nullptr) return;
+    const std::optional<EventCall> call = session->events().Newest(event);
+    if (call) Emit(*session, trace::OrderKind::kEventSync, 0, *call);
   });
 }
 
 void DeviceDone() noexcept {
   Guarded([] {
     if (Session* session = Recording()) {
-      Emit(*session, trace::OrderKind::kDeviceSync, 0, nullptr, 0);
+      Emit(*session, trace::OrderKind::kDeviceSync, 0, kNoEvent);
     }
   });
 }

@@ -34,6 +34,16 @@ TEST(HandleMap, ReusedHandleGetsItsNewValue) {
   EXPECT_EQ(map.Insert(Handle(64), &first), &second);
 }
 
+TEST(HandleMap, AddKeepsWhatIsThere) {
+  HandleMap<int> map;
+  int first = 0, second = 0;
+  EXPECT_EQ(map.Add(Handle(64), &first), &first);
+  EXPECT_EQ(map.Add(Handle(64), &second), &first);
+  map.Erase(Handle(64));
+  EXPECT_EQ(map.Add(Handle(64), &second), &second);
+  EXPECT_EQ(map.Find(Handle(64)), &second);
+}
+
 TEST(HandleMap, KeepsEveryValueWhileItGrows) {
   HandleMap<size_t> map;
   std::vector<size_t> values(5000);

@@ -63,6 +63,18 @@ void LeaveThePrimaryContext() {
   if (create == nullptr || create(&context, 0, 0) != CUDA_SUCCESS) std::exit(2);
 }
 
+// Behind a kernel that spins: what is set up for the new context, ours too, stands still for ever.
+void MakeAContextTooLate(Rank* ranks) {
+  ranks[0].Run(0, kMaxTokens);
+  std::thread([] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    LeaveThePrimaryContext();
+    cudaStream_t stream = nullptr;
+    CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  }).detach();
+}
+
 // Graphs of another context than the one that they are instantiated from.
 void ReplayFromThePrimaryContext(Rank* ranks) {
   const std::vector<int> tokens(3, kMaxTokens);
@@ -92,6 +104,7 @@ int main(int argc, char** argv) {
   if (mode == "eager-late") HoldUpAnEagerCall(ranks, BeLate);
   if (mode == "eager-quiet") CompleteEagerCalls(ranks);
   if (mode == "no-sync") ReplayWithoutWaiting(ranks);
+  if (mode == "late-context") MakeAContextTooLate(ranks);
   if (mode == "apart") ReplayFromThePrimaryContext(ranks);
   std::this_thread::sleep_for(std::chrono::duration<double>(std::atof(argv[2])));
   std::puts("done");
