@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-#include <cstring>
+#include "shim/pinned_memory.h"
 
 // The kernel's fat binary, embedded by the assembler (LAMPLIGHT_SNAPSHOT_FATBIN: set by CMake).
 asm(".section .rodata\n"
@@ -57,6 +57,7 @@ std::unique_ptr<Device> Device::Open(const DriverApi& driver, std::string* error
   CUmodule module = nullptr;
   const bool loaded =
       Ok(driver, driver.CtxGetCurrent(&device->context_), "cuCtxGetCurrent", error) &&
+      Ok(driver, driver.CtxGetId(device->context_, &device->context_id_), "cuCtxGetId", error) &&
       Ok(driver, driver.CtxGetDevice(&ordinal), "cuCtxGetDevice", error) &&
       Ok(driver, driver.ModuleLoadData(&module, lamplight_snapshot_image), "cuModuleLoadData",
          error) &&
@@ -68,22 +69,21 @@ std::unique_ptr<Device> Device::Open(const DriverApi& driver, std::string* error
 }
 
 bool Device::Allocate(const DriverApi& driver, std::string* error) {
-  constexpr unsigned kFlags = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP;
-  void* slots = nullptr;
+  const auto slots = AllocatePinned(driver, kRingSlots * sizeof(SnapshotSlot));
+  const auto staging = AllocatePinned(driver, kStagingBytes);
+  if (!slots || !staging) {
+    *error = "no host memory that the device sees";
+    return false;
+  }
   const bool allocated =
       Ok(driver, driver.StreamCreate(&stream_, CU_STREAM_NON_BLOCKING), "cuStreamCreate", error) &&
-      Ok(driver, driver.MemHostAlloc(&slots, kRingSlots * sizeof(SnapshotSlot), kFlags),
-         "cuMemHostAlloc", error) &&
-      Ok(driver, driver.MemHostGetDevicePointer(&slots_address_, slots, 0),
-         "cuMemHostGetDevicePointer", error) &&
-      Ok(driver, driver.MemHostAlloc(&staging_, kStagingBytes, kFlags), "cuMemHostAlloc", error) &&
       Ok(driver, driver.MemAlloc(&counters_, kCounters * sizeof(SnapshotCounter)), "cuMemAlloc",
          error) &&
       Ok(driver, driver.MemAlloc(&marks_, kMarks * sizeof(NodeMark)), "cuMemAlloc", error);
   if (!allocated) return false;
-  std::memset(slots, 0, kRingSlots * sizeof(SnapshotSlot));
-  slots_ = static_cast<SnapshotSlot*>(slots);
-  ring_ = std::make_unique<SnapshotRing>(slots_, kRingSlots);
+  slots_address_ = slots->device;
+  staging_ = staging->host;
+  ring_ = std::make_unique<SnapshotRing>(static_cast<SnapshotSlot*>(slots->host), kRingSlots);
   return true;
 }
 
@@ -111,6 +111,17 @@ bool Device::WarmUp(const DriverApi& driver, std::string* error) {
   }
   *error = "the device did not run the shim's first kernel within 5 s";
   return false;
+}
+
+bool Device::MakeCurrent(const DriverApi& driver) noexcept {
+  if (gone()) return false;
+  unsigned long long id = context_id_;
+  CUresult result = driver.CtxSetCurrent(context_);
+  if (result == CUDA_SUCCESS) result = driver.CtxGetId(context_, &id);
+  const bool destroyed =
+      result == CUDA_ERROR_INVALID_CONTEXT || result == CUDA_ERROR_CONTEXT_IS_DESTROYED;
+  if (destroyed || id != context_id_) gone_.store(true, std::memory_order_relaxed);
+  return result == CUDA_SUCCESS && !gone();
 }
 
 uint64_t Device::NewCounter() noexcept {

@@ -31,6 +31,12 @@ class Device {
   CUstream stream() const { return stream_; }  // for the probe thread only
   SnapshotRing& ring() { return *ring_; }      // for the drain thread only
 
+  // For the probe thread: makes the context current. False where the driver refuses, or where it
+  // is gone, as after cudaDeviceReset: the handle may mean another by now, with nothing of ours.
+  bool MakeCurrent(const DriverApi& driver) noexcept;
+  // That was seen.
+  bool gone() const noexcept { return gone_.load(std::memory_order_relaxed); }
+
   // Pinned memory for the probe thread's copies.
   void* staging() const { return staging_; }
   static constexpr size_t kStagingBytes = 4u << 20;
@@ -55,10 +61,11 @@ class Device {
   bool WarmUp(const DriverApi& driver, std::string* error);
 
   CUcontext context_ = nullptr;
+  unsigned long long context_id_ = 0;
+  std::atomic<bool> gone_{false};
   uint32_t ordinal_ = 0;
   CUfunction snapshot_ = nullptr;
   CUstream stream_ = nullptr;
-  SnapshotSlot* slots_ = nullptr;
   CUdeviceptr slots_address_ = 0;
   // SnapshotCounter[]; the first one is the count of slots handed out.
   CUdeviceptr counters_ = 0;

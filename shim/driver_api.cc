@@ -46,6 +46,7 @@ DriverApi LoadTable(std::string* missing) {
   Take(&api.EventDestroy, "cuEventDestroy_v2", missing);
   Take(&api.MemAlloc, "cuMemAlloc_v2", missing);
   Take(&api.MemHostAlloc, "cuMemHostAlloc", missing);
+  Take(&api.MemHostRegister, "cuMemHostRegister_v2", missing);
   Take(&api.MemHostGetDevicePointer, "cuMemHostGetDevicePointer_v2", missing);
   Take(&api.MemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2", missing);
   Take(&api.MemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2", missing);

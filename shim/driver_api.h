@@ -43,6 +43,7 @@ struct DriverApi {
   CUresult (*EventDestroy)(CUevent);
   CUresult (*MemAlloc)(CUdeviceptr*, size_t);
   CUresult (*MemHostAlloc)(void**, size_t, unsigned);
+  CUresult (*MemHostRegister)(void*, size_t, unsigned);  // null in some tests
   CUresult (*MemHostGetDevicePointer)(CUdeviceptr*, void*, unsigned);
   CUresult (*MemcpyDtoHAsync)(void*, CUdeviceptr, size_t, CUstream);
   CUresult (*MemcpyHtoDAsync)(CUdeviceptr, const void*, size_t, CUstream);

@@ -26,7 +26,7 @@ struct Probe::State {
   std::mutex mutex;
   std::condition_variable changed;
   std::function<void()> task;
-  CUcontext context = nullptr;
+  Device* device = nullptr;
   uint64_t posted = 0;
   uint64_t finished = 0;
   bool stop = false;
@@ -52,11 +52,11 @@ void Probe::Loop(const DriverApi& driver, std::shared_ptr<State> state) {
     state->changed.wait(lock, [&] { return state->stop || state->posted > state->finished; });
     if (state->stop) return;
     const std::function<void()> task = std::move(state->task);
-    const CUcontext context = state->context;
+    Device* const device = state->device;
     lock.unlock();
     // A context that is gone takes the task's handles along. The reader of the result sees it
     // missing, as after running out of memory.
-    if (driver.CtxSetCurrent(context) == CUDA_SUCCESS) {
+    if (device->MakeCurrent(driver)) {
       try {
         task();
       } catch (...) {
@@ -72,7 +72,7 @@ bool Probe::Run(Device& device, std::function<void()> task, Duration limit) {
   std::unique_lock lock(state_->mutex);
   if (state_->posted > state_->finished) return false;
   state_->task = std::move(task);
-  state_->context = device.context();
+  state_->device = &device;
   const uint64_t mine = ++state_->posted;
   state_->changed.notify_all();
   return state_->changed.wait_for(lock, limit, [&] { return state_->finished >= mine; });

@@ -265,7 +265,7 @@ std::vector<Device*> Session::devices() const {
 
 Device* Session::DeviceByOrdinal(uint32_t ordinal) const {
   for (Device* device : devices()) {
-    if (device->ordinal() == ordinal) return device;
+    if (device->ordinal() == ordinal && !device->gone()) return device;
   }
   return nullptr;
 }

@@ -169,6 +169,10 @@ void Watchdog::QueryDone(Exec& exec) {
     exec.completed = exec.snapshot_runs.load(std::memory_order_relaxed);
     return;
   }
+  if (exec.device->gone()) {  // the event is, too
+    exec.completed = exec.launched.load(std::memory_order_acquire);
+    return;
+  }
   // Only launches whose call has returned have certainly armed the event.
   const uint64_t recorded = exec.Recorded();
   if (recorded <= exec.completed.load(std::memory_order_relaxed)) return;

@@ -1,20 +1,16 @@
 #include "shim/swap/swap_diagnostics.h"
 
-#include <cstring>
+#include "shim/pinned_memory.h"
 
 namespace lamplight::shim {
 
 using kernels::Diagnostic;
 
 bool SwapDiagnostics::Allocate(const DriverApi& driver, Troubles& troubles) noexcept {
-  void* memory = nullptr;
-  constexpr unsigned kFlags = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP;
-  const bool allocated =
-      driver.MemHostAlloc(&memory, kWorkspaces * sizeof(Diagnostic), kFlags) == CUDA_SUCCESS &&
-      driver.MemHostGetDevicePointer(&device_, memory, 0) == CUDA_SUCCESS;
-  if (!allocated) return false;
-  std::memset(memory, 0, kWorkspaces * sizeof(Diagnostic));
-  troubles.Own(device_, static_cast<Diagnostic*>(memory), kWorkspaces);
+  const auto memory = AllocatePinned(driver, kWorkspaces * sizeof(Diagnostic));
+  if (!memory) return false;
+  device_ = memory->device;
+  troubles.Own(device_, static_cast<Diagnostic*>(memory->host), kWorkspaces);
   return true;
 }
 

@@ -107,6 +107,10 @@ DriverApi FakeDriver() {
     current_context = context;
     return CUDA_SUCCESS;
   };
+  api.CtxGetId = [](CUcontext, unsigned long long* id) {
+    *id = 1;
+    return CUDA_SUCCESS;
+  };
   api.StreamGetCtx = ContextsOf;
   api.StreamIsCapturing = IsCapturing;
   api.GraphCreate = [](CUgraph* graph, unsigned) {

@@ -63,6 +63,17 @@ void LeaveThePrimaryContext() {
   if (create == nullptr || create(&context, 0, 0) != CUDA_SUCCESS) std::exit(2);
 }
 
+// The context goes, with all that was ours in it, before anybody has asked for the replays.
+void DestroyTheContext(Rank* ranks) {
+  ReplayWithoutWaiting(ranks);
+  for (int rank = 0; rank < 2; ++rank) CHECK(cudaStreamSynchronize(ranks[rank].stream));
+  auto* driver = dlopen("libcuda.so.1", RTLD_LAZY);
+  auto* current = reinterpret_cast<CUresult (*)(CUcontext*)>(dlsym(driver, "cuCtxGetCurrent"));
+  auto* destroy = reinterpret_cast<CUresult (*)(CUcontext)>(dlsym(driver, "cuCtxDestroy_v2"));
+  CUcontext context = nullptr;
+  if (current(&context) != CUDA_SUCCESS || destroy(context) != CUDA_SUCCESS) std::exit(2);
+}
+
 // Behind a kernel that spins: what is set up for the new context, ours too, stands still for ever.
 void MakeAContextTooLate(Rank* ranks) {
   ranks[0].Run(0, kMaxTokens);
@@ -93,7 +104,7 @@ void ReplayFromThePrimaryContext(Rank* ranks) {
 int main(int argc, char** argv) {
   if (argc != 3) return 64;
   const std::string mode = argv[1];
-  if (mode == "apart") LeaveThePrimaryContext();
+  if (mode == "apart" || mode == "destroyed") LeaveThePrimaryContext();
   Rank ranks[] = {Rank(0), Rank(1)};
   const std::vector<T*> locals{reinterpret_cast<T*>(ranks[0].buffer),
                                reinterpret_cast<T*>(ranks[1].buffer)};
@@ -104,6 +115,7 @@ int main(int argc, char** argv) {
   if (mode == "eager-late") HoldUpAnEagerCall(ranks, BeLate);
   if (mode == "eager-quiet") CompleteEagerCalls(ranks);
   if (mode == "no-sync") ReplayWithoutWaiting(ranks);
+  if (mode == "destroyed") DestroyTheContext(ranks);
   if (mode == "late-context") MakeAContextTooLate(ranks);
   if (mode == "apart") ReplayFromThePrimaryContext(ranks);
   std::this_thread::sleep_for(std::chrono::duration<double>(std::atof(argv[2])));

@@ -91,6 +91,12 @@ def check_apart(programs):
     expect(run.errors.count("are not watched") == 2, "apart, unwatched:", run.errors)
 
 
+def check_destroyed(programs):
+    """What ran in a context that was destroyed is no hang."""
+    run = Run("destroyed", 3, 1, programs)
+    expect(not run.report["hangs"], "destroyed:", run.report["hangs"], run.errors)
+
+
 def check_late_context(programs):
     """A hang is told while a thread stands still in the shim's set-up of another context."""
     run = Run("late-context", 5, 1, programs, LAMPLIGHT_SIM_LAZY_LOADING="1")
@@ -107,7 +113,8 @@ def check_quiet(programs):
 def main():
     programs = sys.argv[1:5]
     for check in (check_nodes, check_sizes, check_eager_stall, check_eager_late, check_quiet,
-                  check_no_sync, check_apart, check_late_context):
+                  check_no_sync, check_apart, check_destroyed,
+                  check_late_context):
         check(programs)
         print(check.__name__, "ok")
 
