@@ -65,7 +65,7 @@ EagerWatch::News EagerWatch::Look(Workspace& workspace, uint64_t now) {
   Device* device = session_.DeviceByOrdinal(workspace.device);
   if (device == nullptr || session_.streams().AnyCapture()) return News::kNone;
   if (seen.hangs) return IsOver(workspace, *device, seen) ? News::kOver : News::kNone;
-  if (eager.calls == seen.checked || now < eager.time_ns + timeout_ns_ / 2) return News::kNone;
+  if (eager.calls == seen.checked || now < DueSince(eager) + timeout_ns_ / 2) return News::kNone;
   if (!Hangs(workspace, eager, *device, now, seen)) return News::kNone;
   seen.hangs = true;
   seen.hung_call = eager;
@@ -84,7 +84,7 @@ bool EagerWatch::Hangs(Workspace& workspace, const Workspace::Eager& eager, Devi
     return false;
   }
   const std::optional<uint32_t> arrivals = Arrivals(workspace.layout, seen.flags);
-  if (!stand || now < eager.time_ns + timeout_ns_) return false;
+  if (!stand || now < DueSince(eager) + timeout_ns_) return false;
   seen.checked = eager.calls;
   // A replay on the same workspace explains all this too, and has a watch of its own.
   if (!arrivals || AnyReplayPending(workspace)) return false;
@@ -115,7 +115,7 @@ bool EagerWatch::FlagsStand(Workspace& workspace, const Workspace::Eager& eager,
     seen.since_ns = now;
     seen.flags = std::move(flags);
   }
-  return now >= seen.since_ns + timeout_ns_ / 3;
+  return now >= std::max(seen.since_ns, awake_since_ns_) + timeout_ns_ / 3;
 }
 
 std::optional<bool> EagerWatch::StreamDone(uint32_t stream_id, Device& device) {

@@ -4,6 +4,7 @@
 // Used by the watchdog thread only; asks the driver through the probe.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
@@ -26,6 +27,8 @@ class EagerWatch {
     kOver,   // what was told has completed after all
   };
   News Look(Workspace& workspace, uint64_t now);
+  // The process did not run until then: nothing is late for what was to come before.
+  void AwakeSince(uint64_t time_ns) { awake_since_ns_ = time_ns; }
   // After kHangs.
   const Workspace::Eager& HungCall(const Workspace& workspace) {
     return seen_[&workspace].hung_call;
@@ -42,6 +45,9 @@ class EagerWatch {
     uint32_t first_index = 0;  // of the workspace's first call
   };
 
+  uint64_t DueSince(const Workspace::Eager& eager) const {
+    return std::max(eager.time_ns, awake_since_ns_);
+  }
   bool Hangs(Workspace& workspace, const Workspace::Eager& eager, Device& device, uint64_t now,
              Seen& seen);
   bool IsOver(Workspace& workspace, Device& device, Seen& seen);
@@ -57,6 +63,7 @@ class EagerWatch {
   Probe& probe_;
   EvidenceReader& evidence_;
   const uint64_t timeout_ns_;
+  uint64_t awake_since_ns_ = 0;
   std::unordered_map<const Workspace*, Seen> seen_;
 };
 

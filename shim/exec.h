@@ -82,6 +82,10 @@ struct Exec {
   std::atomic<bool> uploaded{false};    // cudaGraphUpload has run: a first replay is like any other
   std::atomic<uint64_t> retired_ns{0};  // when the host destroyed it, 0: alive
 
+  // A launch call may block for as long as what runs hangs.
+  bool InLaunch() const noexcept {
+    return launched.load(std::memory_order_acquire) > returned.load(std::memory_order_acquire);
+  }
   bool CompletionIsWatched() const noexcept {
     return done != nullptr && !unrecordable.load(std::memory_order_relaxed);
   }

@@ -161,7 +161,7 @@ std::vector<std::unique_ptr<Exec>> Graphs::TakeRetired(uint64_t time_ns) {
   std::vector<std::unique_ptr<Exec>> taken;
   std::erase_if(execs_, [&](std::unique_ptr<Exec>& exec) {
     const uint64_t retired_ns = exec->retired_ns.load(std::memory_order_relaxed);
-    if (retired_ns == 0 || retired_ns >= time_ns) return false;
+    if (retired_ns == 0 || retired_ns >= time_ns || exec->InLaunch()) return false;
     taken.push_back(std::move(exec));
     return true;
   });

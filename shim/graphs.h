@@ -50,7 +50,8 @@ class Graphs {
   void ExecDestroyed(CUgraphExec handle);
   Exec* FindExec(CUgraphExec handle) const noexcept { return by_exec_.Find(handle); }
 
-  // Execs that were retired before `time_ns`: no hook can hold them any more.
+  // Execs that were retired before `time_ns`, but for those with a launch that has not come back:
+  // no hook can hold them any more.
   std::vector<std::unique_ptr<Exec>> TakeRetired(uint64_t time_ns);
 
   // Every exec that has not been retired.

@@ -25,6 +25,9 @@ constexpr milliseconds kQueryLimit{1000};
 // A destroyed exec is kept so long that no hook, drain or query can still be at it.
 constexpr uint64_t kRetiredNs = 60'000 * kMs;
 
+// So much later than due, the thread was not let run.
+constexpr uint64_t kSleepNs = 1'000 * kMs;
+
 // A first replay may upload its graph, load code and wait for ranks that are still compiling.
 constexpr double kFirstReplayFactor = 1.5;
 constexpr double kCaptureFactor = 2.0;
@@ -113,14 +116,24 @@ void Watchdog::QueryAll() {
 
 void Watchdog::Tick() {
   const uint64_t now = Recorder::NowNs();
+  NoteSleep(now);
   QueryAll();
   for (Exec* exec : session_.graphs().LiveExecs()) Follow(*exec, now);
   session_.workspaces().ForEach([&](Workspace& workspace) { CheckEager(workspace, now); });
   ReapRetired(now);
+  looked_ns_ = Recorder::NowNs();
+}
+
+// A process that was stopped (a frozen container, a debugger) has waited for nothing meanwhile, and
+// its other threads may stand anywhere still.
+void Watchdog::NoteSleep(uint64_t now) {
+  if (looked_ns_ != 0 && now <= looked_ns_ + tick_ns_ + kSleepNs) return;
+  awake_since_ns_ = now;
+  eager_.AwakeSince(now);
 }
 
 void Watchdog::ReapRetired(uint64_t now) {
-  if (now < kRetiredNs) return;
+  if (now < awake_since_ns_ + kRetiredNs) return;
   for (const std::unique_ptr<Exec>& exec : session_.graphs().TakeRetired(now - kRetiredNs)) {
     seen_.erase(exec.get());
     if (exec->done == nullptr) continue;
@@ -194,7 +207,7 @@ void Watchdog::QueryDone(Exec& exec) {
 bool Watchdog::Overdue(const Exec& exec, uint64_t replay, uint64_t now,
                        uint64_t* launched_ns) const {
   *launched_ns = exec.LaunchTime(replay);
-  uint64_t since = *launched_ns;
+  uint64_t since = *launched_ns == 0 ? 0 : std::max(*launched_ns, awake_since_ns_);
   const auto progress = progress_.find(exec.stream_id.load(std::memory_order_relaxed));
   if (progress != progress_.end()) since = std::max(since, progress->second.time_ns);
   double limit = static_cast<double>(timeout_ns_);

@@ -44,6 +44,7 @@ class Watchdog {
   void Launch();
   void Loop();
   void Tick();
+  void NoteSleep(uint64_t now);
   void QueryAll();
   void Follow(Exec& exec, uint64_t now);
   void QueryDone(Exec& exec);
@@ -63,6 +64,8 @@ class Watchdog {
   const uint64_t timeout_ns_;
   EagerWatch eager_;
   uint64_t tick_ns_;
+  uint64_t looked_ns_ = 0;       // when the last tick ended
+  uint64_t awake_since_ns_ = 0;  // since then this thread has run as often as it should
   uint32_t next_hang_ = 1;
   std::unordered_map<const Exec*, Seen> seen_;
   std::unordered_map<const Workspace*, uint32_t> eager_hangs_;  // the newest, by hang id

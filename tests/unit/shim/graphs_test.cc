@@ -64,5 +64,30 @@ TEST_F(GraphsTest, WhatIsKnownOfACaptureEndsWithTheGraph) {
   EXPECT_EQ(graphs_->InfoOf(graph).site_id, 0u);
 }
 
+// The launch hook holds the exec until the driver lets it go, however long that takes.
+TEST_F(GraphsTest, ADestroyedExecStaysWhileALaunchIsInTheDriver) {
+  constexpr uint64_t kLongAfter = ~uint64_t{0};
+  const auto handle = reinterpret_cast<CUgraphExec>(0x80);
+  graphs_->ExecCreated(handle, std::make_unique<Exec>(), 0, 0);
+  Exec* exec = graphs_->FindExec(handle);
+  exec->launched = 3;
+  exec->returned = 2;
+  graphs_->ExecDestroyed(handle);
+  EXPECT_EQ(graphs_->FindExec(handle), nullptr);
+  EXPECT_TRUE(graphs_->TakeRetired(kLongAfter).empty());
+  exec->returned = 3;
+  EXPECT_EQ(graphs_->TakeRetired(kLongAfter).size(), 1u);
+}
+
+TEST_F(GraphsTest, AHandleThatComesAgainRetiresTheExecBefore) {
+  const auto handle = reinterpret_cast<CUgraphExec>(0x80);
+  graphs_->ExecCreated(handle, std::make_unique<Exec>(), 0, 0);
+  Exec* first = graphs_->FindExec(handle);
+  graphs_->ExecCreated(handle, std::make_unique<Exec>(), 0, 0);  // its end was not seen
+  EXPECT_NE(graphs_->FindExec(handle), first);
+  EXPECT_NE(first->retired_ns, 0u);
+  EXPECT_EQ(graphs_->LiveExecs().size(), 1u);
+}
+
 }  // namespace
 }  // namespace lamplight::shim

@@ -4,6 +4,7 @@
 #include <cuda.h>
 #include <cuda_runtime.h>
 #include <dlfcn.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -63,6 +64,21 @@ void LeaveThePrimaryContext() {
   if (create == nullptr || create(&context, 0, 0) != CUDA_SUCCESS) std::exit(2);
 }
 
+// A second of work, of which none is done while the process is stopped.
+void Work(void*) {
+  timespec used{};
+  const auto busy = [&] {
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return used.tv_sec < 1;
+  };
+  while (busy()) continue;
+}
+
+void BeStopped(Rank* ranks) {
+  CHECK(cudaLaunchHostFunc(ranks[1].stream, Work, nullptr));
+  ReplayWithoutWaiting(ranks);
+}
+
 // The context goes, with all that was ours in it, before anybody has asked for the replays.
 void DestroyTheContext(Rank* ranks) {
   ReplayWithoutWaiting(ranks);
@@ -115,6 +131,8 @@ int main(int argc, char** argv) {
   if (mode == "eager-late") HoldUpAnEagerCall(ranks, BeLate);
   if (mode == "eager-quiet") CompleteEagerCalls(ranks);
   if (mode == "no-sync") ReplayWithoutWaiting(ranks);
+  if (mode == "eager-stopped") HoldUpAnEagerCall(ranks, Work);
+  if (mode == "stopped") BeStopped(ranks);
   if (mode == "destroyed") DestroyTheContext(ranks);
   if (mode == "late-context") MakeAContextTooLate(ranks);
   if (mode == "apart") ReplayFromThePrimaryContext(ranks);

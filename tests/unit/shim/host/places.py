@@ -5,23 +5,30 @@ usage: places.py HOST SHIM LAMPLIGHT RUNTIME_FOLDER
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 
 class Run:
-    def __init__(self, mode, seconds, timeout_s, programs, **extra):
+    def __init__(self, mode, seconds, timeout_s, programs, stopped_s=0, **extra):
         host, shim, lamplight, runtime = programs
         with tempfile.TemporaryDirectory() as folder:
             environment = {k: v for k, v in os.environ.items() if not k.startswith("LAMPLIGHT_")}
             environment.update(LD_LIBRARY_PATH=runtime, LD_PRELOAD=shim, LAMPLIGHT_DIR=folder,
                                LAMPLIGHT_TIMEOUT=str(timeout_s), **extra)
-            done = subprocess.run([host, mode, str(seconds)], env=environment,
-                                  capture_output=True, text=True, timeout=60)
-            self.errors = done.stderr
-            if done.returncode != 0:
-                sys.exit("%s: ended with %d: %s" % (mode, done.returncode, done.stderr))
+            process = subprocess.Popen([host, mode, str(seconds)], env=environment, text=True,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            if stopped_s:
+                time.sleep(0.5)
+                process.send_signal(signal.SIGSTOP)
+                time.sleep(stopped_s)
+                process.send_signal(signal.SIGCONT)
+            self.errors = process.communicate(timeout=60)[1]
+            if process.returncode != 0:
+                sys.exit("%s: ended with %d: %s" % (mode, process.returncode, self.errors))
             report = subprocess.run([lamplight, "report", folder, "--format", "json"],
                                     capture_output=True, text=True, timeout=60)
             self.report = json.loads(report.stdout)
@@ -91,6 +98,16 @@ def check_apart(programs):
     expect(run.errors.count("are not watched") == 2, "apart, unwatched:", run.errors)
 
 
+def check_stopped(programs):
+    """The time in which the process was stopped is nobody's hang."""
+    run = Run("stopped", 6, 2, programs, stopped_s=4)
+    expect(not run.report["hangs"], "stopped:", run.report["hangs"], run.errors)
+    (process,) = run.report["processes"]
+    expect(process["replays_completed"] == 40, "stopped:", process, run.errors)
+    run = Run("eager-stopped", 5, 1, programs, stopped_s=3)
+    expect(not run.report["hangs"], "eager-stopped:", run.report["hangs"], run.errors)
+
+
 def check_destroyed(programs):
     """What ran in a context that was destroyed is no hang."""
     run = Run("destroyed", 3, 1, programs)
@@ -113,7 +130,7 @@ def check_quiet(programs):
 def main():
     programs = sys.argv[1:5]
     for check in (check_nodes, check_sizes, check_eager_stall, check_eager_late, check_quiet,
-                  check_no_sync, check_apart, check_destroyed,
+                  check_no_sync, check_apart, check_destroyed, check_stopped,
                   check_late_context):
         check(programs)
         print(check.__name__, "ok")
