@@ -1,24 +1,59 @@
 // One logger, made at first use and never destroyed: hooks may run while the process exits.
 #include "shim/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <memory>
+#include <mutex>
 
 namespace lamplight::shim {
+namespace {
+
+std::atomic<spdlog::logger*> logger{nullptr};
+std::atomic<spdlog::level::level_enum> level{spdlog::level::warn};
+
+// With a lock of its own: that of spdlog's cannot be renewed. A line is one call, so that the lines
+// of several processes stay whole.
+class Stderr final : public spdlog::sinks::base_sink<std::mutex> {
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    const char* next = line.data();
+    const char* const end = next + line.size();
+    while (next < end) {
+      const ssize_t written = write(STDERR_FILENO, next, static_cast<size_t>(end - next));
+      if (written < 0 && errno != EINTR) return;
+      next += written < 0 ? 0 : written;
+    }
+  }
+  void flush_() override {}
+};
+
+spdlog::logger* Make() {
+  auto made = std::make_unique<spdlog::logger>("lamplight", std::make_shared<Stderr>());
+  made->set_pattern("lamplight[%P]: %v");
+  made->set_level(level.load());
+  made->set_error_handler([](const std::string&) {});
+  spdlog::logger* known = nullptr;
+  return logger.compare_exchange_strong(known, made.get()) ? made.release() : known;
+}
+
+}  // namespace
 
 spdlog::logger& Log() noexcept {
-  static spdlog::logger* logger = [] {
-    auto* made = new spdlog::logger("lamplight", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made->set_pattern("lamplight[%P]: %v");
-    made->set_level(spdlog::level::warn);
-    made->set_error_handler([](const std::string&) {});
-    return made;
-  }();
-  return *logger;
+  spdlog::logger* known = logger.load(std::memory_order_acquire);
+  return known != nullptr ? *known : *Make();
 }
 
-void SetLogLevel(const std::string& level) noexcept {
-  Log().set_level(spdlog::level::from_str(level));
+void SetLogLevel(const std::string& text) noexcept {
+  level = spdlog::level::from_str(text);
+  Log().set_level(level);
 }
+
+void RenewLog() noexcept { logger.store(nullptr, std::memory_order_release); }
 
 }  // namespace lamplight::shim

@@ -155,6 +155,7 @@ void Session::Finish() noexcept {
 
 // The child shares nothing with its parent's trace; it starts its own if it comes to use CUDA.
 void Session::ForkedChild() noexcept {
+  RenewLog();
   running_.store(nullptr, std::memory_order_relaxed);
   State expected = State::kRunning;
   state.compare_exchange_strong(expected, State::kIdle);

@@ -2,11 +2,16 @@
 // its own, and one more thread destroys what they are done with, so that handles come again on
 // other threads while replays run.
 //
-// usage: crowd_host THREADS ROUNDS
+// usage: crowd_host THREADS ROUNDS [fork | exit]
+// fork: one more thread forks children that use CUDA, or try to, and end. exit: the process ends
+// in the middle of it all.
 #include <cuda_runtime.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -165,21 +171,74 @@ class Pair {
   Rank ranks_[2] = {Rank(0), Rank(1)};
 };
 
+void Serve(int count, int rounds) {
+  Reaper reaper;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < count; ++i) {
+    threads.emplace_back([&reaper, rounds] {
+      Pair pair(&reaper);
+      for (int round = 0; round < rounds; ++round) pair.Round(round);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+void AwaitReplays() {
+  while (replays < 20) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+// What CUDA refuses to a child of a process that has used it goes through the hooks all the same.
+void UseCudaInAChild() {
+  alarm(10);
+  cudaStream_t stream = nullptr;
+  static_cast<void>(cudaStreamCreate(&stream));
+  static_cast<void>(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  static_cast<void>(cudaGraphInstantiate(nullptr, nullptr, 0));
+  std::exit(0);
+}
+
+int Fork(const std::atomic<bool>& end) {
+  int children = 0;
+  AwaitReplays();  // the runtime itself does not like to be forked while it starts
+  while (!end) {
+    const pid_t child = fork();
+    if (child == 0) UseCudaInAChild();
+    int status = -1;
+    if (waitpid(child, &status, 0) != child || status != 0) {
+      std::fprintf(stderr, "child %d ended with status %d\n", children, status);
+      std::exit(3);
+    }
+    ++children;
+  }
+  return children;
+}
+
+void ForkMeanwhile(int count, int rounds) {
+  std::atomic<bool> end{false};
+  int children = 0;
+  std::thread forking([&] { children = Fork(end); });
+  Serve(count, rounds);
+  end = true;
+  forking.join();
+  if (children == 0) std::exit(4);
+}
+
+[[noreturn]] void ExitAmid(int count, int rounds) {
+  std::thread([=] { Serve(count, rounds); }).detach();
+  AwaitReplays();
+  ending = true;
+  std::exit(0);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 64;
-  {
-    Reaper reaper;
-    std::vector<std::thread> threads;
-    for (int i = 0; i < std::atoi(argv[1]); ++i) {
-      threads.emplace_back([&reaper, argv] {
-        Pair pair(&reaper);
-        for (int round = 0; round < std::atoi(argv[2]); ++round) pair.Round(round);
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-  }
+  if (argc < 3) return 64;
+  const int count = std::atoi(argv[1]);
+  const int rounds = std::atoi(argv[2]);
+  const std::string meanwhile = argc > 3 ? argv[3] : "";
+  if (meanwhile == "exit") ExitAmid(count, rounds);
+  meanwhile == "fork" ? ForkMeanwhile(count, rounds) : Serve(count, rounds);
   std::printf("replays %d eager %d\n", replays.load(), eager_calls.load());
   return 0;
 }

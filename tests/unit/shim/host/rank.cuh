@@ -6,7 +6,9 @@
 #pragma once
 
 #include <cuda_runtime.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -31,8 +33,11 @@ constexpr int kMaxCalls = 9;
 constexpr uint32_t kBufferBytes = 1 << 14;
 constexpr uint32_t kSentinel = 0x80000000u;
 
+std::atomic<bool> ending{false};  // the process ends: what fails from then on does not matter
+
 void Check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
+  while (ending) pause();
   std::fprintf(stderr, "%s: %s\n", call, cudaGetErrorString(status));
   std::exit(2);
 }

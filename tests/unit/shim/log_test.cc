@@ -1,0 +1,78 @@
+// Lines on stderr, and a child that is forked in the middle of one.
+#include "shim/log.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <thread>
+
+namespace lamplight::shim {
+namespace {
+
+// A pipe in the place of stderr.
+class LogTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(pipe2(ends_, O_CLOEXEC), 0);
+    saved_ = dup(STDERR_FILENO);
+    ASSERT_EQ(dup2(ends_[1], STDERR_FILENO), STDERR_FILENO);
+  }
+  void TearDown() override {
+    dup2(saved_, STDERR_FILENO);
+    for (const int end : {saved_, ends_[0], ends_[1]}) close(end);
+    SetLogLevel("warn");
+  }
+
+  std::string Read() const {
+    char text[4096];
+    const ssize_t bytes = read(ends_[0], text, sizeof text);
+    return {text, bytes > 0 ? static_cast<size_t>(bytes) : 0};
+  }
+  void FillThePipe() const {
+    fcntl(ends_[1], F_SETFL, O_NONBLOCK);
+    while (write(ends_[1], "x", 1) == 1) continue;
+    fcntl(ends_[1], F_SETFL, 0);
+  }
+
+  int ends_[2] = {-1, -1};
+  int saved_ = -1;
+};
+
+TEST_F(LogTest, ALineNamesTheProcess) {
+  Log().warn("{} is off", "it");
+  EXPECT_EQ(Read(), "lamplight[" + std::to_string(getpid()) + "]: it is off\n");
+}
+
+TEST_F(LogTest, TheLevelHoldsForAChildToo) {
+  SetLogLevel("error");
+  RenewLog();
+  Log().warn("no");
+  Log().error("yes");
+  EXPECT_NE(Read().find("]: yes\n"), std::string::npos);
+}
+
+TEST_F(LogTest, AChildForkedInTheMiddleOfALineHasItsOwn) {
+  FillThePipe();
+  std::thread writing([] { Log().warn("nobody reads this"); });
+  usleep(100'000);  // now it stands in the middle of its line
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(5);
+    RenewLog();
+    const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(nowhere, STDERR_FILENO);
+    Log().warn("a line of the child's");
+    _exit(0);
+  }
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  while (Read().find("nobody") == std::string::npos) continue;
+  writing.join();
+}
+
+}  // namespace
+}  // namespace lamplight::shim
