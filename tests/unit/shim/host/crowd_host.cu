@@ -90,7 +90,7 @@ class Pair {
     Replay(execs, 1);
     Switch(execs, graphs, true);
     Replay(execs, 2);
-    Sync();
+    if (number % 4 != 1) Sync();  // otherwise all but the streams goes while it runs
     reaper_.Take([=] {
       for (int rank : {0, 1}) CHECK(cudaGraphExecDestroy(execs[rank]));
       for (const Graphs& done : {graphs, others}) {
@@ -156,8 +156,8 @@ class Pair {
     }
   }
 
-  void Sync() {
-    for (Rank& rank : ranks_) CHECK(cudaStreamSynchronize(rank.stream));
+  void Sync() const {
+    for (const Rank& rank : ranks_) CHECK(cudaStreamSynchronize(rank.stream));
   }
 
   void ChangeStreams() {
