@@ -15,7 +15,11 @@ RealFunction<decltype(&cudaGetFuncBySymbol)> real_func_by_symbol{"cudaGetFuncByS
 RealFunction<decltype(&cudaGetLastError)> real_get_last_error{"cudaGetLastError"};
 RealFunction<decltype(&cudaPeekAtLastError)> real_peek_last_error{"cudaPeekAtLastError"};
 
-const Function kOther;  // any kernel that is not of a Lamport family
+// Any kernel that is not of a Lamport family. Never destroyed: threads may launch to the very end.
+const Function* Other() {
+  static const auto* const other = new Function();
+  return other;
+}
 
 // The file that holds the code at `address`, empty where unknown.
 std::string ModulePath(const void* address) {
@@ -71,7 +75,7 @@ const Function* Functions::LearnHandle(CUfunction launched, const void* caller) 
 }
 
 const Function* Functions::Learn(const void* launched, CUfunction function, const void* caller) {
-  const Function* learnt = &kOther;
+  const Function* learnt = Other();
   if (function != nullptr) {
     learnt = Describe(function, ModulePath(caller));
     by_driver_.Insert(function, learnt);
@@ -89,15 +93,15 @@ const Function* Functions::LearnDriver(CUfunction function) {
 
 const Function* Functions::Describe(CUfunction function, const std::string& module_path) {
   const char* name = nullptr;
-  if (driver_.FuncGetName(&name, function) != CUDA_SUCCESS || name == nullptr) return &kOther;
-  if (!abi_.MaybeLamport(name)) return &kOther;
+  if (driver_.FuncGetName(&name, function) != CUDA_SUCCESS || name == nullptr) return Other();
+  if (!abi_.MaybeLamport(name)) return Other();
   // Ahead of the lock, which the watchdog takes: the driver may load the kernel to answer, and that
   // waits for whatever spins.
   auto learnt = std::make_unique<Function>();
   learnt->symbol = name;
   learnt->parameters = ReadParameters(driver_, function);
   learnt->recognition = abi_.Recognise(name, learnt->parameters, module_path);
-  if (!learnt->lamport()) return &kOther;
+  if (!learnt->lamport()) return Other();
   std::lock_guard lock(mutex_);
   std::unique_ptr<Function>& entry = by_symbol_[learnt->symbol + ('\n' + module_path)];
   if (entry != nullptr) return entry.get();

@@ -100,6 +100,10 @@ class Pair {
     if (number % 4 == 3) ChangeStreams();
   }
 
+  void Sync() const {
+    for (const Rank& rank : ranks_) CHECK(cudaStreamSynchronize(rank.stream));
+  }
+
  private:
   Graphs Record(const std::vector<int>& tokens) {
     return {ranks_[0].Record(tokens), ranks_[1].Record(tokens)};
@@ -156,10 +160,6 @@ class Pair {
     }
   }
 
-  void Sync() const {
-    for (const Rank& rank : ranks_) CHECK(cudaStreamSynchronize(rank.stream));
-  }
-
   void ChangeStreams() {
     for (Rank& rank : ranks_) {
       reaper_.Take([stream = rank.stream] { CHECK(cudaStreamDestroy(stream)); });
@@ -178,6 +178,7 @@ void Serve(int count, int rounds) {
     threads.emplace_back([&reaper, rounds] {
       Pair pair(&reaper);
       for (int round = 0; round < rounds; ++round) pair.Round(round);
+      pair.Sync();
     });
   }
   for (std::thread& thread : threads) thread.join();
