@@ -52,10 +52,11 @@ uint32_t PlainBlock(uint32_t slots, uint32_t cluster) {
   return RoundUp((slots + cluster - 1) / cluster, 32);
 }
 
-// Clusters that the device holds at once.
+// Clusters that run at once.
 uint32_t ResidentClusters(const KernelId& id, uint32_t slots, uint32_t cluster,
                           const DeviceLimits& limits) {
-  const uint32_t blocks = limits.processors * (PlainThreads(id) / PlainBlock(slots, cluster));
+  const uint32_t processors = limits.share != 0 ? limits.share : limits.processors;
+  const uint32_t blocks = processors * (PlainThreads(id) / PlainBlock(slots, cluster));
   return blocks / cluster;
 }
 

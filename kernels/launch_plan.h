@@ -35,6 +35,7 @@ std::string SymbolOf(const KernelId& id);
 struct DeviceLimits {
   uint32_t processors = 0;     // multiprocessors
   uint32_t compute_major = 0;  // clusters and programmatic launches from 9 on
+  uint32_t share = 0;          // multiprocessors that the launch may run on; 0: all
 };
 
 struct LaunchPlan {
@@ -45,11 +46,14 @@ struct LaunchPlan {
   uint32_t cluster = 1;
   uint32_t fragments = 1;  // for CollectiveCall::fragments
   uint32_t shared_bytes = 0;
+
+  friend bool operator==(const LaunchPlan&, const LaunchPlan&) = default;
 };
 
 // Chooses the form too: launch the kernel `id` with `plan->form`. The same for the same arguments:
-// ranks on devices alike launch alike, which their sums' order rests on. False where the row is too
-// long for one cluster's shared memory.
+// ranks on devices alike launch alike, which their sums' order rests on; but for the number of a
+// plain grid's clusters, which is that of the share and which no sum depends on. False where the row
+// is too long for one cluster's shared memory.
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
                 const DeviceLimits& limits, LaunchPlan* plan);
 

@@ -136,7 +136,7 @@ Status Adopt(const lamplight_adopt_options& options, Workspace* workspace) {
   common.header_offset = options.header_offset;
   common.world = options.world;
   common.rank = options.rank;
-  LAMPLIGHT_TRY(workspace->PrepareDevice());
+  LAMPLIGHT_TRY(workspace->PrepareDevice(options.multiprocessors));
   return workspace->SetPeers(peers);
 }
 
@@ -148,9 +148,6 @@ Status AdoptWorkspace(const lamplight_adopt_options* from, std::unique_ptr<Works
   LAMPLIGHT_TRY(ReadVersioned(from, kLeast, "options", &options));
   LAMPLIGHT_TRY(CheckWorld(options.world, options.rank, "options"));
   LAMPLIGHT_TRY(CheckAddresses(options));
-  if (options.reserved != 0) {
-    return Error(LAMPLIGHT_ERROR_VALUE, "options->reserved is %u: give 0", options.reserved);
-  }
   auto made = std::make_unique<Workspace>();
   LAMPLIGHT_TRY(ReadPatience(options.timeout_ms, options.on_timeout, options.on_divergence,
                              "options", &made->patience));

@@ -76,7 +76,7 @@ Status Creation::Build() {
   workspace_.capacity = settings_.capacity;
   workspace_.patience = settings_.patience;
   LAMPLIGHT_TRY(copies_.Open());
-  LAMPLIGHT_TRY(workspace_.PrepareDevice());
+  LAMPLIGHT_TRY(workspace_.PrepareDevice(settings_.multiprocessors));
   LAMPLIGHT_TRY(MakeTransport(settings_, layout_, workspace_.device, &workspace_.transport));
   LAMPLIGHT_TRY(workspace_.transport->Allocate(&workspace_.buffer));
   LAMPLIGHT_TRY(InitialiseBuffer());

@@ -71,7 +71,6 @@ Status ReadKinds(const lamplight_workspace_options& options, Settings* settings)
   LAMPLIGHT_TRY(CheckChoice(options.memory, LAMPLIGHT_MEMORY_FABRIC, "options->memory",
                             "LAMPLIGHT_MEMORY_IPC (0) or _FABRIC (1)"));
   LAMPLIGHT_TRY(CheckChoice(options.multicast, 1, "options->multicast", "0 or 1"));
-  LAMPLIGHT_TRY(CheckChoice(options.reserved, 0, "options->reserved", "0"));
   if (options.multicast == 1 && options.memory != LAMPLIGHT_MEMORY_FABRIC) {
     return Error(LAMPLIGHT_ERROR_VALUE,
                  "options->multicast is 1 and options->memory is IPC: a multicast address needs "
@@ -150,6 +149,7 @@ Status ReadSettings(const lamplight_workspace_options& options, Settings* settin
   settings->capacity.world = options.world;
   settings->rank = options.rank;
   settings->device = options.device;
+  settings->multiprocessors = options.multiprocessors;
   if (options.device < LAMPLIGHT_CURRENT_DEVICE) {
     return Error(LAMPLIGHT_ERROR_DEVICE,
                  "options->device is %d: give a CUDA ordinal or LAMPLIGHT_CURRENT_DEVICE (-1)",

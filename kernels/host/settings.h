@@ -36,6 +36,7 @@ struct Settings {
   Capacity capacity{};
   uint32_t rank = 0;
   int device = LAMPLIGHT_CURRENT_DEVICE;
+  uint32_t multiprocessors = 0;  // of the device that calls may run on; 0: all
   lamplight_memory memory = LAMPLIGHT_MEMORY_IPC;
   bool multicast = false;
   Patience patience;

@@ -17,8 +17,15 @@ Workspace::~Workspace() {
   diagnostic = {};
 }
 
-Status Workspace::PrepareDevice() {
+Status Workspace::PrepareDevice(uint32_t multiprocessors) {
   LAMPLIGHT_TRY(ReadLimits(device, &limits));
+  limits.share = multiprocessors;
+  if (limits.share > limits.processors) {
+    return Error(LAMPLIGHT_ERROR_VALUE,
+                 "options->multiprocessors is %u and device %d has %u: give how many of them calls "
+                 "may run on, or 0",
+                 multiprocessors, device, limits.processors);
+  }
   LAMPLIGHT_TRY(LoadKernels(capacity.protocol, capacity.world, device, &kernels));
   LAMPLIGHT_TRY(diagnostic.Allocate(sizeof(Diagnostic)));
   common.diagnostic = static_cast<Diagnostic*>(diagnostic.device());

@@ -35,7 +35,8 @@ struct Workspace {
 
   Diagnostic* trouble() const { return static_cast<Diagnostic*>(diagnostic.host()); }
   // What both kinds of workspace need of the device: limits, kernels, the diagnostic.
-  Status PrepareDevice();
+  // `multiprocessors`: of the options.
+  Status PrepareDevice(uint32_t multiprocessors);
   // Puts the addresses of all ranks' buffers where kernels find them.
   Status SetPeers(void* const* addresses);
 };

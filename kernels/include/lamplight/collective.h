@@ -170,7 +170,9 @@ typedef struct lamplight_workspace_options {
   uint32_t timeout_ms;    /* of polling, by GPU time; LAMPLIGHT_DEFAULT_TIMEOUT, _NO_TIMEOUT */
   uint32_t on_timeout;    /* lamplight_on_trouble */
   uint32_t on_divergence; /* lamplight_on_trouble */
-  uint32_t reserved;      /* 0 */
+  uint32_t multiprocessors; /* that calls may run on, where their streams have a share of the
+                               device (green contexts); 0: all of it. Grids are made to fit there
+                               at once. Need not be the same on all ranks */
 } lamplight_workspace_options;
 
 #define LAMPLIGHT_WORKSPACE_OPTIONS_INIT                                                         \
@@ -212,7 +214,7 @@ typedef struct lamplight_adopt_options {
   uint32_t timeout_ms;
   uint32_t on_timeout;
   uint32_t on_divergence;
-  uint32_t reserved; /* 0 */
+  uint32_t multiprocessors; /* as in lamplight_workspace_options */
 } lamplight_adopt_options;
 
 /* Reads the flag words once, the device array of peers, and some words of `local` that no call can

@@ -78,6 +78,29 @@ TEST(LaunchPlan, PlainGridsAreResident) {
   });
 }
 
+TEST(LaunchPlan, OnAShareOnlyThePlainGridIsSmaller) {
+  ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
+    DeviceLimits share = limits;
+    share.share = (limits.processors + 1) / 2;
+    LaunchPlan all, part;
+    ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, limits, &all));
+    ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, share, &part));
+    ASSERT_LE(part.grid_x, all.grid_x);
+    ASSERT_TRUE(all.form == KernelForm::kPlain || part.grid_x == all.grid_x);
+    part.grid_x = all.grid_x;
+    ASSERT_TRUE(part == all) << "the order of sums depends on the rest";
+  });
+}
+
+TEST(LaunchPlan, PlainGridsAreResidentOnAShare) {
+  const KernelId id = IdFor(Kernel::kOneShot, Protocol::kUnicast, DataType::kBf16, 2);
+  LaunchPlan plan;
+  ASSERT_TRUE(PlanLaunch(id, 128, 4096, Quantisation::kNone, {132, 9}, &plan));
+  EXPECT_EQ(plan.grid_x, 128u);
+  ASSERT_TRUE(PlanLaunch(id, 128, 4096, Quantisation::kNone, {132, 9, 64}, &plan));
+  EXPECT_EQ(plan.grid_x, 64u);
+}
+
 // NVFP4 scales cover 16 elements: what a block holds in one round is a whole number of groups.
 TEST(LaunchPlan, KeepsQuantisationGroupsInOneBlock) {
   ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {

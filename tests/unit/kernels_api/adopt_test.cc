@@ -205,8 +205,8 @@ TEST_F(Adopt, BadValuesAreNamed) {
   options.struct_size = 12;
   Refuses(options, LAMPLIGHT_ERROR_STRUCT_SIZE, "options->struct_size is 12");
   options = Good();
-  options.reserved = 3;
-  Refuses(options, LAMPLIGHT_ERROR_VALUE, "options->reserved is 3");
+  options.multiprocessors = 100000;
+  Refuses(options, LAMPLIGHT_ERROR_VALUE, "options->multiprocessors is 100000 and device 0 has ");
 }
 
 TEST_F(Adopt, HeadersMustLieBehindTheGenerations) {
