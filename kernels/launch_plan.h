@@ -52,8 +52,8 @@ struct LaunchPlan {
 
 // Chooses the form too: launch the kernel `id` with `plan->form`. The same for the same arguments:
 // ranks on devices alike launch alike, which their sums' order rests on; but for the number of a
-// plain grid's clusters, which is that of the share and which no sum depends on. False where the row
-// is too long for one cluster's shared memory.
+// plain grid's clusters, which is that of the share and which no sum depends on. False where the
+// row is too long for one cluster's shared memory.
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
                 const DeviceLimits& limits, LaunchPlan* plan);
 

@@ -60,12 +60,18 @@ CUcontext MemoryContext(const DriverApi& driver) noexcept {
   return green == nullptr ? current : primary;
 }
 
-void NameGreenContext(const DriverApi& driver, CUstream stream) noexcept {
-  if (driver.StreamGetCtx == nullptr || driver.CtxFromGreenCtx == nullptr) return;
+uint32_t NameGreenContext(const DriverApi& driver, CUstream stream) noexcept {
+  if (driver.StreamGetCtx == nullptr || driver.CtxFromGreenCtx == nullptr) return 0;
   CUcontext context = nullptr;
   CUgreenCtx green = nullptr;
-  if (driver.StreamGetCtx(stream, &context, &green) != CUDA_SUCCESS || green == nullptr) return;
+  if (driver.StreamGetCtx(stream, &context, &green) != CUDA_SUCCESS || green == nullptr) return 0;
   driver.CtxFromGreenCtx(&context, green);
+  CUdevResource share{};
+  if (driver.GreenCtxGetDevResource == nullptr ||
+      driver.GreenCtxGetDevResource(green, &share, CU_DEV_RESOURCE_TYPE_SM) != CUDA_SUCCESS) {
+    return 0;
+  }
+  return share.sm.smCount;
 }
 
 bool Reach::Sees(CUcontext context) {

@@ -38,8 +38,9 @@ CUcontext MemoryContext(const DriverApi& driver) noexcept;
 
 // Where `stream` is of a green context, lets that be made current. Its nodes name it as their
 // context from the start, but the driver refuses the name (CUDA_ERROR_INVALID_CONTEXT) until
-// somebody has asked for it. The stream must not be captured.
-void NameGreenContext(const DriverApi& driver, CUstream stream) noexcept;
+// somebody has asked for it. Returns the multiprocessors that it has; 0: all of the device, or not
+// known. The stream must not be captured.
+uint32_t NameGreenContext(const DriverApi& driver, CUstream stream) noexcept;
 
 // What kernel nodes in other contexts may be told by the shim, for a while. Belongs to one thread.
 class Reach {

@@ -40,6 +40,8 @@ DriverApi LoadTable(std::string* missing) {
       reinterpret_cast<decltype(api.StreamGetCtx)>(ResolveDriver("cuStreamGetCtx_v2"));
   api.CtxFromGreenCtx =
       reinterpret_cast<decltype(api.CtxFromGreenCtx)>(ResolveDriver("cuCtxFromGreenCtx"));
+  api.GreenCtxGetDevResource = reinterpret_cast<decltype(api.GreenCtxGetDevResource)>(
+      ResolveDriver("cuGreenCtxGetDevResource"));
   Take(&api.EventCreate, "cuEventCreate", missing);
   Take(&api.EventRecord, "cuEventRecord", missing);
   Take(&api.EventQuery, "cuEventQuery", missing);

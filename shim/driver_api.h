@@ -37,6 +37,7 @@ struct DriverApi {
   // Null where the driver lacks them (before CUDA 12.5, 12.4).
   CUresult (*StreamGetCtx)(CUstream, CUcontext*, CUgreenCtx*);
   CUresult (*CtxFromGreenCtx)(CUcontext*, CUgreenCtx);
+  CUresult (*GreenCtxGetDevResource)(CUgreenCtx, CUdevResource*, CUdevResourceType);
   CUresult (*EventCreate)(CUevent*, unsigned);
   CUresult (*EventRecord)(CUevent, CUstream);
   CUresult (*EventQuery)(CUevent);

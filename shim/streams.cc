@@ -28,17 +28,24 @@ uint32_t Streams::Id(CUstream stream) noexcept {
       driver_.StreamGetFlags(stream, &flags) != CUDA_SUCCESS) {
     return Define(stream, trace::kStreamUnknownFlags)->id;
   }
-  NameGreenContext(driver_, stream);
-  return Define(stream, (flags & CU_STREAM_NON_BLOCKING) != 0 ? trace::kStreamNonBlocking : 0)->id;
+  const uint32_t kind = (flags & CU_STREAM_NON_BLOCKING) != 0 ? trace::kStreamNonBlocking : 0;
+  return Define(stream, kind, NameGreenContext(driver_, stream))->id;
 }
 
 void Streams::Created(CUstream stream, unsigned flags) noexcept {
-  Define(stream, (flags & CU_STREAM_NON_BLOCKING) != 0 ? trace::kStreamNonBlocking : 0);
+  const uint32_t kind = (flags & CU_STREAM_NON_BLOCKING) != 0 ? trace::kStreamNonBlocking : 0;
+  Define(stream, kind, NameGreenContext(driver_, stream));
 }
 
-Streams::Entry* Streams::Define(CUstream stream, uint32_t flags) noexcept {
-  static Entry none{0, nullptr};
-  auto* entry = new (std::nothrow) Entry{next_id_.fetch_add(1, std::memory_order_relaxed), stream};
+uint32_t Streams::Share(CUstream stream) const noexcept {
+  const Entry* entry = entries_.Find(stream);
+  return entry == nullptr ? 0 : entry->share;
+}
+
+Streams::Entry* Streams::Define(CUstream stream, uint32_t flags, uint32_t share) noexcept {
+  static Entry none{0, nullptr, 0};
+  auto* entry =
+      new (std::nothrow) Entry{next_id_.fetch_add(1, std::memory_order_relaxed), stream, share};
   if (entry == nullptr) return &none;
   trace::Stream record{};
   record.stream_id = entry->id;

@@ -28,6 +28,8 @@ class Streams {
   // `created` with these cudaStreamCreate flags.
   void Created(CUstream stream, unsigned flags) noexcept;
   void Destroyed(CUstream stream) noexcept;
+  // Multiprocessors of the green context that the stream is of; 0: it is of none, or not known.
+  uint32_t Share(CUstream stream) const noexcept;
 
   // Whether all work on the stream is complete; nothing where it cannot be asked: it is gone, a
   // thread's own default stream, or something is being captured. For the probe thread alone.
@@ -44,11 +46,12 @@ class Streams {
   struct Entry {
     uint32_t id;
     CUstream stream;
+    uint32_t share;
   };
   // Waits, bounded, until Done no longer asks for a stream that `concerns` holds for.
   template <class F>
   void AwaitQuery(F concerns) noexcept;
-  Entry* Define(CUstream stream, uint32_t flags) noexcept;
+  Entry* Define(CUstream stream, uint32_t flags, uint32_t share = 0) noexcept;
 
   const DriverApi& driver_;
   Recorder& recorder_;

@@ -65,7 +65,9 @@ bool LaunchSwapped(const Function& function, void** arguments, const lamport::La
   bool replaced = false;
   Guarded([&] {
     const Device* device = session->CurrentDevice();
-    replaced = device != nullptr && swap->Replace(device->context(), function, arguments, &swapped);
+    const uint32_t share = session->streams().Share(stream);
+    replaced = device != nullptr &&
+               swap->Replace(device->context(), function, arguments, share, &swapped);
   });
   if (!replaced) return false;
   void* argument = &swapped.call;

@@ -50,7 +50,7 @@ std::unique_ptr<Swap::Context> Swap::Load() {
 }
 
 bool Swap::Replace(CUcontext prepared, const Function& field, void* const* arguments,
-                   SwappedCall* out) {
+                   uint32_t share, SwappedCall* out) {
   if (arguments == nullptr || field.symbol.starts_with("lamplight_")) return false;
   Context* context = contexts_.Find(prepared);
   if (context == nullptr || context->kernels == nullptr) return false;
@@ -65,7 +65,7 @@ bool Swap::Replace(CUcontext prepared, const Function& field, void* const* argum
     const char* other_width = CheckWidth(call);
     if (why_not == nullptr) why_not = other_width;
   }
-  if (why_not == nullptr) why_not = Choose(*context, call, out);
+  if (why_not == nullptr) why_not = Choose(*context, call, share, out);
   Note(field, why_not == nullptr ? out->kernel : nullptr, why_not);
   return why_not == nullptr;
 }
@@ -90,7 +90,8 @@ const char* Swap::CheckWidth(const FieldCall& field) {
          "data";
 }
 
-const char* Swap::Choose(Context& context, const FieldCall& field, SwappedCall* out) noexcept {
+const char* Swap::Choose(Context& context, const FieldCall& field, uint32_t share,
+                         SwappedCall* out) noexcept {
   out->call = field.call;
   if (field.rank_unknown) {
     const Workspace* workspace = workspaces_.At(field.call.state);
@@ -100,8 +101,10 @@ const char* Swap::Choose(Context& context, const FieldCall& field, SwappedCall* 
   }
   kernels::KernelId id =
       kernels::IdFor(field.kernel, field.protocol, field.call.data_type, field.call.world);
-  if (!PlanLaunch(id, field.call.tokens, field.call.hidden, field.call.quantisation,
-                  context.kernels->limits(), &out->plan)) {
+  kernels::DeviceLimits limits = context.kernels->limits();
+  limits.share = share;
+  if (!PlanLaunch(id, field.call.tokens, field.call.hidden, field.call.quantisation, limits,
+                  &out->plan)) {
     return "its rows are too long";
   }
   id.form = out->plan.form;

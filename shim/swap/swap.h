@@ -41,8 +41,9 @@ class Swap {
   void Prepare(CUcontext context) noexcept;
 
   // True with `out` filled where the launch is to be replaced, by a kernel of `context`: one that
-  // was prepared.
-  bool Replace(CUcontext context, const Function& field, void* const* arguments, SwappedCall* out);
+  // was prepared. `share`: multiprocessors that it may run on; 0: all.
+  bool Replace(CUcontext context, const Function& field, void* const* arguments, uint32_t share,
+               SwappedCall* out);
 
   // Launches it with `arguments`, its call or a copy of that. `attributes` are those of the host's
   // launch; the cluster's is replaced.
@@ -72,7 +73,8 @@ class Swap {
   };
   const Known* Learn(const Function& field);
   const char* CheckWidth(const FieldCall& field);
-  const char* Choose(Context& context, const FieldCall& field, SwappedCall* out) noexcept;
+  const char* Choose(Context& context, const FieldCall& field, uint32_t share,
+                     SwappedCall* out) noexcept;
   void Note(const Function& field, const SwapKernel* by, const char* why_not);
 
   const DriverApi& driver_;

@@ -40,7 +40,8 @@ thread_local constinit ContextStack contexts{};
 
 }  // namespace
 
-Context::Context(Device& device, Kind kind) : device_(device), kind_(kind), id_(NextId()) {}
+Context::Context(Device& device, Kind kind, unsigned processors)
+    : device_(device), kind_(kind), processors_(processors), id_(NextId()) {}
 
 Context& Context::memory() { return green() ? device_.primary() : *this; }
 
@@ -54,8 +55,8 @@ StreamRef Context::null_stream() {
   return null_stream_;
 }
 
-Context* CreateContext(Device& device, Context::Kind kind) {
-  auto* context = new Context(device, kind);
+Context* CreateContext(Device& device, Context::Kind kind, unsigned processors) {
+  auto* context = new Context(device, kind, processors);
   const std::lock_guard lock(table_mutex);
   Live().push_back(context);
   return context;

@@ -21,10 +21,12 @@ class Context {
  public:
   enum class Kind { kPrimary, kGreen, kOrdinary };
 
-  Context(Device& device, Kind kind);
+  // `processors`: multiprocessors that it has, if it is green.
+  Context(Device& device, Kind kind, unsigned processors);
 
   Device& device() const { return device_; }
   Kind kind() const { return kind_; }
+  unsigned processors() const { return processors_; }
   bool green() const { return kind_ == Kind::kGreen; }
   uint64_t id() const { return id_; }
   CUcontext handle() { return reinterpret_cast<CUcontext>(this); }
@@ -44,13 +46,14 @@ class Context {
  private:
   Device& device_;
   const Kind kind_;
+  const unsigned processors_;
   const uint64_t id_;
   std::atomic<bool> named_{false};
   std::mutex mutex_;
   StreamRef null_stream_;
 };
 
-Context* CreateContext(Device& device, Context::Kind kind);
+Context* CreateContext(Device& device, Context::Kind kind, unsigned processors = 0);
 // Null where no such context is live.
 Context* FindContext(CUcontext handle);
 Context* FindGreenContext(CUgreenCtx handle);

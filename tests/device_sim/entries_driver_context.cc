@@ -120,8 +120,8 @@ CUresult cuDevResourceGenerateDesc(CUdevResourceDesc* out, CUdevResource* resour
     if (resources == nullptr || count != 1 || resources->type != CU_DEV_RESOURCE_TYPE_SM) {
       return CUDA_ERROR_INVALID_VALUE;
     }
-    static CUdevResource described;  // any: kernels run alike in all
-    return Store(out, reinterpret_cast<CUdevResourceDesc>(&described));
+    // Kernels run alike in all: it is no more than the number.
+    return Store(out, reinterpret_cast<CUdevResourceDesc>(uintptr_t{resources->sm.smCount}));
   });
 }
 
@@ -133,7 +133,8 @@ CUresult cuGreenCtxCreate(CUgreenCtx* out, CUdevResourceDesc description, CUdevi
     if (out == nullptr || description == nullptr || flags != CU_GREEN_CTX_DEFAULT_STREAM) {
       return CUDA_ERROR_INVALID_VALUE;
     }
-    *out = CreateContext(*device, Context::Kind::kGreen)->green_handle();
+    const auto processors = static_cast<unsigned>(reinterpret_cast<uintptr_t>(description));
+    *out = CreateContext(*device, Context::Kind::kGreen, processors)->green_handle();
     return kOk;
   });
 }
@@ -141,6 +142,15 @@ CUresult cuGreenCtxCreate(CUgreenCtx* out, CUdevResourceDesc description, CUdevi
 CUresult cuGreenCtxDestroy(CUgreenCtx handle) {
   return InGreen(handle, [](Context& context) {
     ForgetContext(&context);
+    return kOk;
+  });
+}
+
+CUresult cuGreenCtxGetDevResource(CUgreenCtx handle, CUdevResource* out, CUdevResourceType type) {
+  return InGreen(handle, [&](Context& context) -> Status {
+    if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    if (type != CU_DEV_RESOURCE_TYPE_SM) return CUDA_ERROR_INVALID_RESOURCE_TYPE;
+    *out = Processors(context.processors());
     return kOk;
   });
 }

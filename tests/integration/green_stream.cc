@@ -14,7 +14,7 @@ Function* Find(const char* name) {
   static void* driver = dlopen("libcuda.so.1", RTLD_LAZY);
   void* found = driver == nullptr ? nullptr : dlsym(driver, name);
   if (found == nullptr) {
-    std::fprintf(stderr, "engine_host: libcuda.so.1 has no %s\n", name);
+    std::fprintf(stderr, "green_stream: libcuda.so.1 has no %s\n", name);
     std::_Exit(1);
   }
   return reinterpret_cast<Function*>(found);
@@ -22,7 +22,7 @@ Function* Find(const char* name) {
 
 void Check(CUresult result, const char* name) {
   if (result == CUDA_SUCCESS) return;
-  std::fprintf(stderr, "engine_host: %s: error %d\n", name, int{result});
+  std::fprintf(stderr, "green_stream: %s: error %d\n", name, int{result});
   std::_Exit(1);
 }
 

@@ -1,5 +1,5 @@
-// Streams of green contexts for engine_host: through the driver, as the CUDA runtime has none. One
-// thread.
+// Streams of green contexts, on a device that is in use already: through the driver, as the CUDA
+// runtime has none. One thread.
 #pragma once
 
 #include <cuda_runtime_api.h>

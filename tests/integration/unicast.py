@@ -20,6 +20,7 @@ class Case:
     errors: tuple = ()  # and stderr
     status: int = scenario.OK  # of unicast_host: 3 where the ranks stand still
     awaited: tuple = ()  # the tokens whose words rank 0 awaits of rank 1
+    clusters: range = range(0)  # how many a swapped call may have; empty: not looked at
 
 
 NOT_SWAPPED = "16-bit and fp32 calls share its workspace"
@@ -29,6 +30,9 @@ FEWER = Case("C10", "hang", mode="fewer-tokens", status=3, awaited=(2, 3), error
 CASES = {
     "one-width": Case(),
     "one-width-swapped": Case(mode="one-width", swap="1"),
+    # More tokens than a share of the device has clusters at once.
+    "many-tokens-swapped": Case(mode="many-tokens", swap="1", clusters=range(256, 257)),
+    "on-shares-swapped": Case(mode="on-shares", swap="1", clusters=range(1, 256)),
     "two-widths": Case("C2", evidence=("operation 1: unicast one-shot, 4 tokens x 64 bf16",
                                        "operation 3: unicast one-shot, 4 tokens x 64 fp32")),
     "two-widths-swapped": Case("C2", mode="two-widths", swap="1", errors=(NOT_SWAPPED,)),
@@ -64,6 +68,8 @@ def check_case(name: str, bench: Bench) -> None:
     expect(done.status == case.status, f"unicast_host ended with {done.status}: {done.errors}")
     for words in case.errors:
         expect(words in done.errors, f"no \"{words}\" in {done.errors}")
+    for launch in bench.records(trace, "EagerLaunch") if case.clusters else ():
+        expect(launch["grid"][0] in case.clusters, f"{launch['grid']} blocks of {case.clusters}")
     report = bench.report(trace)
     found = report["findings"]
     expect(report["exit_status"] == (1 if case.hazard and case.severity != "advisory" else 0),

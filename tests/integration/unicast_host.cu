@@ -16,6 +16,8 @@
 #include <thread>
 #include <vector>
 
+#include "green_stream.h"
+
 struct __align__(2) __nv_bfloat16;
 
 namespace flashinfer::trtllm_allreduce_fusion {
@@ -63,6 +65,7 @@ using Bf16 = __nv_bfloat16;
 constexpr int kWorld = 2;
 constexpr int kDim = 64;
 constexpr int kMaxTokens = 8;
+constexpr int kManyTokens = 256;         // more than a share of 8 multiprocessors has at once
 constexpr uint32_t kMark = 0x80008000u;  // two empty 16-bit elements
 
 void Fail(const std::string& problem) {
@@ -94,16 +97,20 @@ struct Rank {
   void *comm = nullptr, *flags = nullptr, *lamport = nullptr, *words = nullptr;
   Tensors tensors{};
 
-  Rank(int own, uint32_t generation_bytes) : rank(own) {
-    CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-    comm = Upload(std::vector<uint32_t>(kMaxTokens * kDim, 0));
+  Rank(int own, uint32_t generation_bytes, bool on_share) : rank(own) {
+    if (on_share) {
+      stream = engine::GreenStream(false);
+    } else {
+      CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    }
+    comm = Upload(std::vector<uint32_t>(kManyTokens * kDim, 0));
     flags = Upload(std::vector<uint32_t>(256 * kWorld, 0));
     lamport = Upload(std::vector<uint32_t>(3 * generation_bytes / 4, kMark));
     words = Upload(std::vector<uint32_t>{0, 0, 0, generation_bytes, 0, 0, 0, 0});
     for (void** tensor : {&tensors.in, &tensors.out, &tensors.residual_in, &tensors.residual_out,
                           &tensors.norm_out, &tensors.gamma}) {
       // Ones, as fp32 and (every other) as bf16.
-      *tensor = Upload(std::vector<uint32_t>(kMaxTokens * kDim, 0x3f803f80u));
+      *tensor = Upload(std::vector<uint32_t>(kManyTokens * kDim, 0x3f803f80u));
     }
   }
 
@@ -167,9 +174,9 @@ struct Rank {
 
 using Ranks = std::vector<Rank>;
 
-Ranks MakeRanks(uint32_t generation_bytes) {
+Ranks MakeRanks(uint32_t generation_bytes, bool on_shares) {
   Ranks ranks;
-  for (int rank = 0; rank < kWorld; ++rank) ranks.emplace_back(rank, generation_bytes);
+  for (int rank = 0; rank < kWorld; ++rank) ranks.emplace_back(rank, generation_bytes, on_shares);
   for (Rank& rank : ranks) {
     std::vector<void*> table;
     for (void* Rank::*part : {&Rank::comm, &Rank::flags, &Rank::lamport}) {
@@ -219,9 +226,9 @@ void Replayed(const Ranks& ranks, Work work) {
 
 // ---------------------------------------------------------------- modes
 
-void OneWidth(const Ranks& ranks) {
+void OneWidth(const Ranks& ranks, int tokens) {
   for (int i = 0; i < 6; ++i) {
-    OnBoth(ranks, [](const Rank& rank) { rank.OneShot<Bf16, Pattern::kAllReduce>(4); });
+    OnBoth(ranks, [=](const Rank& rank) { rank.OneShot<Bf16, Pattern::kAllReduce>(tokens); });
   }
 }
 
@@ -290,8 +297,10 @@ void TooLarge(const Ranks& ranks) {
 int main(int argc, char** argv) {
   if (argc != 2) return 64;
   const std::string mode = argv[1];
-  const Ranks ranks = MakeRanks(mode == "too-large" ? 1024 : 1 << 14);
-  if (mode == "one-width") return OneWidth(ranks), 0;
+  CHECK(cudaFree(nullptr));
+  const Ranks ranks = MakeRanks(mode == "too-large" ? 1024 : 1 << 17, mode == "on-shares");
+  if (mode == "one-width") return OneWidth(ranks, 4), 0;
+  if (mode == "many-tokens" || mode == "on-shares") return OneWidth(ranks, kManyTokens), 0;
   if (mode == "two-widths") return TwoWidths(ranks), 0;
   if (mode == "early-read") return EarlyRead(ranks, true), 0;
   if (mode == "early-read-at-end") return EarlyRead<true>(ranks, true), 0;

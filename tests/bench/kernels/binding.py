@@ -27,7 +27,7 @@ class Options(Structure):
     _fields_ += [("generation_bytes", c_uint64)]
     _fields_ += [(name, c_uint32) for name in (
         "protocol", "memory", "multicast", "exchange_timeout_ms", "timeout_ms", "on_timeout",
-        "on_divergence", "reserved")]
+        "on_divergence", "multiprocessors")]
 
 
 class Call(Structure):
@@ -80,10 +80,12 @@ class Library:
         return count.value
 
 
-def options_for(world: int, rank: int, device: int, protocol: str, room: int) -> Options:
-    """`room`: bytes of a generation."""
+def options_for(world: int, rank: int, device: int, protocol: str, room: int,
+                multiprocessors: int = 0) -> Options:
+    """`room`: bytes of a generation. `multiprocessors`: that calls run on, 0: all."""
     return Options(struct_size=sizeof(Options), world=world, rank=rank, device=device,
-                   protocol=PROTOCOLS[protocol], generation_bytes=room)
+                   protocol=PROTOCOLS[protocol], generation_bytes=room,
+                   multiprocessors=multiprocessors)
 
 
 def generation_bytes(world: int, tokens: int, hidden: int, element_bytes: int = 2) -> int:

@@ -3,6 +3,7 @@ FlashInfer's kernels. No link lies between the ranks: the figures compare what t
 cost, not what separate GPUs would take. Needs PyTorch."""
 
 import argparse
+import dataclasses
 import faulthandler
 import json
 import sys
@@ -18,16 +19,26 @@ ROUNDS = 3
 HANG_S = 180
 
 
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """Of one GPU."""
+
+    world: int
+    multiprocessors: int  # of each
+
+
 class Ours:
     """Both algorithms of one protocol, all ranks driven by one thread."""
 
-    def __init__(self, library: binding.Library, world: int, most: tuple, protocol: str,
+    def __init__(self, library: binding.Library, shares: Shares, most: tuple, protocol: str,
                  algorithm: str, pdl: bool = True, followers_wait: bool = True):
-        self.world, self._algorithm, self._how = world, algorithm, (pdl, followers_wait)
+        world = shares.world
+        self._algorithm, self._how = algorithm, (pdl, followers_wait)
         meeting = binding.Meeting(world)
         room = binding.generation_bytes(world, *most)
         self._workspaces = binding.on_threads(world, lambda rank: binding.Workspace(
-            library, binding.options_for(world, rank, 0, protocol, room), meeting.gather_for(rank)))
+            library, binding.options_for(world, rank, 0, protocol, room, shares.multiprocessors),
+            meeting.gather_for(rank)))
 
     def step(self, rank: int, tensors):
         call = contenders.our_call(tensors, self._algorithm, *self._how)
@@ -54,11 +65,12 @@ class FlashInfer:
         self._ranks = None
 
 
-def makers(library: binding.Library, world: int, most: tuple) -> dict:
+def makers(library: binding.Library, shares: Shares, most: tuple) -> dict:
     """name: makes the contender."""
+    world = shares.world
 
     def ours(*arguments):
-        return lambda: Ours(library, world, most, *arguments)
+        return lambda: Ours(library, shares, most, *arguments)
 
     every = {figures.OURS: ours("epoch", "auto"), "ours one-shot": ours("epoch", "one-shot"),
              "ours two-shot": ours("epoch", "two-shot"),
@@ -123,11 +135,11 @@ def measure_cell(race: Race, ready: dict, missing: dict, tokens: int, hidden: in
     return cell
 
 
-def prepare(library: binding.Library, world: int, most: tuple, only: str) -> tuple:
+def prepare(library: binding.Library, shares: Shares, most: tuple, only: str) -> tuple:
     """({name: contender}, {name: why not})"""
     sys.path.append(str(contenders.FLASHINFER_TESTS))
     ready, missing = {}, {}
-    for name, make in makers(library, world, most).items():
+    for name, make in makers(library, shares, most).items():
         if only not in name:
             continue
         try:
@@ -146,7 +158,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"SKIPPED: {world} ranks need shares of the GPU: {error}")
         return 77
     library = binding.Library(str(arguments.library))
-    ready, missing = prepare(library, world, (max(tokens), max(arguments.hidden)), arguments.only)
+    most = (max(tokens), max(arguments.hidden))
+    ready, missing = prepare(library, Shares(world, processors), most, arguments.only)
     race, cells = Race(streams, arguments.replays), []
     for hidden in arguments.hidden:
         for count in tokens:
