@@ -60,6 +60,14 @@ uint32_t ResidentClusters(const KernelId& id, uint32_t slots, uint32_t cluster,
   return blocks / cluster;
 }
 
+// Clusters of a plain grid. In two-shot their number is odd where a cluster has several tokens: they
+// are that far apart, ranks own every W-th, and W is even. All of a cluster's tokens would have the
+// same owner otherwise, and a few clusters add up everything.
+uint32_t PlainClusters(const KernelId& id, uint32_t tokens, uint32_t resident) {
+  if (tokens <= resident) return tokens;
+  return id.kernel == Kernel::kTwoShot ? resident - (resident % 2 == 0 ? 1 : 0) : resident;
+}
+
 void PlanPlain(const KernelId& id, uint32_t tokens, uint32_t slots, const DeviceLimits& limits,
                LaunchPlan* plan) {
   *plan = {};
@@ -67,7 +75,8 @@ void PlanPlain(const KernelId& id, uint32_t tokens, uint32_t slots, const Device
   plan->cluster = ClusterFor(slots, tokens, kMaxPlainThreads, kLeastPlainThreads, limits);
   plan->block = PlainBlock(slots, plan->cluster);
   plan->grid_y = plan->cluster;
-  plan->grid_x = std::min(tokens, std::max(ResidentClusters(id, slots, plan->cluster, limits), 1u));
+  const uint32_t resident = std::max(ResidentClusters(id, slots, plan->cluster, limits), 1u);
+  plan->grid_x = PlainClusters(id, tokens, resident);
 }
 
 void PlanGeneral(const KernelId& id, uint32_t tokens, uint32_t slots, Quantisation quantisation,

@@ -66,8 +66,8 @@ bool LaunchSwapped(const Function& function, void** arguments, const lamport::La
   Guarded([&] {
     const Device* device = session->CurrentDevice();
     const uint32_t share = session->streams().Share(stream);
-    replaced = device != nullptr &&
-               swap->Replace(device->context(), function, arguments, share, &swapped);
+    replaced =
+        device != nullptr && swap->Replace(device->context(), function, arguments, share, &swapped);
   });
   if (!replaced) return false;
   void* argument = &swapped.call;

@@ -15,16 +15,19 @@ constexpr DeviceLimits kDevices[] = {{132, 9}, {148, 10}, {108, 8}, {1, 9}, {1, 
 // Calls `check(id, tokens, hidden, limits)` for all sorts of calls whose rows fit one block.
 template <class Check>
 void ForEachCall(Check check) {
-  for (const Protocol protocol : kProtocols) {
-    for (const DataType type : kTypes) {
-      const KernelId id = IdFor(Kernel::kOneShot, protocol, type, 2);
-      for (uint32_t row = 16; row <= 93 * 1024; row += row < 4096 ? 16 : 1008) {
-        for (const DeviceLimits& limits : kDevices) {
-          for (const uint32_t tokens : {1u, 2u, 16u, 17u, 66u, 1024u}) {
-            check(id, tokens, row / BytesOf(type), limits);
-          }
+  const auto check_kernel = [&](const KernelId& id) {
+    for (uint32_t row = 16; row <= 93 * 1024; row += row < 4096 ? 16 : 1008) {
+      for (const DeviceLimits& limits : kDevices) {
+        for (const uint32_t tokens : {1u, 2u, 16u, 17u, 66u, 1024u}) {
+          check(id, tokens, row / BytesOf(id.data_type), limits);
         }
       }
+    }
+  };
+  for (const Protocol protocol : kProtocols) {
+    for (const DataType type : kTypes) {
+      check_kernel(IdFor(Kernel::kOneShot, protocol, type, 2));
+      check_kernel(IdFor(Kernel::kTwoShot, protocol, type, 2));
     }
   }
 }
@@ -76,6 +79,28 @@ TEST(LaunchPlan, PlainGridsAreResident) {
     const uint32_t blocks_of_processor = warps_of_processor / (plan.block / 32);
     ASSERT_LE(plan.grid_x * plan.grid_y, limits.processors * blocks_of_processor);
   });
+}
+
+// Rank token % W adds up a token's row, and a cluster's tokens are as far apart as there are
+// clusters: the owners of any two of them that follow each other differ.
+TEST(LaunchPlan, EveryClusterOfATwoShotOwnsItsPart) {
+  ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
+    LaunchPlan plan;
+    ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, limits, &plan));
+    if (id.kernel != Kernel::kTwoShot || plan.grid_x == tokens) return;
+    ASSERT_EQ(plan.grid_x % 2, 1u) << SymbolOf(id) << " " << tokens << " x " << hidden;
+  });
+}
+
+TEST(LaunchPlan, ATwoShotGridIsOneClusterShortOfAnEvenNumber) {
+  const KernelId id = IdFor(Kernel::kTwoShot, Protocol::kEpoch, DataType::kBf16, 4);
+  LaunchPlan plan;
+  ASSERT_TRUE(PlanLaunch(id, 1024, 4096, Quantisation::kNone, {132, 9}, &plan));
+  EXPECT_EQ(plan.grid_x, 131u);
+  ASSERT_TRUE(PlanLaunch(id, 132, 4096, Quantisation::kNone, {132, 9}, &plan));
+  EXPECT_EQ(plan.grid_x, 132u);
+  ASSERT_TRUE(PlanLaunch(id, 1024, 4096, Quantisation::kNone, {1, 9}, &plan));
+  EXPECT_EQ(plan.grid_x, 1u);
 }
 
 TEST(LaunchPlan, OnAShareOnlyThePlainGridIsSmaller) {
