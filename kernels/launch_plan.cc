@@ -60,9 +60,9 @@ uint32_t ResidentClusters(const KernelId& id, uint32_t slots, uint32_t cluster,
   return blocks / cluster;
 }
 
-// Clusters of a plain grid. In two-shot their number is odd where a cluster has several tokens: they
-// are that far apart, ranks own every W-th, and W is even. All of a cluster's tokens would have the
-// same owner otherwise, and a few clusters add up everything.
+// Clusters of a plain grid. In two-shot their number is odd where a cluster has several tokens:
+// they are that far apart, ranks own every W-th, and W is even. All of a cluster's tokens would
+// have the same owner otherwise, and a few clusters add up everything.
 uint32_t PlainClusters(const KernelId& id, uint32_t tokens, uint32_t resident) {
   if (tokens <= resident) return tokens;
   return id.kernel == Kernel::kTwoShot ? resident - (resident % 2 == 0 ? 1 : 0) : resident;

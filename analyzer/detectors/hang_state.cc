@@ -97,11 +97,10 @@ Progress Judge(const RankState& state) {
   return state.flags.arrivals ? Progress::kNotBegun : Progress::kUnclear;
 }
 
-// Where slots lie depends on the number of tokens in unicast workspaces: what a peer sends in a call
-// with another number may come to lie in this rank's own slots.
+// Where slots lie depends on the number of tokens in unicast workspaces: what a peer sends in a
+// call with another number may come to lie in this rank's own slots.
 bool OthersMayHaveWritten(const Model& model, const RankState& state) {
-  const bool unicast =
-      model.workspaces[state.workspace].flag_layout == trace::FlagLayout::kUnicast;
+  const bool unicast = model.workspaces[state.workspace].flag_layout == trace::FlagLayout::kUnicast;
   return unicast && state.flags.arrivals.value_or(1) == 0 && !state.own_whole;
 }
 
