@@ -167,9 +167,9 @@ typedef struct lamplight_workspace_options {
   uint32_t exchange_timeout_ms; /* for each call of all_gather. 0: called on this thread, without
                                    bound. Else it is called on a thread of its own, which is left
                                    behind on expiry: its context must then live on */
-  uint32_t timeout_ms;    /* of polling, by GPU time; LAMPLIGHT_DEFAULT_TIMEOUT, _NO_TIMEOUT */
-  uint32_t on_timeout;    /* lamplight_on_trouble */
-  uint32_t on_divergence; /* lamplight_on_trouble */
+  uint32_t timeout_ms;      /* of polling, by GPU time; LAMPLIGHT_DEFAULT_TIMEOUT, _NO_TIMEOUT */
+  uint32_t on_timeout;      /* lamplight_on_trouble */
+  uint32_t on_divergence;   /* lamplight_on_trouble */
   uint32_t multiprocessors; /* that calls may run on, where their streams have a share of the
                                device (green contexts); 0: all of it. Grids are made to fit there
                                at once. Need not be the same on all ranks */
