@@ -21,9 +21,6 @@ namespace {
 
 constexpr uint32_t kRingSlotBits = 13;
 constexpr uint32_t kRingSlots = 1u << kRingSlotBits;
-constexpr uint32_t kCounters = 1u << 17;
-static_assert(kCounters <= kernels::Journal::kMaxCounter);
-constexpr uint32_t kMarks = 1u << 15;
 constexpr int kWarmUpMs = 5000;
 
 bool Ok(const DriverApi& driver, CUresult result, const char* call, std::string* error) {
@@ -37,15 +34,6 @@ bool Ok(const DriverApi& driver, CUresult result, const char* call, std::string*
 void SleepMs(int milliseconds) {
   const timespec pause{milliseconds / 1000, (milliseconds % 1000) * 1000000L};
   nanosleep(&pause, nullptr);
-}
-
-// 0: all are used up.
-uint32_t Next(std::atomic<uint32_t>* used, uint32_t count) {
-  uint32_t index = used->load(std::memory_order_relaxed);
-  while (index < count) {
-    if (used->compare_exchange_weak(index, index + 1, std::memory_order_relaxed)) return index;
-  }
-  return 0;
 }
 
 }  // namespace
@@ -129,9 +117,9 @@ uint64_t Device::NewCounter() noexcept {
   return index == 0 ? 0 : counters_ + index * sizeof(SnapshotCounter);
 }
 
-uint32_t Device::NewRunCounter() noexcept { return Next(&counters_used_, kCounters); }
+uint32_t Device::NewRunCounter() noexcept { return free_counters_.Take(); }
 
-uint32_t Device::NewMark() noexcept { return Next(&marks_used_, kMarks); }
+uint32_t Device::NewMark() noexcept { return free_marks_.Take(); }
 
 void Device::DisableCounter(const DriverApi& driver, uint64_t counter) noexcept {
   const RelaxedCapture relaxed(driver);

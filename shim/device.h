@@ -16,6 +16,7 @@
 #include "shim/driver_api.h"
 #include "shim/snapshot_args.h"
 #include "shim/snapshot_ring.h"
+#include "shim/supply.h"
 
 namespace lamplight::shim {
 
@@ -56,6 +57,10 @@ class Device {
   kernels::Journal MarkJournal(uint32_t mark) const noexcept;
 
  private:
+  static constexpr uint32_t kCounters = 1u << 17;
+  static_assert(kCounters <= kernels::Journal::kMaxCounter);
+  static constexpr uint32_t kMarks = 1u << 16;
+
   Device() = default;
   bool Allocate(const DriverApi& driver, std::string* error);
   bool WarmUp(const DriverApi& driver, std::string* error);
@@ -69,9 +74,9 @@ class Device {
   CUdeviceptr slots_address_ = 0;
   // SnapshotCounter[]; the first one is the count of slots handed out.
   CUdeviceptr counters_ = 0;
-  std::atomic<uint32_t> counters_used_{1};
+  Supply free_counters_{kCounters, "counters"};
   CUdeviceptr marks_ = 0;  // NodeMark[]; the first one is nobody's
-  std::atomic<uint32_t> marks_used_{1};
+  Supply free_marks_{kMarks, "marks"};
   void* staging_ = nullptr;
   std::unique_ptr<SnapshotRing> ring_;
 };

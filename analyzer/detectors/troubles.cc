@@ -149,7 +149,7 @@ bool WentOn(const Model& model, const Trouble& trouble) {
   });
 }
 
-bool DuringAHang(const Model& model, const Trouble& trouble, const Hang& hang) {
+bool DuringAHang(const Trouble& trouble, const Hang& hang) {
   return hang.process == trouble.process && trouble.time_ns >= hang.launched_ns &&
          (hang.workspace == kNone || trouble.workspace == kNone ||
           hang.workspace == trouble.workspace);
@@ -267,7 +267,7 @@ void AddReportedWaits(const Model& model, Finding* finding) {
   for (Index i = 0; i < model.troubles.size(); ++i) {
     if (model.troubles[i].kind() != Kind::kTimeout) continue;
     const bool during = std::ranges::any_of(hangs, [&](Index hang) {
-      return hang != kNone && DuringAHang(model, model.troubles[i], model.hangs[hang]);
+      return hang != kNone && DuringAHang(model.troubles[i], model.hangs[hang]);
     });
     if (during) waits.push_back(i);
   }
@@ -280,7 +280,7 @@ Detection DetectTroubles(const Model& model) {
     const Trouble& trouble = model.troubles[i];
     const auto words = std::ranges::find(kWords, trouble.kind(), &Words::kind);
     const bool hung = std::ranges::any_of(
-        model.hangs, [&](const Hang& hang) { return DuringAHang(model, trouble, hang); });
+        model.hangs, [&](const Hang& hang) { return DuringAHang(trouble, hang); });
     if (words != std::end(kWords)) {
       detection.findings.push_back(Describe(model, i, *words));
     } else if (trouble.kind() == Kind::kTimeout && !hung) {

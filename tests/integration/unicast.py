@@ -50,6 +50,11 @@ CASES = {
     # The first block is through, and has moved the flags on.
     "fewer-tokens": FEWER,
     "fewer-tokens-eager": dataclasses.replace(FEWER, mode="fewer-tokens-eager"),
+    # The slots of the call that hangs lie elsewhere than those of the one behind it.
+    "fewer-tokens-then-more": dataclasses.replace(
+        FEWER, mode="fewer-tokens-then-more", awaited=(1, 2),
+        errors=(BEHIND.replace("256", "192"),),
+        evidence=("unicast one-shot, 3 tokens x 64", "unicast one-shot, 2 tokens x 64")),
     "fewer-tokens-swapped": dataclasses.replace(
         FEWER, swap="1", errors=("rank 0 waits for rank 1", "64 of 256 awaited words")),
     "fewer-tokens-eager-swapped": dataclasses.replace(

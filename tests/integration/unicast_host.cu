@@ -270,15 +270,15 @@ void TwoShots(const Ranks& ranks, int first, int second) {
   }
 }
 
-// Rank 1's calls have a token less. What it sends lies elsewhere than rank 0 looks: of the first
-// tokens all comes, so the flags move on, of the last ones nothing. What it sends in its second
-// call begins in rank 0's own slots, where nothing else is yet.
+// Rank 1's first call has a token less. What it sends lies elsewhere than rank 0 looks: of the
+// first tokens all comes, so the flags move on, of the last ones nothing. What it sends in its
+// second call, if that has a token less too, begins in rank 0's own slots, where nothing else is
+// yet.
 template <class Run>
-void FewerTokens(const Ranks& ranks, Run run) {
-  run(ranks, [](const Rank& rank) {
-    for (int call = 0; call < 2; ++call) {
-      rank.OneShot<Bf16, Pattern::kAllReduce>(rank.rank == 0 ? 4 : 3);
-    }
+void FewerTokens(const Ranks& ranks, Run run, int tokens, std::array<int, kWorld> then) {
+  run(ranks, [=](const Rank& rank) {
+    rank.OneShot<Bf16, Pattern::kAllReduce>(tokens - rank.rank);
+    rank.OneShot<Bf16, Pattern::kAllReduce>(then[rank.rank]);
   });
 }
 
@@ -310,11 +310,10 @@ int main(int argc, char** argv) {
   if (mode == "larger-grid") return TwoShots(ranks, 4, 8), 0;
   if (mode == "smaller-grid") return TwoShots(ranks, 8, 4), 0;
   if (mode == "too-large") return TooLarge(ranks), 0;
-  if (mode == "fewer-tokens") {
-    return FewerTokens(ranks, [](auto& on, auto work) { Replayed(on, work); }), 0;
-  }
-  if (mode == "fewer-tokens-eager") {
-    return FewerTokens(ranks, [](auto& on, auto work) { OnBoth(on, work); }), 0;
-  }
+  const auto replayed = [](auto& on, auto work) { Replayed(on, work); };
+  const auto eager = [](auto& on, auto work) { OnBoth(on, work); };
+  if (mode == "fewer-tokens") return FewerTokens(ranks, replayed, 4, {4, 3}), 0;
+  if (mode == "fewer-tokens-eager") return FewerTokens(ranks, eager, 4, {4, 3}), 0;
+  if (mode == "fewer-tokens-then-more") return FewerTokens(ranks, replayed, 3, {8, 8}), 0;
   Fail("no mode \"" + mode + "\"");
 }
