@@ -70,8 +70,9 @@ class Exchange {
   }
 
   // The sum over ranks of the units at `offset`, `offset + stride`, …, in rank order; `own` is this
-  // rank's. Warps look as one. Also true for slots without a unit. False: a peer's unit will not
-  // come.
+  // rank's, and what it sent to itself is not waited for: it is there when the grid ends, before a
+  // later one clears it, also where it went through the multicast address. Warps look as one. Also
+  // true for slots without a unit. False: a peer's unit will not come.
   LAMPLIGHT_DEVICE bool Reduce(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
                                const Piece& own, Sums* sums) {
     LAMPLIGHT_UNROLL

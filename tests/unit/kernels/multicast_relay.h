@@ -30,6 +30,14 @@ class MulticastRelay {
     stop_ = true;
     thread_.join();
   }
+  // Returns when all that was stored before has reached all buffers. A grid on a GPU ends no earlier:
+  // whoever starts another one over the same buffers calls this first. Kernels do not wait for what
+  // they send to themselves, so it may otherwise come behind the next call's clear. Any thread.
+  void Settle() const {
+    // The next pass may have begun before, the one after it has not.
+    const uint64_t settled = passes_.load() + 2;
+    while (passes_.load() < settled) sched_yield();
+  }
   MulticastRelay(const MulticastRelay&) = delete;
   MulticastRelay& operator=(const MulticastRelay&) = delete;
 
@@ -40,6 +48,7 @@ class MulticastRelay {
     while (!stop_) {
       bool moved = false;
       for (const Path& path : paths_) moved |= lines_ ? TakeLines(path) : TakeWords(path);
+      ++passes_;
       if (!moved) sched_yield();
     }
   }
@@ -80,6 +89,7 @@ class MulticastRelay {
   const size_t words_;
   const bool lines_;
   std::atomic<bool> stop_{false};
+  std::atomic<uint64_t> passes_{0};
   std::thread thread_;
 };
 
