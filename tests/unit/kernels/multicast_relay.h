@@ -30,9 +30,9 @@ class MulticastRelay {
     stop_ = true;
     thread_.join();
   }
-  // Returns when all that was stored before has reached all buffers. A grid on a GPU ends no earlier:
-  // whoever starts another one over the same buffers calls this first. Kernels do not wait for what
-  // they send to themselves, so it may otherwise come behind the next call's clear. Any thread.
+  // Returns when all that was stored before has reached all buffers. A grid on a GPU ends no
+  // earlier, so who starts another one over the same buffers calls this first: kernels do not wait
+  // for what they send to themselves, which may else come behind the next call's clear. Any thread.
   void Settle() const {
     // The next pass may have begun before, the one after it has not.
     const uint64_t settled = passes_.load() + 2;
