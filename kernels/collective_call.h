@@ -56,6 +56,11 @@ inline constexpr uint32_t kMaxBlockThreads = 512;
 // Of plain kernels (plain.cuh): a row of 4096 16-bit elements, with tags.
 inline constexpr uint32_t kMaxPlainThreads = 640;
 inline constexpr uint32_t kPlainRegisters = 80;  // of kernels for two and four ranks
+// Threads that a multiprocessor has room for: each of its four parts has 16384 registers, taken by
+// whole warps.
+LAMPLIGHT_HD constexpr uint32_t ThreadsWith(uint32_t registers) {
+  return 16384 / (32 * registers) * 4 * 32;
+}
 
 // Why a kernel wrote a diagnostic.
 enum class Trouble : uint32_t {
@@ -148,7 +153,8 @@ struct CollectiveCall {
   Quantisation quantisation;
   ScaleLayout scale_layout;
   uint8_t options;     // CallOption
-  uint32_t fragments;  // iterations of the row loop: see launch_plan.h
+  uint16_t fragments;  // iterations of the row loop: see launch_plan.h
+  uint16_t senders;    // plain one-shot kernels: clusters that only send; 0: all do everything
 };
 static_assert(sizeof(CollectiveCall) == 256);
 

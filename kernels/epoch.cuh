@@ -81,9 +81,11 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
     machine::SendPair(reinterpret_cast<machine::Words4*>(row) + slot, piece.words, tag_, active);
   }
 
-  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, bool active, Piece* piece) const {
-    const auto* packet = reinterpret_cast<const machine::Words4*>(row) + slot;
-    return machine::PollPair(packet, tag_, active, &piece->words);
+  LAMPLIGHT_DEVICE void Load(const char* row, uint32_t slot, bool active, Piece* piece) const {
+    machine::PollPair(reinterpret_cast<const machine::Words4*>(row) + slot, active, &piece->words);
+  }
+  LAMPLIGHT_DEVICE bool IsHere(bool active, const Piece& piece) const {
+    return machine::PairIsHere(tag_, active, piece.words);
   }
   static LAMPLIGHT_DEVICE void Complete(Piece* piece) { machine::CompletePair(&piece->words); }
   LAMPLIGHT_DEVICE AwaitedWord Awaited(const char* row, uint32_t slot) const {

@@ -1,8 +1,9 @@
 // What the three protocols have in common: addresses of peers' buffers, stores to all, headers, the
 // reduction in rank order. Device code.
 //
-// A protocol says how a unit is sent (`Send`), how one is awaited (`Look`), and how a call begins
-// and ends. Its member functions are called by all threads of the grid unless they say otherwise.
+// A protocol says how a unit is sent (`Send`), how one is awaited (`Load`, `IsHere`), and how a
+// call begins and ends. Its member functions are called by all threads of the grid unless they say
+// otherwise.
 #pragma once
 
 #include "kernels/arrivals.cuh"
@@ -70,20 +71,32 @@ class Exchange {
   }
 
   // The sum over ranks of the units at `offset`, `offset + stride`, …, in rank order; `own` is this
-  // rank's, and what it sent to itself is not waited for: it is there when the grid ends, before a
-  // later one clears it, also where it went through the multicast address. Warps look as one. Also
-  // true for slots without a unit. False: a peer's unit will not come.
+  // rank's. What it stored for itself is not waited for: it is there when the grid ends, before a
+  // later one clears it. Warps look as one. Also true for slots without a unit. False: a peer's
+  // unit will not come.
   LAMPLIGHT_DEVICE bool Reduce(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
                                const Piece& own, Sums* sums) {
-    LAMPLIGHT_UNROLL
-    for (float& value : sums->at) value = 0;
-    for (uint32_t first = 0; first < World(); first += kStep) {
-      Piece pieces[kStep];
-      if (!AwaitStep(offset, stride, stage, slot, first, own, pieces)) return false;
-      LAMPLIGHT_UNROLL
-      for (const Piece& piece : pieces) sums->Add(piece);
-    }
-    return true;
+    Step pieces;
+    return ReduceFrom<false>(offset, stride, stage, slot, own, &pieces, sums);
+  }
+
+  // The units of as many ranks as are awaited at a time.
+  using Step = Piece[kStep];
+
+  // Loads the first step of what Reduce awaits, and does not wait for it.
+  LAMPLIGHT_DEVICE void Peek(uint64_t offset, uint64_t stride, uint32_t slot, Step* pieces) const {
+    Load(offset, stride, slot, 0, pieces);
+  }
+  // The same as above, `pieces` as Peek has left them.
+  LAMPLIGHT_DEVICE bool Reduce(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
+                               const Piece& own, Step* pieces, Sums* sums) {
+    return ReduceFrom<true>(offset, stride, stage, slot, own, pieces, sums);
+  }
+
+  // What this rank has sent to all, where it comes back to itself: see IsGiven.
+  LAMPLIGHT_DEVICE void AwaitEcho(uint64_t offset, uint32_t stage, uint32_t slot) {
+    Piece echo;
+    if (!IsGiven(call_.rank)) Await(offset, stage, slot, call_.rank, &echo);
   }
 
   // One unit of this rank's own buffer. False: it will not come.
@@ -91,7 +104,9 @@ class Exchange {
                               Piece* piece) {
     Watch<Position::kPairs> watch;
     const char* row = Local() + offset;
-    while (!self().Look(row, slot, slot < place_.slots, piece)) {
+    for (;;) {
+      self().Load(row, slot, slot < place_.slots, piece);
+      if (self().IsHere(slot < place_.slots, *piece)) break;
       const auto missing = [&] { return MissingOf(sender, stage, slot, row); };
       if (!watch.GoOn(call_, self().standing(), missing)) return false;
     }
@@ -131,6 +146,9 @@ class Exchange {
   }
   static LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) {
     if (active) machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
+  }
+  static LAMPLIGHT_DEVICE void Load(const char* row, uint32_t slot, bool active, Piece* piece) {
+    if (active) piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
   }
   static LAMPLIGHT_DEVICE void Complete(Piece*) {}
   static LAMPLIGHT_DEVICE AwaitedWord Awaited(const char* row, uint32_t slot) {
@@ -183,17 +201,49 @@ class Exchange {
     return !Position::kPairs || peer != call_.rank;
   }
 
+  // Whether nothing is awaited of a rank: of this one, but where its own data come back to it
+  // through the multicast address. In a graph a kernel can end ahead of its stores over the link
+  // (docs/kernels.md), and what comes after a later call has cleared the place would stay there.
+  // The epoch protocol clears nothing.
+  LAMPLIGHT_DEVICE bool IsGiven(uint32_t rank) const {
+    return rank == call_.rank && (kProtocol != Protocol::kMnnvl || call_.multicast == nullptr);
+  }
+
+  // `kPeeked`: the first step has been loaded a first time.
+  template <bool kPeeked>
+  LAMPLIGHT_DEVICE bool ReduceFrom(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
+                                   const Piece& own, Step* pieces, Sums* sums) {
+    LAMPLIGHT_UNROLL
+    for (float& value : sums->at) value = 0;
+    for (uint32_t first = 0; first < World(); first += kStep) {
+      const bool peeked = kPeeked && first == 0;
+      if (!AwaitStep(offset, stride, stage, slot, first, own, peeked, pieces)) return false;
+      LAMPLIGHT_UNROLL
+      for (const Piece& piece : *pieces) sums->Add(piece);
+    }
+    return true;
+  }
+
   // All loads of a step are in flight together.
+  LAMPLIGHT_DEVICE void Load(uint64_t offset, uint64_t stride, uint32_t slot, uint32_t first,
+                             Step* pieces) const {
+    LAMPLIGHT_UNROLL
+    for (uint32_t i = 0; i < kStep; ++i) {
+      if (IsGiven(first + i)) continue;
+      const char* row = Local() + offset + (first + i) * stride;
+      self().Load(row, slot, slot < place_.slots, &(*pieces)[i]);
+    }
+  }
   LAMPLIGHT_DEVICE bool AwaitStep(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
-                                  uint32_t first, const Piece& own, Piece (&pieces)[kStep]) {
+                                  uint32_t first, const Piece& own, bool peeked, Step* pieces) {
     Watch<Position::kPairs> watch;
-    for (;;) {
+    for (;; peeked = false) {
+      if (!peeked) Load(offset, stride, slot, first, pieces);
       uint32_t late = kStep;
       LAMPLIGHT_UNROLL
       for (uint32_t i = 0; i < kStep; ++i) {
-        if (first + i == call_.rank) continue;
-        const char* row = Local() + offset + (first + i) * stride;
-        if (!self().Look(row, slot, slot < place_.slots, &pieces[i])) late = i;
+        if (IsGiven(first + i)) continue;
+        if (!self().IsHere(slot < place_.slots, (*pieces)[i])) late = i;
       }
       if (late == kStep) break;
       const uint32_t peer = first + late;
@@ -205,9 +255,9 @@ class Exchange {
     LAMPLIGHT_UNROLL
     for (uint32_t i = 0; i < kStep; ++i) {
       if (first + i == call_.rank) {
-        pieces[i] = own;
+        (*pieces)[i] = own;
       } else {
-        self().Complete(&pieces[i]);
+        self().Complete(&(*pieces)[i]);
       }
     }
     return true;

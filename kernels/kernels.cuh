@@ -8,6 +8,7 @@
 // one kernel are not allowed.
 #define LAMPLIGHT_BOUNDS_kGeneral(world) __launch_bounds__(kMaxBlockThreads, 1)
 #define LAMPLIGHT_BOUNDS_kPlain(world) LAMPLIGHT_PLAIN_BOUNDS_##world
+#define LAMPLIGHT_BOUNDS_kStreamed(world) LAMPLIGHT_PLAIN_BOUNDS_##world
 #define LAMPLIGHT_PLAIN_BOUNDS_0 __launch_bounds__(kMaxPlainThreads, 1)
 #define LAMPLIGHT_PLAIN_BOUNDS_2 __maxnreg__(kPlainRegisters)
 #define LAMPLIGHT_PLAIN_BOUNDS_4 __maxnreg__(kPlainRegisters)

@@ -4,6 +4,7 @@
 
 #include "kernels/packet_layout.h"
 #include "kernels/protocol.cuh"
+#include "kernels/tuning.h"
 
 namespace lamplight::kernels {
 namespace {
@@ -13,12 +14,12 @@ constexpr uint32_t kMaxSharedBytes = 96 * 1024;  // sm_80 and later, by opting i
 
 constexpr uint32_t kLeastGeneralThreads = 128;
 constexpr uint32_t kLeastPlainThreads = 64;
-// 65536 registers in every multiprocessor, taken by whole warps.
-constexpr uint32_t kPlainThreadsOfProcessor = 65536 / (32 * kPlainRegisters) * 32;
+constexpr uint32_t kSendingPart = 8;  // at most one multiprocessor of so many only sends
 
 constexpr const char* kKernelNames[] = {"oneshot", "twoshot", "sends", "norm"};
 constexpr const char* kProtocolNames[] = {"mnnvl", "unicast", "epoch"};
 constexpr const char* kTypeNames[] = {"fp16", "bf16", "fp32"};
+constexpr const char* kFormNames[] = {"", "_plain", "_streamed"};
 
 constexpr uint32_t RoundUp(uint32_t value, uint32_t step) {
   return (value + step - 1) / step * step;
@@ -45,19 +46,21 @@ uint32_t ClusterFor(uint32_t slots, uint32_t tokens, uint32_t most, uint32_t lea
 
 // Threads of plain kernels that a multiprocessor holds, by their registers.
 uint32_t PlainThreads(const KernelId& id) {
-  return id.world == 2 || id.world == 4 ? kPlainThreadsOfProcessor : kMaxPlainThreads;
+  return id.world == 2 || id.world == 4 ? ThreadsWith(kPlainRegisters) : kMaxPlainThreads;
 }
 
 uint32_t PlainBlock(uint32_t slots, uint32_t cluster) {
   return RoundUp((slots + cluster - 1) / cluster, 32);
 }
 
-// Clusters that run at once.
-uint32_t ResidentClusters(const KernelId& id, uint32_t slots, uint32_t cluster,
-                          const DeviceLimits& limits) {
-  const uint32_t processors = limits.share != 0 ? limits.share : limits.processors;
-  const uint32_t blocks = processors * (PlainThreads(id) / PlainBlock(slots, cluster));
-  return blocks / cluster;
+// That the launch may run on.
+uint32_t Processors(const DeviceLimits& limits) {
+  return limits.share != 0 ? limits.share : limits.processors;
+}
+
+// Clusters that run at once, where a multiprocessor has room for so many threads.
+uint32_t ResidentClusters(uint32_t threads, const LaunchPlan& plan, const DeviceLimits& limits) {
+  return Processors(limits) * (threads / plan.block) / plan.cluster;
 }
 
 // Clusters of a plain grid. In two-shot their number is odd where a cluster has several tokens:
@@ -75,8 +78,21 @@ void PlanPlain(const KernelId& id, uint32_t tokens, uint32_t slots, const Device
   plan->cluster = ClusterFor(slots, tokens, kMaxPlainThreads, kLeastPlainThreads, limits);
   plan->block = PlainBlock(slots, plan->cluster);
   plan->grid_y = plan->cluster;
-  const uint32_t resident = std::max(ResidentClusters(id, slots, plan->cluster, limits), 1u);
+  const uint32_t resident = std::max(ResidentClusters(PlainThreads(id), *plan, limits), 1u);
   plan->grid_x = PlainClusters(id, tokens, resident);
+}
+
+// Where there are more rows than a plain grid has clusters, some of them only send. The size of the
+// clusters stays: the order of a norm's sum is the same in both forms.
+void Stream(const KernelId& id, uint32_t tokens, const DeviceLimits& limits, LaunchPlan* plan) {
+  if (!HasForm(id.kernel, KernelForm::kStreamed) || tokens <= plan->grid_x) return;
+  const uint32_t blocks = std::min(SendingBlocks(id.protocol == Protocol::kEpoch, plan->block),
+                                   Processors(limits) / kSendingPart);
+  const uint32_t resident = plan->grid_x;
+  const uint32_t senders = std::max(blocks / plan->cluster, 1u);
+  if (senders >= resident) return;
+  plan->form = KernelForm::kStreamed;
+  plan->senders = static_cast<uint16_t>(senders);
 }
 
 void PlanGeneral(const KernelId& id, uint32_t tokens, uint32_t slots, Quantisation quantisation,
@@ -89,7 +105,7 @@ void PlanGeneral(const KernelId& id, uint32_t tokens, uint32_t slots, Quantisati
   // Whole pairs of warps, so that a quantisation group never spans two blocks.
   plan->block = std::min(RoundUp(per_block, 64), kMaxBlockThreads);
   const uint32_t threads = plan->block * plan->cluster;
-  plan->fragments = (slots + threads - 1) / threads;
+  plan->fragments = static_cast<uint16_t>((slots + threads - 1) / threads);
   plan->shared_bytes = (plan->fragments - 1) * plan->block * kUnitBytes;
   const uint32_t elements = kUnitBytes / BytesOf(id.data_type);
   if (quantisation == Quantisation::kNvfp4) plan->shared_bytes += plan->block * elements * 4;
@@ -108,19 +124,21 @@ std::string SymbolOf(const KernelId& id) {
   return std::string("lamplight_") + kKernelNames[static_cast<int>(id.kernel)] + "_" +
          kProtocolNames[static_cast<int>(id.protocol)] + "_" +
          kTypeNames[static_cast<int>(id.data_type)] + "_w" + std::to_string(id.world) +
-         (id.form == KernelForm::kPlain ? "_plain" : "");
+         kFormNames[static_cast<int>(id.form)];
 }
 
-bool HasPlainForm(Kernel kernel) {
-  return kernel == Kernel::kOneShot || kernel == Kernel::kTwoShot;
+bool HasForm(Kernel kernel, KernelForm form) {
+  if (form == KernelForm::kGeneral || kernel == Kernel::kOneShot) return true;
+  return form == KernelForm::kPlain && kernel == Kernel::kTwoShot;
 }
 
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
                 const DeviceLimits& limits, LaunchPlan* plan) {
   const uint32_t slots = LayoutOf(id.protocol).Slots(hidden * BytesOf(id.data_type));
   const bool fits = slots <= LargestCluster(limits) * kMaxPlainThreads;
-  if (HasPlainForm(id.kernel) && quantisation == Quantisation::kNone && fits) {
+  if (HasForm(id.kernel, KernelForm::kPlain) && quantisation == Quantisation::kNone && fits) {
     PlanPlain(id, tokens, slots, limits, plan);
+    Stream(id, tokens, limits, plan);
   } else {
     PlanGeneral(id, tokens, slots, quantisation, limits, plan);
   }

@@ -10,9 +10,12 @@
 
 namespace lamplight::kernels {
 
-// kPlain: rows that a cluster holds in registers, not quantised; a grid of as many clusters as fit
-// the device (plain.cuh). kGeneral: everything; a cluster for each token.
-enum class KernelForm : uint8_t { kGeneral = 0, kPlain = 1 };
+// kGeneral: everything; a cluster for each token. kPlain: rows that a cluster holds in registers,
+// not quantised; a grid of as many clusters as fit the device (plain.cuh). kStreamed: the same
+// where there are more rows than clusters, one-shot only (streamed.cuh).
+enum class KernelForm : uint8_t { kGeneral = 0, kPlain = 1, kStreamed = 2 };
+inline constexpr KernelForm kForms[] = {KernelForm::kGeneral, KernelForm::kPlain,
+                                        KernelForm::kStreamed};
 
 // One compiled kernel. `world` is 2, 4 or 8, or 0 for the kernel that takes any number of ranks.
 struct KernelId {
@@ -27,8 +30,8 @@ struct KernelId {
 
 // The general kernel for a group.
 KernelId IdFor(Kernel kernel, Protocol protocol, DataType data_type, uint32_t world);
-// Whether there is a plain kernel beside a general one.
-bool HasPlainForm(Kernel kernel);
+// Whether a kernel is compiled in this form.
+bool HasForm(Kernel kernel, KernelForm form);
 // The symbol of the kernel, e.g. "lamplight_oneshot_mnnvl_bf16_w2".
 std::string SymbolOf(const KernelId& id);
 
@@ -44,7 +47,8 @@ struct LaunchPlan {
   uint32_t grid_y = 0;                     // the blocks of a cluster
   uint32_t block = 0;
   uint32_t cluster = 1;
-  uint32_t fragments = 1;  // for CollectiveCall::fragments
+  uint16_t fragments = 1;  // for CollectiveCall::fragments
+  uint16_t senders = 0;    // for CollectiveCall::senders
   uint32_t shared_bytes = 0;
 
   friend bool operator==(const LaunchPlan&, const LaunchPlan&) = default;

@@ -143,19 +143,20 @@ LAMPLIGHT_MACHINE void SendPair(Words4* packet, Words4 value, uint64_t tag, bool
                "r"(value.word[0]), "r"(value.word[1]), "r"(value.word[2]), "r"(value.word[3])
                : "memory");
 }
+LAMPLIGHT_MACHINE void PollPair(const Words4* packet, bool active, Words4* value) {
+  if (!active) return;
+  asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(value->word[0]), "=r"(value->word[1]), "=r"(value->word[2]),
+                 "=r"(value->word[3])
+               : "l"(packet)
+               : "memory");
+}
 // True in all lanes when every active line of the warp carries `tag`; `value` is then what
 // CompletePair makes a unit of.
-LAMPLIGHT_MACHINE bool PollPair(const Words4* packet, uint64_t tag, bool active, Words4* value) {
-  if (active) {
-    asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(value->word[0]), "=r"(value->word[1]), "=r"(value->word[2]),
-                   "=r"(value->word[3])
-                 : "l"(packet)
-                 : "memory");
-  }
+LAMPLIGHT_MACHINE bool PairIsHere(uint64_t tag, bool active, const Words4& value) {
   const bool here = !active || threadIdx.x % 8 != 7 ||
-                    (value->word[2] == static_cast<uint32_t>(tag) &&
-                     value->word[3] == static_cast<uint32_t>(tag >> 32));
+                    (value.word[2] == static_cast<uint32_t>(tag) &&
+                     value.word[3] == static_cast<uint32_t>(tag >> 32));
   return __all_sync(0xffffffffu, here);
 }
 // Gives thread 7 of each pair what thread 15 carried for it.
@@ -242,7 +243,8 @@ void PollForBlock(const uint32_t* address, uint32_t count, uint32_t (&words)[kMo
 }
 void Await(uint32_t value);
 void SendPair(Words4* packet, Words4 value, uint64_t tag, bool active);
-bool PollPair(const Words4* packet, uint64_t tag, bool active, Words4* value);
+void PollPair(const Words4* packet, bool active, Words4* value);
+bool PairIsHere(uint64_t tag, bool active, const Words4& value);
 void CompletePair(Words4* value);
 bool AnyOfWarp(bool here);
 uint32_t CountIn(uint32_t* counter, uint32_t step);

@@ -2,7 +2,7 @@
 // not arrived; three generations rotate; the flags say which is in use and what to clear.
 //
 // Device code. Compatible with the kernels of the field in one group: layout, flags and sentinel
-// are theirs (FlashInfer 0.6.0rc1 – 0.7.2, include/flashinfer/comm/trtllm_mnnvl_allreduce.cuh).
+// are theirs (FlashInfer 0.6.0rc1 – 0.7.4, include/flashinfer/comm/trtllm_mnnvl_allreduce.cuh).
 // Different here: every word is compared by its bits; whole clusters arrive, when all of their
 // threads have read the flags; the last one moves the flags on, and later grids may start only when
 // all have ended. So no chain of programmatic launches can read flags, or clear a generation, that
@@ -64,13 +64,11 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   }
   LAMPLIGHT_DEVICE uint64_t BroadcastRow() const { return Stage(1) + this->place_.token * Row(); }
 
-  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, bool active, Piece* piece) const {
-    if (!active) return true;
-    piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
+  LAMPLIGHT_DEVICE bool IsHere(bool active, const Piece& piece) const {
     bool here = true;
     LAMPLIGHT_UNROLL
-    for (const uint32_t word : piece->words.word) here &= word != protocol::kSentinel;
-    return here;
+    for (const uint32_t word : piece.words.word) here &= word != protocol::kSentinel;
+    return here || !active;
   }
 
   // Re-arms what the call before wrote: as many stages and bytes as its flags say.

@@ -20,7 +20,9 @@ LAMPLIGHT_DEVICE typename X::Piece Rounded(const typename X::Sums& sums, bool co
 // When all of the cluster has what it awaited. The outputs are written while the count is under
 // way.
 template <class X, class E>
-LAMPLIGHT_DEVICE void FinishCall(X& exchange, const typename X::Position& place, E& epilogue) {
+LAMPLIGHT_DEVICE void FinishCall(const CollectiveCall& call, X& exchange,
+                                 const typename X::Position& place, E& epilogue) {
+  LetFollowersStart(call);
   epilogue.Meet();
   if (place.FirstOfCluster()) exchange.Arrive();
   epilogue.Write();
@@ -46,7 +48,7 @@ LAMPLIGHT_DEVICE void OneShot(const CollectiveCall& call) {
           exchange.Reduce(exchange.OneShotRow(0), exchange.OneShotStride(), 0, slot, own, &sums);
       epilogue.Take(k, Rounded<X>(sums, complete));
     }
-    FinishCall(exchange, place, epilogue);
+    FinishCall(call, exchange, place, epilogue);
   };
   Open<X>(call, Kernel::kOneShot, body);
 }

@@ -46,6 +46,14 @@ LAMPLIGHT_DEVICE typename X::Piece FirstUnit(const CollectiveCall& call,
   return LoadUnit<X>(reinterpret_cast<const void*>(input), place, place.thread);
 }
 
+// By all threads that have what they awaited. What follows may be made ready beside the rest of
+// this call, where it waits for the end of all of it: its launch is then in nobody's way. Not
+// earlier: where ranks share a device, its blocks would take the room of a peer's that have not
+// begun.
+LAMPLIGHT_DEVICE void LetFollowersStart(const CollectiveCall& call) {
+  if ((call.options & kFollowersWait) != 0) machine::LetLaterGridsStart();
+}
+
 // Runs `body(place, exchange, epilogue, first)` in a call that may touch its workspace. `first` is
 // the unit of this thread's first slot; beside earlier grids there is none.
 template <class X, Entry kEntry = Entry::kBehindEarlierGrids, class Body>

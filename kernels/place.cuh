@@ -14,7 +14,11 @@ struct Place {
   static constexpr uint32_t kNoUnit = 0xffffffffu;
 
   uint32_t cluster = machine::Cluster();
-  uint32_t token = machine::Cluster();  // a plain kernel goes on to others
+  // The cluster's number among those that do what it does, and how many these are: all of the grid,
+  // but in streamed kernels.
+  uint32_t index = cluster;
+  uint32_t alike = machine::Clusters();
+  uint32_t token = cluster;  // other kernels than general ones go on to others, `alike` further on
   uint32_t threads = machine::BlockThreads() * machine::BlocksOfCluster();
   uint32_t thread = machine::BlockOfCluster() * machine::BlockThreads() + machine::Thread();
   uint32_t row_bytes;  // of a tensor
@@ -27,6 +31,16 @@ struct Place {
         units(LayoutOf(kProtocol).Units(row_bytes)),
         slots(LayoutOf(kProtocol).Slots(row_bytes)),
         packet_row_bytes(LayoutOf(kProtocol).RowBytes(row_bytes)) {}
+
+  // In streamed kernels the first clusters only send, the others do all else.
+  LAMPLIGHT_DEVICE bool OnlySends(const CollectiveCall& call) const {
+    return cluster < call.senders;
+  }
+  LAMPLIGHT_DEVICE void TakeRole(const CollectiveCall& call) {
+    alike = OnlySends(call) ? call.senders : alike - call.senders;
+    index -= OnlySends(call) ? 0 : call.senders;
+    token = index;
+  }
 
   // True for all lanes of a warp alike: a warp sends and looks as one.
   LAMPLIGHT_DEVICE bool WarpHas(uint32_t slot) const {
@@ -48,9 +62,9 @@ struct Place {
         static_cast<uint64_t>(token) * row_bytes + static_cast<uint64_t>(unit) * kUnitBytes);
   }
 
-  // All threads of the grid in a row, for work that they share.
-  LAMPLIGHT_DEVICE uint32_t GridThread() const { return cluster * threads + thread; }
-  LAMPLIGHT_DEVICE uint32_t GridThreads() const { return machine::Clusters() * threads; }
+  // The threads of all clusters alike in a row, for work that they share.
+  LAMPLIGHT_DEVICE uint32_t GridThread() const { return index * threads + thread; }
+  LAMPLIGHT_DEVICE uint32_t GridThreads() const { return alike * threads; }
   LAMPLIGHT_DEVICE bool FirstOfCluster() const { return thread == 0; }
   LAMPLIGHT_DEVICE bool FirstOfGrid() const { return cluster == 0 && thread == 0; }
 };

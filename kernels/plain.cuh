@@ -58,11 +58,12 @@ LAMPLIGHT_COLD void PoisonOutputs(const CollectiveCall* call, uint32_t thread, u
 enum class Whose : uint8_t { kAll, kOwn, kOthers };
 
 template <class X, Whose kWhose>
-LAMPLIGHT_DEVICE uint32_t TokenFrom(const CollectiveCall& call, const X& exchange, uint32_t token) {
+LAMPLIGHT_DEVICE uint32_t TokenFrom(const CollectiveCall& call, const X& exchange,
+                                    const typename X::Position& place, uint32_t token) {
   if constexpr (kWhose == Whose::kAll) return token;
   constexpr bool kOwn = kWhose == Whose::kOwn;
   while (token < call.tokens && (token % exchange.World() == call.rank) != kOwn) {
-    token += machine::Clusters();
+    token += place.alike;
   }
   return token;
 }
@@ -84,8 +85,9 @@ LAMPLIGHT_DEVICE void FinishRows(const CollectiveCall& call, typename X::Positio
     Piece row = sum_of(own);
     if (residual_in != nullptr) row = Added(row, residual);
     const uint32_t token = place.token;
-    const uint32_t next = TokenFrom<X, kWhose>(call, exchange, token + machine::Clusters());
+    const uint32_t next = TokenFrom<X, kWhose>(call, exchange, place, token + place.alike);
     const bool last = next >= call.tokens;
+    if (last && ends) LetFollowersStart(call);
     if (!last) {
       place.token = next;
       if constexpr (kWhose != Whose::kOthers) own = LoadOwn<X>(call.input, place);
@@ -108,6 +110,15 @@ LAMPLIGHT_DEVICE void FinishRows(const CollectiveCall& call, typename X::Positio
   }
 }
 
+// The cluster has sent, and all of its threads have read the state.
+template <class X>
+LAMPLIGHT_DEVICE void ArriveEarly(const CollectiveCall& call, const typename X::Position& place,
+                                  X& exchange) {
+  if (!X::ArrivesEarly(call)) return;
+  machine::AwaitProgress();
+  if (place.FirstOfCluster()) exchange.Arrive();
+}
+
 // Sends this rank's row of every token of the cluster by `send(unit)`, then what every call sends
 // and clears beside. Returns the unit of the cluster's first token, at which `place` is again.
 template <class X, class Send>
@@ -115,30 +126,28 @@ LAMPLIGHT_DEVICE typename X::Piece SendRows(const CollectiveCall& call, typename
                                             X& exchange, typename X::Piece unit, const Send& send) {
   for (;;) {
     send(unit);
-    if (place.token + machine::Clusters() >= call.tokens) break;
-    place.token += machine::Clusters();
+    if (place.token + place.alike >= call.tokens) break;
+    place.token += place.alike;
     unit = LoadOwn<X>(call.input, place);
     X::Prepare(&unit);
   }
-  if (place.token != place.cluster) {
-    place.token = place.cluster;
+  if (place.token != place.index) {
+    place.token = place.index;
     unit = LoadOwn<X>(call.input, place);
   }
   if (place.FirstOfGrid()) exchange.SendHeaders();
   exchange.Clear();
-  if (X::ArrivesEarly(call)) {
-    machine::AwaitProgress();
-    if (place.FirstOfCluster()) exchange.Arrive();
-  }
+  ArriveEarly(call, place, exchange);
   return unit;
 }
 
-// What all plain kernels do around `body(place, exchange, unit)`; `unit` is this rank's of the
-// cluster's first token.
-template <class X, class Body>
+// What all plain and streamed kernels do around `body(place, exchange, unit)`; `unit` is this
+// rank's of the cluster's first token. `kRoles`: some clusters only send.
+template <class X, bool kRoles = false, class Body>
 LAMPLIGHT_DEVICE void OpenPlain(const CollectiveCall& call, Kernel kernel, const Body& body) {
   machine::AnnounceToCluster();
   typename X::Position place(call);
+  if constexpr (kRoles) place.TakeRole(call);
   machine::AwaitClusterBegun();
   typename X::Piece unit = FirstUnit<X>(call, place);
   X exchange(call, place, kernel);
@@ -182,12 +191,12 @@ LAMPLIGHT_DEVICE void PlainTwoShot(const CollectiveCall& call) {
     };
     auto own = SendRows(call, place, exchange, first, send);
     const auto gamma = LoadGamma<X>(call, place);
-    const uint32_t owned = TokenFrom<X, Whose::kOwn>(call, exchange, place.cluster);
-    const uint32_t others = TokenFrom<X, Whose::kOthers>(call, exchange, place.cluster);
+    const uint32_t owned = TokenFrom<X, Whose::kOwn>(call, exchange, place, place.index);
+    const uint32_t others = TokenFrom<X, Whose::kOthers>(call, exchange, place, place.index);
     uint32_t round = 0;
     if (owned < call.tokens) {
       place.token = owned;
-      if (owned != place.cluster) own = LoadOwn<X>(call.input, place);
+      if (owned != place.index) own = LoadOwn<X>(call.input, place);
       FinishRows<X, Whose::kOwn>(
           call, place, exchange, own, gamma, others >= call.tokens, &round,
           [&](const auto& unit) { return OwnedSum(exchange, place.thread, unit); });

@@ -29,6 +29,7 @@ LAMPLIGHT_DEVICE typename X::Piece OwnedSum(X& exchange, uint32_t slot,
   const bool complete = exchange.Reduce(exchange.ScatterRow(0), stride, kScatter, slot, own, &sums);
   const typename X::Piece sum = Rounded<X>(sums, complete);
   exchange.SendToAll(exchange.BroadcastRow(), slot, sum);
+  exchange.AwaitEcho(exchange.BroadcastRow(), kBroadcast, slot);
   return sum;
 }
 
@@ -60,7 +61,7 @@ LAMPLIGHT_DEVICE void TwoShot(const CollectiveCall& call) {
     for (uint32_t slot = place.thread; place.WarpHas(slot); slot += place.threads, ++k) {
       epilogue.Take(k, SumOf(call, place, exchange, owner, slot));
     }
-    FinishCall(exchange, place, epilogue);
+    FinishCall(call, exchange, place, epilogue);
   };
   Open<X>(call, Kernel::kTwoShot, body);
 }
@@ -82,7 +83,7 @@ LAMPLIGHT_DEVICE void TwoShotSends(const CollectiveCall& call) {
       }
     }
     if (!awaits) return epilogue.Meet();
-    FinishCall(exchange, place, epilogue);
+    FinishCall(call, exchange, place, epilogue);
   };
   Open<X>(call, Kernel::kTwoShotSends, body);
 }
@@ -103,7 +104,7 @@ LAMPLIGHT_DEVICE void TwoShotNorm(const CollectiveCall& call) {
       epilogue.Take(k, sum);
     }
     if (k == 0) machine::AwaitEarlierGrids();
-    FinishCall(exchange, place, epilogue);
+    FinishCall(call, exchange, place, epilogue);
   };
   Open<X, Entry::kBesideEarlierGrids>(call, Kernel::kTwoShotNorm, body);
 }

@@ -2,7 +2,7 @@
 // has not arrived; three generations rotate by a counter; one size, in elements, says what to
 // clear.
 //
-// Device code. Compatible with the kernels of the field in one group (FlashInfer 0.2.9 – 0.7.2,
+// Device code. Compatible with the kernels of the field in one group (FlashInfer 0.2.9 – 0.7.4,
 // include/flashinfer/comm/trtllm_allreduce_fusion.cuh, LamportComm). Different here: see mnnvl.cuh.
 // `peer_table` is workspace + 2W; `state` may be null and is then read from workspace[3W].
 #pragma once
@@ -46,10 +46,8 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
   }
   LAMPLIGHT_DEVICE uint64_t OneShotStride() const { return TensorBytes(); }
 
-  LAMPLIGHT_DEVICE bool Look(const char* row, uint32_t slot, bool active, Piece* piece) const {
-    if (!active) return true;
-    piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
-    return !piece->HasNegativeZero();
+  LAMPLIGHT_DEVICE bool IsHere(bool active, const Piece& piece) const {
+    return !active || !piece.HasNegativeZero();
   }
 
   LAMPLIGHT_DEVICE void Clear() const {

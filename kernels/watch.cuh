@@ -6,8 +6,8 @@
 
 namespace lamplight::kernels {
 
-// What a check leaves for the next one, in one word: the time of the first check, and marks in its
-// low bits, half a microsecond.
+// What a check leaves for the next one, in one word: the time of the first check, or of the first
+// that saw the peer in a later call, and marks in its low bits, half a microsecond.
 inline constexpr uint64_t kReported = 1;  // the wait is too long
 inline constexpr uint64_t kDiverges = 2;  // a peer is in another call
 inline constexpr uint64_t kGivenUp = 4;   // the packet will not come
@@ -41,10 +41,16 @@ LAMPLIGHT_DEVICE bool SameShape(const Header& header, const CollectiveCall& call
          header.kind_and_check >> 16 == KindOf(call, standing.kernel, standing.protocol);
 }
 
+// How long a peer must have been in a later call before what it sent for this one is given up. What
+// it sent should have come by then: its kernel has ended. But between two H200s, in graphs, data
+// came up to 0.4 ms behind the header of the next kernel (docs/kernels.md).
+inline constexpr uint64_t kGoneOnPatienceNs = 1'000'000'000;
+
 // Takes what an earlier check left and adds what the header of the missing packet's sender says.
+// The clock starts anew when the sender is first seen in a later call.
 LAMPLIGHT_DEVICE uint64_t JudgeHeader(const Header& header, const CollectiveCall& call,
                                       const Standing& standing, const Missing& missing,
-                                      uint64_t state) {
+                                      uint64_t now, uint64_t state) {
   const uint32_t ahead = header.sequence - static_cast<uint32_t>(standing.epoch);
   const uint64_t earlier = state & kGoneOn;
   state &= ~kGoneOn;
@@ -54,20 +60,20 @@ LAMPLIGHT_DEVICE uint64_t JudgeHeader(const Header& header, const CollectiveCall
     const bool comes = SendsAllTheSame(header, call, standing, missing.token);
     return state | kDiverges | (comes ? 0 : kGivenUp);
   }
-  // The peer has ended this call. All that it sent has come when one looks again: the check after
-  // this one is the first that follows such a look.
   const uint64_t mark = (1 + missing.peer) * kGoneOnUnit;
-  return state | mark | (mark == earlier ? kDiverges | kGivenUp : 0);
+  if (mark != earlier) return (now & ~kMarks) | (state & kMarks) | mark;
+  const bool gone = now - (state & ~kMarks) >= kGoneOnPatienceNs;
+  return state | mark | (gone ? kDiverges | kGivenUp : 0);
 }
 
 LAMPLIGHT_COLD uint64_t CheckWait(const CollectiveCall* call, Standing standing, Missing missing,
                                   uint64_t state) {
   const uint64_t now = machine::TimeNs();
   if (state == 0) state = now & ~kMarks;
-  const uint64_t waited = now - (state & ~kMarks);
   const uint64_t before = state;
   const Header header = HeaderOf(*call, missing.peer);
-  state = JudgeHeader(header, *call, standing, missing, state);
+  state = JudgeHeader(header, *call, standing, missing, now, state);
+  const uint64_t waited = now - (state & ~kMarks);
   if ((state & ~before & (kDiverges | kGivenUp)) != 0) {
     Report(call, standing, Trouble::kDivergence, missing, waited, header);
     if ((call->options & kTrapOnDivergence) != 0) machine::Trap();

@@ -188,7 +188,7 @@ void AddEvidence(const Model& model, const RankState& state, const StuckCalls& s
 void AddActions(Finding* finding) {
   finding->actions = {
       "Upgrade FlashInfer to 0.6.15 or newer: its kernels compare bitwise (checked to "
-      "0.7.2.post1).",
+      "0.7.4).",
       "Until then switch the fused all-reduce off: start SGLang without "
       "--enable-flashinfer-allreduce-fusion, or in vLLM turn the fusion pass fuse_allreduce_rms "
       "off.",

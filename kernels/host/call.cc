@@ -200,6 +200,7 @@ CollectiveCall Describe(const Workspace& workspace, const Request& request,
   call.options = static_cast<uint8_t>(workspace.patience.options | (request.norms() ? kNorm : 0) |
                                       (from.followers_wait != 0 ? kFollowersWait : 0));
   call.fragments = launch.fragments;
+  call.senders = launch.senders;
   return call;
 }
 

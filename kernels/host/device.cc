@@ -65,10 +65,12 @@ Status LoadKernels(Protocol protocol, uint32_t world, int device, KernelSet* ker
   for (uint32_t type = 0; type < kDataTypes; ++type) {
     for (const Kernel kernel : {Kernel::kOneShot, Kernel::kTwoShot}) {
       KernelId id = IdFor(kernel, protocol, static_cast<DataType>(type), world);
-      const void** function = kernels->function[type][static_cast<uint32_t>(kernel)];
-      LAMPLIGHT_TRY(LoadKernel(id, device, shared_bytes, &function[0]));
-      id.form = KernelForm::kPlain;
-      LAMPLIGHT_TRY(LoadKernel(id, device, shared_bytes, &function[1]));
+      for (const KernelForm form : kForms) {
+        if (!HasForm(kernel, form)) continue;
+        id.form = form;
+        const void** function = kernels->function[type][static_cast<uint32_t>(kernel)];
+        LAMPLIGHT_TRY(LoadKernel(id, device, shared_bytes, &function[static_cast<uint32_t>(form)]));
+      }
     }
   }
   return {};

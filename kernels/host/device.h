@@ -1,6 +1,8 @@
 // What a workspace must know of its device. Thread-safe: no state.
 #pragma once
 
+#include <iterator>
+
 #include "kernels/host/status.h"
 #include "kernels/launch_plan.h"
 
@@ -14,7 +16,7 @@ inline constexpr uint32_t kDataTypes = 3;
 
 // The functions that calls of one workspace can launch, by data type; kernel: kOneShot, kTwoShot.
 struct KernelSet {
-  const void* function[kDataTypes][2][2] = {};  // by data type, kernel, form
+  const void* function[kDataTypes][2][std::size(kForms)] = {};  // by data type, kernel, form
 
   const void* Find(const KernelId& id) const {
     return function[static_cast<uint32_t>(id.data_type)][static_cast<uint32_t>(id.kernel)]

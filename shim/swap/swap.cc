@@ -116,6 +116,7 @@ const char* Swap::Choose(Context& context, const FieldCall& field, uint32_t shar
   out->call.diagnostic = context.diagnostics.Of(workspace);
   out->call.timeout_ns = timeout_ns_;
   out->call.fragments = out->plan.fragments;
+  out->call.senders = out->plan.senders;
   return nullptr;
 }
 

@@ -34,9 +34,11 @@ std::vector<KernelId> IdsOf(DataType type) {
     for (const uint8_t world : kWorlds) {
       KernelId id = kernels::IdFor(family.kernel, family.protocol, type, world);
       if (std::ranges::find(ids, id) != ids.end()) continue;
-      ids.push_back(id);
-      id.form = kernels::KernelForm::kPlain;
-      if (kernels::HasPlainForm(family.kernel)) ids.push_back(id);
+      for (const kernels::KernelForm form : kernels::kForms) {
+        if (!kernels::HasForm(family.kernel, form)) continue;
+        id.form = form;
+        ids.push_back(id);
+      }
     }
   }
   return ids;

@@ -1,6 +1,6 @@
 """What the measurements mean: floor, ratios, table, JSON, plot.
 
-Pure functions but write_plot; no PyTorch. A cell is {"hidden", "tokens", "us": {contender: [µs]},
+Pure functions but write_plot and take; no PyTorch. A cell is {"hidden", "tokens", "us": {contender: [µs]},
 "missing": {contender: reason}}; the list holds one number for each rank.
 """
 
@@ -9,12 +9,19 @@ OUR_PREFIX = "ours"
 GOAL = 0.9
 LIMIT = 1.0
 
-# Name: (value, where it comes from).
+# Name: (value, where it comes from). Of a machine that has none of its own, see take().
 CONSTANTS = {
     "graph_node_us": (0.85, "an empty kernel node in a CUDA graph, measured on H100 80GB HBM3"),
     "flag_us": (0.88, "one-way flag latency between peers over NVLink, measured on H100 80GB HBM3"),
     "link_gb_per_s": (450.0, "NVLink 4 of an H100, per direction: 18 links of 25 GB/s"),
 }
+
+
+def take(measured: dict) -> None:
+    """What link_floor found on this machine, in place of the constants above."""
+    for name in CONSTANTS:
+        if name in measured:
+            CONSTANTS[name] = (measured[name], "measured in this run by link_floor")
 
 
 def bytes_over_link(world: int, tokens: int, hidden: int, element_bytes: int = 2) -> float:

@@ -15,9 +15,11 @@ left (--resume), 77 no GPU here.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 
 import figures
@@ -130,6 +132,17 @@ def job_of(arguments: argparse.Namespace, world: int, names: list) -> dict:
             "environment": {**ENVIRONMENT, **shared}}
 
 
+def measured_floor(build: pathlib.Path) -> dict:
+    """What link_floor says of this machine; {} where it is not built, or fails."""
+    try:
+        done = subprocess.run([str(build / "bin" / "link_floor")], capture_output=True, text=True,
+                              timeout=60, check=True)
+        return json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        print(f"link_floor: {error}: the floor is that of other machines", file=sys.stderr)
+        return {}
+
+
 def say(message: dict) -> None:
     if "given_up" in message:
         print(f"{message['given_up']}: {message['why']}", file=sys.stderr, flush=True)
@@ -195,6 +208,8 @@ def main() -> int:
         return one_gpu.run(arguments)
     import contenders
 
+    if not arguments.rehearse:
+        figures.take(measured_floor(arguments.build))
     # The ranks are to be ended too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     program = [sys.executable, str(pathlib.Path(__file__).with_name("rank_process.py"))]

@@ -37,6 +37,16 @@ class Figures(unittest.TestCase):
         self.assertEqual(figures.bytes_over_link(2, 1024, 8192), 1024 * 8192 * 2)
         self.assertAlmostEqual(figures.floor_us(2, 1024, 8192), 1.73 + 16777216 / 450e3, places=6)
 
+    def test_what_was_measured_here_takes_the_place_of_a_constant(self):
+        before = dict(figures.CONSTANTS)
+        try:
+            figures.take({"flag_us": 0.64, "programmatic_node_us": 0.5})
+            self.assertAlmostEqual(figures.floor_us(2, 0, 4096), 0.85 + 0.64)
+            self.assertIn("link_floor", figures.CONSTANTS["flag_us"][1])
+            self.assertNotIn("programmatic_node_us", figures.CONSTANTS)
+        finally:
+            figures.CONSTANTS.update(before)
+
     def test_four_ranks_send_it_one_and_a_half_times(self):
         self.assertEqual(figures.bytes_over_link(4, 2, 8), 1.5 * 2 * 8 * 2)
 

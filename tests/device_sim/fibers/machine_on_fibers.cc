@@ -162,16 +162,18 @@ void SendPair(Words4* packet, Words4 value, uint64_t tag, bool active) {
   WarpVote(false);
   if (active && in_pair % 8 == 7) __atomic_store_n(halves + 1, tag, __ATOMIC_RELEASE);
 }
-bool PollPair(const Words4* packet, uint64_t tag, bool active, Words4* value) {
+void PollPair(const Words4* packet, bool active, Words4* value) {
   const bool last = CurrentLane().thread % 8 == 7;
   const auto* halves = reinterpret_cast<const uint64_t*>(packet);
-  const bool missing = active && last && __atomic_load_n(halves + 1, __ATOMIC_ACQUIRE) != tag;
-  const bool here = !WarpVote(missing);
-  if (active) {
-    SetWideWord(value, 0, __atomic_load_n(halves, __ATOMIC_ACQUIRE));
-    SetWideWord(value, 1, __atomic_load_n(halves + 1, __ATOMIC_ACQUIRE));
-  }
-  return here;
+  if (active && last) SetWideWord(value, 1, __atomic_load_n(halves + 1, __ATOMIC_ACQUIRE));
+  WarpVote(false);
+  if (!active) return;
+  SetWideWord(value, 0, __atomic_load_n(halves, __ATOMIC_ACQUIRE));
+  if (!last) SetWideWord(value, 1, __atomic_load_n(halves + 1, __ATOMIC_ACQUIRE));
+}
+bool PairIsHere(uint64_t tag, bool active, const Words4& value) {
+  const bool last = CurrentLane().thread % 8 == 7;
+  return !WarpVote(active && last && WideWord(value, 1) != tag);
 }
 void CompletePair(Words4* value) {
   const uint64_t displaced = PairValue(WideWord(*value, 0), 15);

@@ -8,7 +8,7 @@ set -euo pipefail
 
 usage() {
   cat <<TEXT
-usage: prepare.sh OUTDIR [VERSION...]     (default versions: 0.6.4 0.7.2.post1)
+usage: prepare.sh OUTDIR [VERSION...]     (default versions: 0.6.4 0.7.4)
 
 Environment:
   PYTHON          interpreter for the build; one with PyTorch saves 5 GB (default: python3)
@@ -26,7 +26,7 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 shift
 versions=("$@")
-[[ $# -gt 0 ]] || versions=(0.6.4 0.7.2.post1)
+[[ $# -gt 0 ]] || versions=(0.6.4 0.7.4)
 
 readonly tvm_ffi=apache-tvm-ffi==0.1.15.post2
 readonly cuda_bindings=(cuda-bindings==13.0.3 cuda-pathfinder==1.9.0)

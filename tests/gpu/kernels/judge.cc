@@ -50,8 +50,12 @@ class Judgement {
   void CheckSame(Memory Tensors::*member, uint64_t bytes, const char* what) {
     for (const Tensors& other : tensors_) {
       if (std::memcmp((one_.*member).As(), (other.*member).As(), bytes) == 0) continue;
+      const auto *mine = (one_.*member).As<uint8_t>(), *theirs = (other.*member).As<uint8_t>();
+      const uint64_t at = std::mismatch(mine, mine + bytes, theirs).first - mine;
       tally_->Wrong(Describe(job_) + ": " + what + " of rank " +
-                    std::to_string(&other - tensors_.data()) + " has other bits than rank 0's");
+                    std::to_string(&other - tensors_.data()) +
+                    " has other bits than rank 0's: " + Hex(theirs[at]) + " at byte " +
+                    std::to_string(at) + " of " + std::to_string(bytes) + ", not " + Hex(mine[at]));
     }
   }
   void CheckRanksAgree() {

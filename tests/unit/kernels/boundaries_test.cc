@@ -121,6 +121,17 @@ TEST_P(Boundaries, DevicesWithoutClusters) {
   Check(2, {.tokens = 2, .hidden = 4104}, {108, 8});
 }
 
+// One cluster sends for three others: a row more than there are clusters, rows that are no multiple
+// of what a cluster sends together, and many.
+TEST_P(Boundaries, MoreRowsThanClusters) {
+  for (const uint32_t tokens : {5u, 6u, 9u, 17u}) {
+    Check(2, {.tokens = tokens, .hidden = 4096}, {4, 9});
+    Check(4, {.tokens = tokens, .hidden = 4104, .norm = tokens % 2 == 0}, {8, 9});
+  }
+  Check(8, {.data_type = DataType::kFp32, .tokens = 7, .hidden = 2048}, {4, 9});
+  Check(16, {.tokens = 5, .hidden = 4096}, {4, 9});
+}
+
 TEST_P(Boundaries, OneProcessor) {
   Check(2, {.tokens = 3, .hidden = 2880}, {1, 9});
   Check(4, {.tokens = 5, .hidden = 2880}, {1, 8});

@@ -40,7 +40,7 @@ TEST(LaunchPlan, GivesEverySlotAThread) {
     ASSERT_GE(plan.grid_y * plan.block * plan.fragments, slots);
     // No round of the row loop is idle.
     ASSERT_LT(plan.grid_y * plan.block * (plan.fragments - 1), slots);
-    if (plan.form == KernelForm::kPlain) {
+    if (plan.form != KernelForm::kGeneral) {
       ASSERT_EQ(plan.fragments, 1u);
       ASSERT_EQ(plan.shared_bytes, 0u);
       ASSERT_LE(plan.grid_x, tokens);
@@ -55,7 +55,7 @@ TEST(LaunchPlan, StaysWithinTheDevice) {
   ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
     LaunchPlan plan;
     ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, limits, &plan));
-    const bool plain = plan.form == KernelForm::kPlain;
+    const bool plain = plan.form != KernelForm::kGeneral;
     ASSERT_LE(plan.block, plain ? kMaxPlainThreads : kMaxBlockThreads);
     ASSERT_GE(plan.block, 32u);
     ASSERT_EQ(plan.block % (plain ? 32 : 64), 0u);
@@ -69,13 +69,14 @@ TEST(LaunchPlan, StaysWithinTheDevice) {
   });
 }
 
-// All clusters of a plain grid run at once, by the registers that its threads may have.
-TEST(LaunchPlan, PlainGridsAreResident) {
+// All clusters of a plain or streamed grid run at once, by the registers that its threads may have:
+// 16384 in each quarter of a multiprocessor.
+TEST(LaunchPlan, PlainAndStreamedGridsAreResident) {
   ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
     LaunchPlan plan;
     ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, limits, &plan));
-    if (plan.form != KernelForm::kPlain || plan.grid_x == 1) return;
-    const uint32_t warps_of_processor = 65536 / (32 * kPlainRegisters);
+    if (plan.form == KernelForm::kGeneral || plan.grid_x == 1) return;
+    const uint32_t warps_of_processor = 4 * (16384 / (32 * kPlainRegisters));
     const uint32_t blocks_of_processor = warps_of_processor / (plan.block / 32);
     ASSERT_LE(plan.grid_x * plan.grid_y, limits.processors * blocks_of_processor);
   });
@@ -103,7 +104,37 @@ TEST(LaunchPlan, ATwoShotGridIsOneClusterShortOfAnEvenNumber) {
   EXPECT_EQ(plan.grid_x, 1u);
 }
 
-TEST(LaunchPlan, OnAShareOnlyThePlainGridIsSmaller) {
+// Some clusters only send where there are more rows than clusters, and never half of them.
+TEST(LaunchPlan, StreamsMoreRowsThanClusters) {
+  ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
+    LaunchPlan plan;
+    ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, limits, &plan));
+    ASSERT_EQ(plan.form == KernelForm::kStreamed, plan.senders > 0);
+    if (plan.form != KernelForm::kStreamed) return;
+    ASSERT_EQ(id.kernel, Kernel::kOneShot);
+    ASSERT_LT(plan.grid_x, tokens);
+    ASSERT_LT(plan.senders, plan.grid_x);
+    ASSERT_TRUE(plan.senders == 1 || plan.senders * plan.cluster <= limits.processors / 8);
+  });
+}
+
+TEST(LaunchPlan, AStreamedGridHasAsManySendersAsFillTheLink) {
+  const auto plan_of = [](Protocol protocol, uint32_t tokens, uint32_t hidden, uint32_t share) {
+    LaunchPlan plan;
+    const KernelId id = IdFor(Kernel::kOneShot, protocol, DataType::kBf16, 2);
+    EXPECT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, {132, 9, share}, &plan));
+    return plan;
+  };
+  EXPECT_EQ(plan_of(Protocol::kEpoch, 132, 4096, 0).form, KernelForm::kPlain);
+  EXPECT_EQ(plan_of(Protocol::kEpoch, 133, 4096, 0).senders, 12u);
+  EXPECT_EQ(plan_of(Protocol::kEpoch, 133, 4096, 0).grid_x, 132u);
+  EXPECT_EQ(plan_of(Protocol::kEpoch, 128, 8192, 0).senders, 6u) << "of two blocks each";
+  EXPECT_EQ(plan_of(Protocol::kEpoch, 1024, 2880, 0).senders, 14u) << "of fewer threads";
+  EXPECT_EQ(plan_of(Protocol::kMnnvl, 256, 4096, 0).senders, 14u) << "to itself, too";
+  EXPECT_EQ(plan_of(Protocol::kEpoch, 256, 4096, 64).senders, 8u) << "an eighth of the share";
+}
+
+TEST(LaunchPlan, OnAShareOnlyTheNumberOfClustersIsSmaller) {
   ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
     DeviceLimits share = limits;
     share.share = (limits.processors + 1) / 2;
@@ -111,7 +142,9 @@ TEST(LaunchPlan, OnAShareOnlyThePlainGridIsSmaller) {
     ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, limits, &all));
     ASSERT_TRUE(PlanLaunch(id, tokens, hidden, Quantisation::kNone, share, &part));
     ASSERT_LE(part.grid_x, all.grid_x);
-    ASSERT_TRUE(all.form == KernelForm::kPlain || part.grid_x == all.grid_x);
+    ASSERT_TRUE(all.form != KernelForm::kGeneral || part.grid_x == all.grid_x);
+    part.form = all.form;
+    part.senders = all.senders;
     part.grid_x = all.grid_x;
     ASSERT_TRUE(part == all) << "the order of sums depends on the rest";
   });
@@ -189,6 +222,8 @@ TEST(LaunchPlan, NamesKernelsByKindProtocolTypeAndWorld) {
   KernelId plain = IdFor(Kernel::kOneShot, Protocol::kMnnvl, DataType::kBf16, 2);
   plain.form = KernelForm::kPlain;
   EXPECT_EQ(SymbolOf(plain), "lamplight_oneshot_mnnvl_bf16_w2_plain");
+  plain.form = KernelForm::kStreamed;
+  EXPECT_EQ(SymbolOf(plain), "lamplight_oneshot_mnnvl_bf16_w2_streamed");
   EXPECT_EQ(SymbolOf(IdFor(Kernel::kTwoShot, Protocol::kEpoch, DataType::kFp32, 64)),
             "lamplight_twoshot_epoch_fp32_w0");
   // The norm reads sums; it is compiled once.

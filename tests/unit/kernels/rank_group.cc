@@ -176,6 +176,7 @@ void RankGroup::Launch(const CollectiveCall& call, const Work& work) {
   id.form = plan.form;
   CollectiveCall with_plan = call;
   with_plan.fragments = plan.fragments;
+  with_plan.senders = plan.senders;
   LaunchSymbol(SymbolOf(id), plan, &with_plan);
 }
 

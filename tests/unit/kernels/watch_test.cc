@@ -20,9 +20,15 @@ CollectiveCall Call() {
   return call;
 }
 
+// A time without marks.
+constexpr uint64_t kNow = uint64_t{5} << 30;
+
 uint64_t Judge(const Header& header, uint32_t peer, uint64_t state, uint32_t token = 0,
-               const Standing& standing = kStanding) {
-  return JudgeHeader(header, Call(), standing, {.peer = peer, .token = token}, state);
+               const Standing& standing = kStanding, uint64_t now = kNow) {
+  return JudgeHeader(header, Call(), standing, {.peer = peer, .token = token}, now, state);
+}
+uint64_t JudgeAt(uint64_t now, const Header& header, uint32_t peer, uint64_t state) {
+  return Judge(header, peer, state, 0, kStanding, now);
 }
 
 Header Says(uint32_t sequence, uint32_t tokens, const Standing& standing = kStanding) {
@@ -57,23 +63,36 @@ TEST(JudgeHeader, OfAnotherShapeGivesUpAll) {
   EXPECT_EQ(Judge(header, 3, 0), kDiverges | kGivenUp);
 }
 
-// One look lies between two checks of the same peer, none between those of two peers.
-TEST(JudgeHeader, OfALaterCallGivesUpAtTheSecondCheckOfThatPeer) {
+// What it has sent may still be under way: the clock starts when the peer is first seen there.
+TEST(JudgeHeader, OfALaterCallGivesUpWhenThePeerHasLongBeenThere) {
   for (uint32_t peer = 0; peer < 16; ++peer) {
-    const uint64_t once = Judge(Says(42, 4), peer, 0);
+    const uint64_t waits = kNow - (uint64_t{3} << 30);
+    const uint64_t once = Judge(Says(42, 4), peer, waits);
+    EXPECT_EQ(once & ~kMarks, kNow) << peer;
     EXPECT_EQ(once & (kDiverges | kGivenUp), 0u) << peer;
-    EXPECT_EQ(Judge(Says(42, 4), peer, once), once | kDiverges | kGivenUp) << peer;
+    EXPECT_EQ(JudgeAt(kNow + kGoneOnPatienceNs - 1, Says(43, 4), peer, once), once) << peer;
+    EXPECT_EQ(JudgeAt(kNow + kGoneOnPatienceNs, Says(43, 4), peer, once),
+              once | kDiverges | kGivenUp)
+        << peer;
     for (uint32_t other = 0; other < 16; ++other) {
       if (other == peer) continue;
-      EXPECT_EQ(Judge(Says(43, 4), other, once) & kGivenUp, 0u) << peer << " then " << other;
+      const uint64_t then = JudgeAt(kNow + kGoneOnPatienceNs, Says(43, 4), other, once);
+      EXPECT_EQ(then & kGivenUp, 0u) << peer << " then " << other;
+      EXPECT_EQ(then & ~kMarks, (kNow + kGoneOnPatienceNs) & ~kMarks);
     }
   }
 }
 
+TEST(JudgeHeader, KeepsThatTheWaitWasReported) {
+  const uint64_t once = Judge(Says(42, 4), 3, kReported);
+  EXPECT_EQ(once & kReported, kReported);
+  EXPECT_EQ(once & kGivenUp, 0u);
+}
+
 TEST(JudgeHeader, MarksAPeerOfTheLargestWorld) {
   const uint64_t once = Judge(Says(42, 4), kMaxWorld - 1, 0);
-  EXPECT_EQ(once & ~kMarks, 0u);
-  EXPECT_NE(Judge(Says(42, 4), kMaxWorld - 1, once) & kGivenUp, 0u);
+  EXPECT_EQ(once & ~kMarks, kNow);
+  EXPECT_NE(JudgeAt(kNow + kGoneOnPatienceNs, Says(42, 4), kMaxWorld - 1, once) & kGivenUp, 0u);
 }
 
 }  // namespace

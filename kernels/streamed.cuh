@@ -1,0 +1,117 @@
+// The kernels of long calls: rows as in plain kernels, and more of them than the device holds
+// clusters. Some clusters only send, the others do all else, so the link carries data from the
+// beginning of a call to its end. A cluster that did both would send everything first, and let the
+// link rest while it adds up.
+//
+// Device code, called by all threads of the grid. Clusters that only send come first and wait for
+// nobody, so a grid that is not resident as a whole still ends.
+#pragma once
+
+#include "kernels/plain.cuh"
+
+namespace lamplight::kernels {
+
+// Where a multiprocessor holds one block. Where it holds two, blocks that only send would find room
+// as others end, both on the same one, and send no faster than one.
+LAMPLIGHT_DEVICE void LetFollowersOfStreamStart(const CollectiveCall& call) {
+  if (2 * machine::BlockThreads() > ThreadsWith(kPlainRegisters)) LetFollowersStart(call);
+}
+
+// All that such a cluster does. Loads of several rows are in flight together.
+template <class X, class Send>
+LAMPLIGHT_DEVICE void OnlySend(const CollectiveCall& call, typename X::Position& place, X& exchange,
+                               const typename X::Piece& first, const Send& send) {
+  constexpr uint32_t kRows = 4;
+  typename X::Piece units[kRows];
+  if (place.FirstOfGrid()) exchange.SendHeaders();
+  for (uint32_t token = place.index; token < call.tokens; token += kRows * place.alike) {
+    LAMPLIGHT_UNROLL
+    for (uint32_t i = 0; i < kRows; ++i) {
+      place.token = token + i * place.alike;
+      if (place.token >= call.tokens) continue;
+      units[i] = place.token == place.index ? first : LoadOwn<X>(call.input, place);
+    }
+    LAMPLIGHT_UNROLL
+    for (uint32_t i = 0; i < kRows; ++i) {
+      place.token = token + i * place.alike;
+      if (place.token >= call.tokens) continue;
+      X::Prepare(&units[i]);
+      send(units[i]);
+    }
+  }
+  LetFollowersOfStreamStart(call);
+  if (X::ArrivesEarly(call)) return ArriveEarly(call, place, exchange);
+  machine::ClusterSum(0, 0);  // all threads have read the state
+  if (place.FirstOfCluster()) exchange.Arrive();
+}
+
+// What a row is made of.
+template <class X>
+struct RowUnderWay {
+  typename X::Step pieces;  // the peers'
+  typename X::Piece own, residual;
+
+  // Loads the row at place.token, and waits for nothing.
+  LAMPLIGHT_DEVICE void Fetch(const CollectiveCall& call, const typename X::Position& place,
+                              const X& exchange) {
+    exchange.Peek(exchange.OneShotRow(0), exchange.OneShotStride(), place.thread, &pieces);
+    own = LoadOwn<X>(call.input, place);
+    residual = LoadOwn<X>((call.options & kNorm) != 0 ? call.residual_in : nullptr, place);
+  }
+};
+
+// Sums, norms and stores rows that other clusters send. The next row is under way while this one's
+// norm is waited for.
+template <class X>
+LAMPLIGHT_DEVICE void FinishStream(const CollectiveCall& call, typename X::Position& place,
+                                   X& exchange) {
+  const bool norms = (call.options & kNorm) != 0;
+  const auto gamma = LoadGamma<X>(call, place);
+  RowUnderWay<X> next;
+  next.Fetch(call, place, exchange);
+  for (uint32_t round = 0;; ++round) {
+    X::Prepare(&next.own);
+    typename X::Sums sums;
+    const bool complete = exchange.Reduce(exchange.OneShotRow(0), exchange.OneShotStride(), 0,
+                                          place.thread, next.own, &next.pieces, &sums);
+    typename X::Piece row = Rounded<X>(sums, complete);
+    if (norms && call.residual_in != nullptr) row = Added(row, next.residual);
+    const uint32_t token = place.token;
+    const bool last = token + place.alike >= call.tokens;
+    if (!last) {
+      place.token = token + place.alike;
+      next.Fetch(call, place, exchange);
+      place.token = token;
+    }
+    float squares = 0;
+    if (place.UnitOf(place.thread) != X::Position::kNoUnit) AddSquares(row, &squares);
+    squares = machine::ClusterSum(squares, round);
+    if (last && place.FirstOfCluster() && !X::ArrivesEarly(call)) exchange.Arrive();
+    if (norms) {
+      const float mean = squares / static_cast<float>(call.hidden);
+      StoreUnit<X>(call.residual_out, place, row);
+      row = Scaled(row, machine::InverseRoot(mean + call.epsilon), gamma, call.weight_bias);
+    }
+    StoreUnit<X>(call.output, place, row);
+    if (last) return;
+    place.token += place.alike;
+  }
+}
+
+template <class X>
+LAMPLIGHT_DEVICE void StreamedOneShot(const CollectiveCall& call) {
+  const auto body = [&](auto& place, X& exchange, const auto& first) {
+    if (place.OnlySends(call)) {
+      return OnlySend(call, place, exchange, first, [&](const auto& unit) {
+        exchange.SendToAll(exchange.OneShotRow(call.rank), place.thread, unit);
+      });
+    }
+    LetFollowersOfStreamStart(call);
+    exchange.Clear();
+    ArriveEarly(call, place, exchange);
+    FinishStream(call, place, exchange);
+  };
+  OpenPlain<X, true>(call, Kernel::kOneShot, body);
+}
+
+}  // namespace lamplight::kernels
