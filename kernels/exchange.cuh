@@ -36,8 +36,8 @@ class Exchange {
   LAMPLIGHT_DEVICE Exchange(const CollectiveCall& call, const Position& place)
       : call_(call),
         place_(place),
-        local_(
-            static_cast<char*>(call.local != nullptr ? call.local : call.peer_table[call.rank])) {
+        local_(static_cast<char*>(call.local != nullptr ? call.local : call.peer_table[call.rank])),
+        echoes_(Echoes()) {
     // Early, so that they do not come behind the state words when the first unit is sent.
     if constexpr (kWorld != 0 && !kInline) {
       if (call.multicast != nullptr) return;
@@ -189,6 +189,7 @@ class Exchange {
   const CollectiveCall& call_;
   const Position& place_;
   char* local_;
+  const bool echoes_;
   char* peers_[kStep];  // of all ranks where their number is known: for unrolled loops only
 
  private:
@@ -205,8 +206,12 @@ class Exchange {
   // through the multicast address. In a graph a kernel can end ahead of its stores over the link
   // (docs/kernels.md), and what comes after a later call has cleared the place would stay there.
   // The epoch protocol clears nothing.
-  LAMPLIGHT_DEVICE bool IsGiven(uint32_t rank) const {
-    return rank == call_.rank && (kProtocol != Protocol::kMnnvl || call_.multicast == nullptr);
+  LAMPLIGHT_DEVICE bool IsGiven(uint32_t rank) const { return rank == call_.rank && !echoes_; }
+
+  // Of two ranks each may be given the other's address for the multicast one: nothing comes back.
+  LAMPLIGHT_DEVICE bool Echoes() const {
+    if (kProtocolOf != Protocol::kMnnvl || call_.multicast == nullptr) return false;
+    return World() != 2 || Buffer(1 - call_.rank) != call_.multicast;
   }
 
   // `kPeeked`: the first step has been loaded a first time.

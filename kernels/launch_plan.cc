@@ -83,14 +83,18 @@ void PlanPlain(const KernelId& id, uint32_t tokens, uint32_t slots, const Device
 }
 
 // Where there are more rows than a plain grid has clusters, some of them only send. The size of the
-// clusters stays: the order of a norm's sum is the same in both forms.
-void Stream(const KernelId& id, uint32_t tokens, const DeviceLimits& limits, LaunchPlan* plan) {
-  if (!HasForm(id.kernel, KernelForm::kStreamed) || tokens <= plan->grid_x) return;
-  const uint32_t blocks = std::min(SendingBlocks(id.protocol == Protocol::kEpoch, plan->block),
-                                   Processors(limits) / kSendingPart);
-  const uint32_t resident = plan->grid_x;
+// clusters stays: the order of a norm's sum is the same in both forms. Not on a share of a device,
+// where ranks that have the other shares are not behind a link: there it is slower.
+void Stream(const KernelId& id, uint32_t tokens, bool multicast, const DeviceLimits& limits,
+            LaunchPlan* plan) {
+  const bool several = tokens > plan->grid_x;
+  if (!HasForm(id.kernel, KernelForm::kStreamed) || !several) return;
+  if (Processors(limits) < limits.processors) return;
+  const bool to_itself = id.protocol != Protocol::kEpoch && !multicast;
+  const uint32_t blocks = std::min(SendingBlocks(to_itself && id.world == 2, plan->block),
+                                   limits.processors / kSendingPart);
   const uint32_t senders = std::max(blocks / plan->cluster, 1u);
-  if (senders >= resident) return;
+  if (senders >= plan->grid_x) return;
   plan->form = KernelForm::kStreamed;
   plan->senders = static_cast<uint16_t>(senders);
 }
@@ -133,12 +137,12 @@ bool HasForm(Kernel kernel, KernelForm form) {
 }
 
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
-                const DeviceLimits& limits, LaunchPlan* plan) {
+                const DeviceLimits& limits, LaunchPlan* plan, bool multicast) {
   const uint32_t slots = LayoutOf(id.protocol).Slots(hidden * BytesOf(id.data_type));
   const bool fits = slots <= LargestCluster(limits) * kMaxPlainThreads;
   if (HasForm(id.kernel, KernelForm::kPlain) && quantisation == Quantisation::kNone && fits) {
     PlanPlain(id, tokens, slots, limits, plan);
-    Stream(id, tokens, limits, plan);
+    Stream(id, tokens, multicast, limits, plan);
   } else {
     PlanGeneral(id, tokens, slots, quantisation, limits, plan);
   }

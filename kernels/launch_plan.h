@@ -58,8 +58,9 @@ struct LaunchPlan {
 // ranks on devices alike launch alike, which their sums' order rests on; but for the number of a
 // plain grid's clusters, which is that of the share and which no sum depends on. False where the
 // row is too long for one cluster's shared memory.
+// `multicast`: the call has a multicast address, so that a row is stored once.
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
-                const DeviceLimits& limits, LaunchPlan* plan);
+                const DeviceLimits& limits, LaunchPlan* plan, bool multicast = false);
 
 // Bytes of one generation that a call needs in every rank's buffer.
 uint64_t GenerationBytes(Protocol protocol, Kernel kernel, DataType data_type, uint32_t world,

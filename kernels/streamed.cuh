@@ -3,6 +3,8 @@
 // beginning of a call to its end. A cluster that did both would send everything first, and let the
 // link rest while it adds up.
 //
+// On a share of a device, whose other shares are the peers', there is no link, and it is slower.
+//
 // Device code, called by all threads of the grid. Clusters that only send come first and wait for
 // nobody, so a grid that is not resident as a whole still ends.
 #pragma once

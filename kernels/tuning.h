@@ -34,10 +34,10 @@ constexpr uint64_t LargestOneShotPayload(uint64_t world) {
 
 // Blocks of a streamed grid that only send: as many as fill the link, for more of them only stand
 // in the way of all other traffic. Between two H200s with 18 links a multiprocessor stores 24 to 30
-// GB/s to a peer, and the link takes 360 (docs/performance.md). `tagged`: the epoch protocol, where
-// a rank sends nothing to itself. No rank has to choose as another does.
-constexpr uint32_t SendingBlocks(bool tagged, uint32_t block_threads) {
-  return 12 + (block_threads <= 384 ? 2 : 0) + (tagged ? 0 : 2);
+// GB/s to a peer, and the link takes 360 (docs/performance.md). `twice`: a row is stored into this
+// rank's own buffer, too, and there is one peer. No rank has to choose as another does.
+constexpr uint32_t SendingBlocks(bool twice, uint32_t block_threads) {
+  return 12 + (block_threads <= 384 ? 2 : 0) + (twice ? 2 : 0);
 }
 
 static_assert(!PrefersTwoShot(2, 1ull << 30));

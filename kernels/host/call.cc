@@ -254,7 +254,7 @@ Status PlanCall(const Workspace& workspace, const lamplight_call* caller, Planne
   LAMPLIGHT_TRY(ChooseKernel(capacity, from.algorithm, request.shape, &kernel));
   KernelId id = IdFor(kernel, capacity.protocol, request.shape.data_type, capacity.world);
   if (!PlanLaunch(id, from.tokens, from.hidden, request.quantisation, workspace.limits,
-                  &planned->launch)) {
+                  &planned->launch, workspace.common.multicast != nullptr)) {
     return Error(LAMPLIGHT_ERROR_HIDDEN,
                  "call->hidden is %u: a row of this dtype%s does not fit the shared memory of one "
                  "cluster; split the row",

@@ -104,7 +104,7 @@ const char* Swap::Choose(Context& context, const FieldCall& field, uint32_t shar
   kernels::DeviceLimits limits = context.kernels->limits();
   limits.share = share;
   if (!PlanLaunch(id, field.call.tokens, field.call.hidden, field.call.quantisation, limits,
-                  &out->plan)) {
+                  &out->plan, field.call.multicast != nullptr)) {
     return "its rows are too long";
   }
   id.form = out->plan.form;

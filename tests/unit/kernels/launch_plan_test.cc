@@ -131,7 +131,11 @@ TEST(LaunchPlan, AStreamedGridHasAsManySendersAsFillTheLink) {
   EXPECT_EQ(plan_of(Protocol::kEpoch, 128, 8192, 0).senders, 6u) << "of two blocks each";
   EXPECT_EQ(plan_of(Protocol::kEpoch, 1024, 2880, 0).senders, 14u) << "of fewer threads";
   EXPECT_EQ(plan_of(Protocol::kMnnvl, 256, 4096, 0).senders, 14u) << "to itself, too";
-  EXPECT_EQ(plan_of(Protocol::kEpoch, 256, 4096, 64).senders, 8u) << "an eighth of the share";
+  EXPECT_EQ(plan_of(Protocol::kEpoch, 256, 4096, 64).form, KernelForm::kPlain) << "no link there";
+  LaunchPlan once;
+  const KernelId id = IdFor(Kernel::kOneShot, Protocol::kMnnvl, DataType::kBf16, 2);
+  EXPECT_TRUE(PlanLaunch(id, 256, 4096, Quantisation::kNone, {132, 9}, &once, true));
+  EXPECT_EQ(once.senders, 12u) << "through a multicast address";
 }
 
 TEST(LaunchPlan, OnAShareOnlyTheNumberOfClustersIsSmaller) {

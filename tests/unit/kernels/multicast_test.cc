@@ -99,6 +99,22 @@ TEST_P(Multicast, LeavesHeadersToThePeersAddresses) {
   Check(4, {.tokens = 3, .hidden = 64}, true);
 }
 
+// Two ranks can do without multicast: what one sends to the other's address does not come back.
+TEST(MulticastOfTwo, MayBeThePeersOwnAddress) {
+  for (const Route& route : {kRoutes[0], kRoutes[1]}) {
+    const Work work{.kernel = route.kernel, .tokens = 9, .hidden = 4096};
+    RankGroup group(ShapeFor(route, 2, work));
+    group.limits = {4, 9};
+    group.deadline = std::chrono::seconds(20);
+    group.multicast = {group.buffer(1).As(), group.buffer(0).As()};
+    for (uint32_t call = 0; call < 4; ++call) {
+      std::vector<Tensors> tensors = RandomTensors(2, work, call);
+      group.DoAll(work, tensors);
+      ExpectExact(tensors, work);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Routes, Multicast, testing::ValuesIn(kRoutes),
                          [](const auto& param) { return NameOf(param.param); });
 

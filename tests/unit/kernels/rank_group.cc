@@ -170,7 +170,8 @@ CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tenso
 void RankGroup::Launch(const CollectiveCall& call, const Work& work) {
   KernelId id = IdFor(work.kernel, shape_.protocol, work.data_type, shape_.world);
   LaunchPlan plan;
-  if (!PlanLaunch(id, work.tokens, work.hidden, work.quantisation, limits, &plan)) {
+  if (!PlanLaunch(id, work.tokens, work.hidden, work.quantisation, limits, &plan,
+                  call.multicast != nullptr)) {
     throw std::runtime_error("the row is too long");
   }
   id.form = plan.form;
