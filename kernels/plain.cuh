@@ -68,6 +68,19 @@ LAMPLIGHT_DEVICE uint32_t TokenFrom(const CollectiveCall& call, const X& exchang
   return token;
 }
 
+// The outputs of a row that has been added up. `squares`: of all of it, where there is a norm.
+template <class X>
+LAMPLIGHT_DEVICE void StoreRow(const CollectiveCall& call, const typename X::Position& place,
+                               typename X::Piece row, float squares,
+                               const typename X::Piece& gamma) {
+  if ((call.options & kNorm) != 0) {
+    const float mean = squares / static_cast<float>(call.hidden);
+    StoreUnit<X>(call.residual_out, place, row);
+    row = Scaled(row, machine::InverseRoot(mean + call.epsilon), gamma, call.weight_bias);
+  }
+  StoreUnit<X>(call.output, place, row);
+}
+
 // Sums, norms and stores the rows of some of the cluster's tokens. `sum_of(own)` awaits the sum of
 // the row at place.token; `own` is this rank's unit of it, unless others own the row. The next
 // row's tensors are loaded before this one's norm is waited for. Behind the last row of all, where
@@ -99,12 +112,7 @@ LAMPLIGHT_DEVICE void FinishRows(const CollectiveCall& call, typename X::Positio
     if (norms && place.UnitOf(place.thread) != X::Position::kNoUnit) AddSquares(row, &squares);
     if (norms || last) squares = machine::ClusterSum(squares, (*round)++);
     if (last && ends && place.FirstOfCluster() && !X::ArrivesEarly(call)) exchange.Arrive();
-    if (norms) {
-      const float mean = squares / static_cast<float>(call.hidden);
-      StoreUnit<X>(call.residual_out, place, row);
-      row = Scaled(row, machine::InverseRoot(mean + call.epsilon), gamma, call.weight_bias);
-    }
-    StoreUnit<X>(call.output, place, row);
+    StoreRow<X>(call, place, row, squares, gamma);
     if (last) return;
     place.token = next;
   }

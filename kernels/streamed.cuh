@@ -89,12 +89,7 @@ LAMPLIGHT_DEVICE void FinishStream(const CollectiveCall& call, typename X::Posit
     if (place.UnitOf(place.thread) != X::Position::kNoUnit) AddSquares(row, &squares);
     squares = machine::ClusterSum(squares, round);
     if (last && place.FirstOfCluster() && !X::ArrivesEarly(call)) exchange.Arrive();
-    if (norms) {
-      const float mean = squares / static_cast<float>(call.hidden);
-      StoreUnit<X>(call.residual_out, place, row);
-      row = Scaled(row, machine::InverseRoot(mean + call.epsilon), gamma, call.weight_bias);
-    }
-    StoreUnit<X>(call.output, place, row);
+    StoreRow<X>(call, place, row, squares, gamma);
     if (last) return;
     place.token += place.alike;
   }
