@@ -88,7 +88,7 @@ void PlanPlain(const KernelId& id, uint32_t tokens, uint32_t slots, const Device
 void Stream(const KernelId& id, uint32_t tokens, bool multicast, const DeviceLimits& limits,
             LaunchPlan* plan) {
   const bool several = tokens > plan->grid_x;
-  if (!HasForm(id.kernel, KernelForm::kStreamed) || !several) return;
+  if (!HasForm(id, KernelForm::kStreamed) || !several) return;
   if (Processors(limits) < limits.processors) return;
   const bool to_itself = id.protocol != Protocol::kEpoch && !multicast;
   const uint32_t blocks = std::min(SendingBlocks(to_itself && id.world == 2, plan->block),
@@ -131,16 +131,18 @@ std::string SymbolOf(const KernelId& id) {
          kFormNames[static_cast<int>(id.form)];
 }
 
-bool HasForm(Kernel kernel, KernelForm form) {
-  if (form == KernelForm::kGeneral || kernel == Kernel::kOneShot) return true;
-  return form == KernelForm::kPlain && kernel == Kernel::kTwoShot;
+bool HasForm(const KernelId& id, KernelForm form) {
+  const bool one_shot = id.kernel == Kernel::kOneShot;
+  if (form == KernelForm::kGeneral) return true;
+  if (form == KernelForm::kPlain) return one_shot || id.kernel == Kernel::kTwoShot;
+  return one_shot && (id.world == 2 || id.world == 4);
 }
 
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
                 const DeviceLimits& limits, LaunchPlan* plan, bool multicast) {
   const uint32_t slots = LayoutOf(id.protocol).Slots(hidden * BytesOf(id.data_type));
   const bool fits = slots <= LargestCluster(limits) * kMaxPlainThreads;
-  if (HasForm(id.kernel, KernelForm::kPlain) && quantisation == Quantisation::kNone && fits) {
+  if (HasForm(id, KernelForm::kPlain) && quantisation == Quantisation::kNone && fits) {
     PlanPlain(id, tokens, slots, limits, plan);
     Stream(id, tokens, multicast, limits, plan);
   } else {

@@ -12,7 +12,8 @@ namespace lamplight::kernels {
 
 // kGeneral: everything; a cluster for each token. kPlain: rows that a cluster holds in registers,
 // not quantised; a grid of as many clusters as fit the device (plain.cuh). kStreamed: the same
-// where there are more rows than clusters, one-shot only (streamed.cuh).
+// where there are more rows than clusters, one-shot among two and four ranks (streamed.cuh); with
+// more, two-shot is preferred long before.
 enum class KernelForm : uint8_t { kGeneral = 0, kPlain = 1, kStreamed = 2 };
 inline constexpr KernelForm kForms[] = {KernelForm::kGeneral, KernelForm::kPlain,
                                         KernelForm::kStreamed};
@@ -30,8 +31,8 @@ struct KernelId {
 
 // The general kernel for a group.
 KernelId IdFor(Kernel kernel, Protocol protocol, DataType data_type, uint32_t world);
-// Whether a kernel is compiled in this form.
-bool HasForm(Kernel kernel, KernelForm form);
+// Whether the kernel `id`, which is a general one, is compiled in this form.
+bool HasForm(const KernelId& id, KernelForm form);
 // The symbol of the kernel, e.g. "lamplight_oneshot_mnnvl_bf16_w2".
 std::string SymbolOf(const KernelId& id);
 

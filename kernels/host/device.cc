@@ -64,9 +64,10 @@ Status LoadKernels(Protocol protocol, uint32_t world, int device, KernelSet* ker
   LAMPLIGHT_TRY(Attribute(device, cudaDevAttrMaxSharedMemoryPerBlockOptin, &shared_bytes));
   for (uint32_t type = 0; type < kDataTypes; ++type) {
     for (const Kernel kernel : {Kernel::kOneShot, Kernel::kTwoShot}) {
-      KernelId id = IdFor(kernel, protocol, static_cast<DataType>(type), world);
+      const KernelId general = IdFor(kernel, protocol, static_cast<DataType>(type), world);
       for (const KernelForm form : kForms) {
-        if (!HasForm(kernel, form)) continue;
+        if (!HasForm(general, form)) continue;
+        KernelId id = general;
         id.form = form;
         const void** function = kernels->function[type][static_cast<uint32_t>(kernel)];
         LAMPLIGHT_TRY(LoadKernel(id, device, shared_bytes, &function[static_cast<uint32_t>(form)]));

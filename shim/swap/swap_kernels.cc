@@ -32,12 +32,12 @@ std::vector<KernelId> IdsOf(DataType type) {
   std::vector<KernelId> ids;
   for (const Family& family : kFamilies) {
     for (const uint8_t world : kWorlds) {
-      KernelId id = kernels::IdFor(family.kernel, family.protocol, type, world);
-      if (std::ranges::find(ids, id) != ids.end()) continue;
+      const KernelId general = kernels::IdFor(family.kernel, family.protocol, type, world);
+      if (std::ranges::find(ids, general) != ids.end()) continue;
       for (const kernels::KernelForm form : kernels::kForms) {
-        if (!kernels::HasForm(family.kernel, form)) continue;
-        id.form = form;
-        ids.push_back(id);
+        if (!kernels::HasForm(general, form)) continue;
+        ids.push_back(general);
+        ids.back().form = form;
       }
     }
   }

@@ -145,7 +145,7 @@ def write_plot(cells: list, path: str, title: str, world=None) -> str:
         axis.set_title(f"hidden {hidden}, bf16")
     figure.suptitle(title)
     axes[0][0].set_ylabel("µs per operation")
-    axes[0][-1].legend(fontsize="small")
+    axes[0][-1].legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.02, 1))
     figure.tight_layout()
     figure.savefig(path)
     return ""
