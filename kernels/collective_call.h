@@ -154,7 +154,7 @@ struct CollectiveCall {
   ScaleLayout scale_layout;
   uint8_t options;     // CallOption
   uint16_t fragments;  // iterations of the row loop: see launch_plan.h
-  uint16_t senders;    // plain one-shot kernels: clusters that only send; 0: all do everything
+  uint16_t senders;    // of streamed kernels: clusters that only send; otherwise 0
 };
 static_assert(sizeof(CollectiveCall) == 256);
 

@@ -93,10 +93,10 @@ class Exchange {
     return ReduceFrom<true>(offset, stride, stage, slot, own, pieces, sums);
   }
 
-  // What this rank has sent to all, where it comes back to itself: see IsGiven.
+  // What this rank has sent to all, where it comes back to itself.
   LAMPLIGHT_DEVICE void AwaitEcho(uint64_t offset, uint32_t stage, uint32_t slot) {
     Piece echo;
-    if (!IsGiven(call_.rank)) Await(offset, stage, slot, call_.rank, &echo);
+    if (echoes_) Await(offset, stage, slot, call_.rank, &echo);
   }
 
   // One unit of this rank's own buffer. False: it will not come.

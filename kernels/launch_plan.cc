@@ -58,9 +58,9 @@ uint32_t Processors(const DeviceLimits& limits) {
   return limits.share != 0 ? limits.share : limits.processors;
 }
 
-// Clusters that run at once, where a multiprocessor has room for so many threads.
-uint32_t ResidentClusters(uint32_t threads, const LaunchPlan& plan, const DeviceLimits& limits) {
-  return Processors(limits) * (threads / plan.block) / plan.cluster;
+// Clusters that run at once.
+uint32_t ResidentClusters(const KernelId& id, const LaunchPlan& plan, const DeviceLimits& limits) {
+  return Processors(limits) * (PlainThreads(id) / plan.block) / plan.cluster;
 }
 
 // Clusters of a plain grid. In two-shot their number is odd where a cluster has several tokens:
@@ -78,7 +78,7 @@ void PlanPlain(const KernelId& id, uint32_t tokens, uint32_t slots, const Device
   plan->cluster = ClusterFor(slots, tokens, kMaxPlainThreads, kLeastPlainThreads, limits);
   plan->block = PlainBlock(slots, plan->cluster);
   plan->grid_y = plan->cluster;
-  const uint32_t resident = std::max(ResidentClusters(PlainThreads(id), *plan, limits), 1u);
+  const uint32_t resident = std::max(ResidentClusters(id, *plan, limits), 1u);
   plan->grid_x = PlainClusters(id, tokens, resident);
 }
 

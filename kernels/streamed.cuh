@@ -13,8 +13,9 @@
 
 namespace lamplight::kernels {
 
-// Where a multiprocessor holds one block. Where it holds two, blocks that only send would find room
-// as others end, both on the same one, and send no faster than one.
+// When all is sent, earlier than elsewhere: these grids fill the device, so that a peer would find
+// no room beside them anyway. Where a multiprocessor holds one block. Where it holds two, blocks
+// that only send would find room as others end, both on the same one, and send no faster than one.
 LAMPLIGHT_DEVICE void LetFollowersOfStreamStart(const CollectiveCall& call) {
   if (2 * machine::BlockThreads() > ThreadsWith(kPlainRegisters)) LetFollowersStart(call);
 }

@@ -26,6 +26,12 @@ uint32_t CountDevices() {
   return cudaGetDeviceCount(&count) == cudaSuccess ? static_cast<uint32_t>(count) : 0;
 }
 
+uint32_t RanksFor(uint32_t devices) {
+  uint32_t ranks = 2;
+  while (ranks * 2 <= devices && ranks < 8) ranks *= 2;
+  return ranks;
+}
+
 Group::Group(const GroupOptions& options, Watchdog* watchdog)
     : options_(options),
       watchdog_(watchdog),

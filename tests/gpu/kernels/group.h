@@ -72,5 +72,7 @@ class Group {
 };
 
 uint32_t CountDevices();
+// The largest number of ranks that the library knows and there are devices for; 2 on one device.
+uint32_t RanksFor(uint32_t devices);
 
 }  // namespace lamplight::kernels::gpu

@@ -34,13 +34,6 @@ constexpr Command kCommands[] = {
     {"soak", "many replays of random graphs, every output compared", RunSoak},
 };
 
-// The largest number of ranks that the library knows and there are devices for; 2 on one device.
-uint32_t RanksFor(uint32_t devices) {
-  uint32_t ranks = 2;
-  while (ranks * 2 <= devices && ranks < 8) ranks *= 2;
-  return ranks;
-}
-
 std::string DeviceName() {
   cudaDeviceProp properties;
   Check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 
 #include "tests/gpu/kernels/check.h"
 #include "tests/gpu/kernels/graph.h"
@@ -104,14 +103,19 @@ Job JobOf(const Options& options, const std::string& algorithm, uint32_t hidden,
   return job;
 }
 
+Work LargestOf(const Options& options) {
+  return {.data_type = DataType::kBf16,
+          .tokens = *std::max_element(options.tokens.begin(), options.tokens.end()),
+          .hidden = *std::max_element(options.hidden.begin(), options.hidden.end())};
+}
+
 // Room for either algorithm of either protocol.
 uint64_t GenerationFor(const Options& options) {
-  const uint32_t tokens = *std::max_element(options.tokens.begin(), options.tokens.end());
-  const uint32_t hidden = *std::max_element(options.hidden.begin(), options.hidden.end());
+  const Work largest = LargestOf(options);
   uint64_t most = 0;
   for (const Kernel kernel : {Kernel::kOneShot, Kernel::kTwoShot}) {
-    most = std::max(most, GenerationBytes(Protocol::kEpoch, kernel, DataType::kBf16, options.ranks,
-                                          tokens, hidden));
+    most = std::max(most, GenerationBytes(Protocol::kEpoch, kernel, largest.data_type,
+                                          options.ranks, largest.tokens, largest.hidden));
   }
   return most;
 }
@@ -122,7 +126,7 @@ void Measure(const Options& options, Watchdog* watchdog) {
     shape.world = options.ranks;
     shape.protocol = protocol == "epoch" ? Protocol::kEpoch : Protocol::kMnnvl;
     shape.generation_bytes = GenerationFor(options);
-    shape.memory_bytes = uint64_t{256} << 20;
+    shape.memory_bytes = Place({.work = LargestOf(options)}, 0).end;
     Group group(shape, watchdog);
     for (const std::string& algorithm : options.algorithms) {
       for (const uint32_t hidden : options.hidden) {
@@ -150,8 +154,8 @@ int Main(int argc, char** argv) {
   app.add_option("--protocols", options.protocols)->check(CLI::IsMember({"epoch", "mnnvl"}));
   app.add_option("--algorithms", options.algorithms)
       ->check(CLI::IsMember({"one-shot", "two-shot", "auto"}));
-  app.add_option("--hidden", options.hidden);
-  app.add_option("--tokens", options.tokens);
+  app.add_option("--hidden", options.hidden)->check(CLI::PositiveNumber);
+  app.add_option("--tokens", options.tokens)->check(CLI::PositiveNumber);
   app.add_option("--replays", options.replays)->check(CLI::Range(1, 10000));
   app.add_option("--label", options.label, "first on each line");
   app.add_option("--hang-seconds", hang_seconds)->check(CLI::PositiveNumber);
@@ -166,7 +170,7 @@ int Main(int argc, char** argv) {
     std::printf("SKIPPED: there is no GPU on this machine\n");
     return kExitNoGpu;
   }
-  if (options.ranks == 0) options.ranks = CountDevices() >= 8 ? 8 : CountDevices() >= 4 ? 4 : 2;
+  if (options.ranks == 0) options.ranks = RanksFor(CountDevices());
   Watchdog watchdog(hang_seconds);
   Measure(options, &watchdog);
   return 0;

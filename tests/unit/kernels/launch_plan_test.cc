@@ -104,7 +104,7 @@ TEST(LaunchPlan, ATwoShotGridIsOneClusterShortOfAnEvenNumber) {
   EXPECT_EQ(plan.grid_x, 1u);
 }
 
-// Some clusters only send where there are more rows than clusters, and never half of them.
+// Some clusters only send where there are more rows than clusters: one, or an eighth at most.
 TEST(LaunchPlan, StreamsMoreRowsThanClusters) {
   ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {
     LaunchPlan plan;
