@@ -81,8 +81,8 @@ bool Reach::Sees(CUcontext context) {
   const WithContext with(driver_, context);
   const bool sees = with.current() && MemoryContext(driver_) == home_;
   if (!sees) {
-    Log().info("kernels in context {} are not known to see the shim's memory: left without journal",
-               static_cast<const void*>(context));
+    LogInfo("kernels in context {} are not known to see the shim's memory: left without journal",
+            static_cast<const void*>(context));
   }
   seen_.push_back({context, sees});
   return sees;
@@ -98,8 +98,8 @@ bool Reach::MayTell(const CUDA_KERNEL_NODE_PARAMS& parameters) {
   }
   tried_.push_back({parameters.ctx, kernel, Keeps(parameters)});
   if (!tried_.back().keeps) {
-    Log().info("nodes in context {} would not stay there: left without journal",
-               static_cast<const void*>(parameters.ctx));
+    LogInfo("nodes in context {} would not stay there: left without journal",
+            static_cast<const void*>(parameters.ctx));
   }
   return tried_.back().keeps;
 }

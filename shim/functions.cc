@@ -132,7 +132,7 @@ void Functions::Define(const Function& function) {
   builder.SetString(&trace::Kernel::reason, recognition.reason);
   recorder_.Define(builder);
   if (!recognition.decoded) {
-    Log().warn("kernel {} looks like a Lamport kernel but cannot be decoded: {}", function.symbol,
+    LogWarning("kernel {} looks like a Lamport kernel but cannot be decoded: {}", function.symbol,
                recognition.reason);
   }
 }

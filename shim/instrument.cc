@@ -291,7 +291,7 @@ void Instrumentation::RemoveNodes() noexcept {
 void Instrumentation::Remove() noexcept {
   RemoveNodes();
   for (const Filled& filled : filled_) {
-    if (!SetCall(filled, filled.call)) Log().warn("a graph's node kept the shim's journal");
+    if (!SetCall(filled, filled.call)) LogWarning("a graph's node kept the shim's journal");
   }
   filled_.clear();
 }

@@ -1,6 +1,7 @@
 // One logger, made at first use and never destroyed: hooks may run while the process exits.
 #include "shim/log.h"
 
+#include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
 #include <unistd.h>
 
@@ -42,11 +43,32 @@ spdlog::logger* Make() {
   return logger.compare_exchange_strong(known, made.get()) ? made.release() : known;
 }
 
-}  // namespace
-
 spdlog::logger& Log() noexcept {
   spdlog::logger* known = logger.load(std::memory_order_acquire);
   return known != nullptr ? *known : *Make();
+}
+
+spdlog::level::level_enum Of(LogLevel wanted) {
+  switch (wanted) {
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      break;
+  }
+  return spdlog::level::err;
+}
+
+}  // namespace
+
+void LogLine(LogLevel level, fmt::string_view format, fmt::format_args values) noexcept try {
+  spdlog::logger& log = Log();
+  if (!log.should_log(Of(level))) return;
+  const std::string line = fmt::vformat(format, values);
+  log.log(Of(level), spdlog::string_view_t(line));
+} catch (...) {
+  // Out of memory: without the line.
 }
 
 void SetLogLevel(const std::string& text) noexcept {

@@ -86,7 +86,7 @@ bool Session::TryBuild() noexcept {
   try {
     if (Build()) return true;
   } catch (...) {
-    Log().error("off: out of memory or threads at the start");
+    LogError("off: out of memory or threads at the start");
   }
   if (recorder_ != nullptr) recorder_->Stop();
   return false;
@@ -95,16 +95,16 @@ bool Session::TryBuild() noexcept {
 bool Session::Build() {
   config_ = Config::FromEnvironment();
   SetLogLevel(config_.log_level);
-  if (!config_.complaints.empty()) Log().warn("{}", config_.complaints);
+  if (!config_.complaints.empty()) LogWarning("{}", config_.complaints);
   cupti::Start(false);
   std::string error;
   if (!RuntimeIsKnown(&error)) {
-    Log().error("off: {}", error);
+    LogError("off: {}", error);
     return false;
   }
   driver_ = DriverApi::Load(&error);
   if (driver_ == nullptr) {
-    Log().error("off: libcuda.so.1 lacks {}; CUDA 12.4 or newer is needed", error);
+    LogError("off: libcuda.so.1 lacks {}; CUDA 12.4 or newer is needed", error);
     return false;
   }
   RecorderOptions options;
@@ -113,13 +113,13 @@ bool Session::Build() {
   options.on_error = OnRecorderError;
   recorder_ = Recorder::Open(options, &error);
   if (recorder_ == nullptr || !recorder_->Start(&error)) {
-    Log().error("off: {}", error);
+    LogError("off: {}", error);
     return false;
   }
   stacks::Prepare(reinterpret_cast<const void*>(&Session::Fail));
   std::vector<std::string> abi_errors;
   abi_ = lamport::AbiTable::Load(config_.abi_paths, &abi_errors);
-  for (const std::string& complaint : abi_errors) Log().warn("{}", complaint);
+  for (const std::string& complaint : abi_errors) LogWarning("{}", complaint);
   streams_ = std::make_unique<Streams>(*driver_, *recorder_);
   functions_ = std::make_unique<Functions>(*driver_, *abi_, *recorder_);
   workspaces_ = std::make_unique<Workspaces>(*recorder_);
@@ -135,14 +135,14 @@ bool Session::Build() {
   watchdog_ = new Watchdog(*this);
   DefineProcess(config_, *recorder_);
   cupti::Define(*recorder_);
-  Log().info("recording to {}", recorder_->path());
+  LogInfo("recording to {}", recorder_->path());
   return true;
 }
 
 void Session::Fail(const char* reason) noexcept {
   if (state.exchange(State::kOff) == State::kOff) return;
   running_.store(nullptr, std::memory_order_release);
-  Log().error("off: {}; the server goes on without it", reason);
+  LogError("off: {}; the server goes on without it", reason);
 }
 
 void Session::Finish() noexcept {
@@ -244,7 +244,7 @@ Device* Session::OpenDevice(CUcontext context) {
   std::string error;
   std::unique_ptr<Device> device = Device::Open(*driver_, &error);
   if (device == nullptr) {
-    Log().warn("no snapshots{} on this device: {}", swap_ == nullptr ? "" : ", and no swapping",
+    LogWarning("no snapshots{} on this device: {}", swap_ == nullptr ? "" : ", and no swapping",
                error);
     return nullptr;
   }

@@ -21,7 +21,7 @@ class Supply {
       if (next_.compare_exchange_weak(next, next + 1, std::memory_order_relaxed)) return next;
     }
     if (next == end_ && next_.compare_exchange_strong(next, end_ + 1, std::memory_order_relaxed)) {
-      Log().warn(
+      LogWarning(
           "all {} {} of a device are used up: graphs that are instantiated from now on are "
           "watched without snapshots",
           end_ - 1, what_);

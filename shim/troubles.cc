@@ -28,8 +28,8 @@ void Tell(const Diagnostic& found, bool swapped) {
   char text[256];
   kernels::TroubleText(found, text, sizeof text);
   const char* whose = swapped ? "swapped" : "linked";
-  if (found.workspace == 0) return Log().error("{} kernel: {}", whose, text);
-  Log().error("{} kernel: {}; buffer at {:#x}", whose, text, found.workspace);
+  if (found.workspace == 0) return LogError("{} kernel: {}", whose, text);
+  LogError("{} kernel: {}; buffer at {:#x}", whose, text, found.workspace);
 }
 
 trace::Trouble RecordOf(const Workspace& workspace, const Diagnostic& found) {

@@ -223,7 +223,7 @@ void Watchdog::EndHang(uint32_t hang_id) {
   trace::HangEnd record{};
   record.hang_id = hang_id;
   session_.recorder().Define(trace::RecordType::kHangEnd, record);
-  Log().warn("what hung in hang {} has completed after all", hang_id);
+  LogWarning("what hung in hang {} has completed after all", hang_id);
 }
 
 void Watchdog::ReportReplay(Exec& exec, uint64_t replay, uint64_t launched_ns, uint64_t now) {
@@ -286,7 +286,7 @@ void Watchdog::Report(trace::Hang hang, const std::vector<Suspect>& suspects, De
   evidence_.WriteMarks(hang.hang_id, device);
   const std::string verdict = Verdict(found, hang.launch_returned != 0);
   evidence_.WriteText(hang.hang_id, trace::TextKind::kVerdict, what + ". " + verdict);
-  Log().warn("{}. {}. Next: lamplight report {}", what, verdict, session_.config().directory);
+  LogWarning("{}. {}. Next: lamplight report {}", what, verdict, session_.config().directory);
   evidence_.WriteHostThreads(hang.hang_id);
   evidence_.WritePythonStacks(hang.hang_id);
 }

@@ -36,10 +36,11 @@ prepare_and_build() {
   quietly cmake --build --preset "$preset" --parallel "$JOBS" ${1:+--target "$@"}
 }
 
+# Two places for each core: tests that compute take two (PROCESSORS), those that wait take one.
 run_tests() {
   local preset=$1
   shift
-  ctest --preset "$preset" --parallel "$JOBS" "$@"
+  ctest --preset "$preset" --parallel $((2 * JOBS)) "$@"
 }
 
 # Google Benchmark programs run anywhere, where there is no GPU on the simulated device; comparisons of

@@ -35,7 +35,7 @@ HandleMap<const Function>& Told() {
 void TellNotSwapped(Session& session, const Function& function) {
   if (Told().Find(&function) != nullptr || IsOurs(function)) return;
   Told().Insert(&function, &function);
-  Log().warn("not swapped: {}: {}", function.symbol, kNotSwapped);
+  LogWarning("not swapped: {}: {}", function.symbol, kNotSwapped);
   RecordBuilder<trace::Swap> builder(trace::RecordType::kSwap);
   builder->kernel_id = function.kernel_id;
   builder.SetString(&trace::Swap::reason, kNotSwapped);

@@ -85,9 +85,9 @@ void Try(const Wish& wish, Attempt* attempt) {
   }
   in_force.store(attempt->why_not.empty(), std::memory_order_release);
   if (attempt->why_not.empty()) {
-    Log().info("CUPTI callbacks of the driver API through {}", attempt->library.path);
+    LogInfo("CUPTI callbacks of the driver API through {}", attempt->library.path);
   } else {
-    Log().warn("LAMPLIGHT_CUPTI: {}. Calls of the driver API are not seen", attempt->why_not);
+    LogWarning("LAMPLIGHT_CUPTI: {}. Calls of the driver API are not seen", attempt->why_not);
   }
 }
 

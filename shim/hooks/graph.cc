@@ -47,7 +47,7 @@ class InstantiateCall::Plan {
     exec_->device = session.CurrentDevice();
     std::string error;
     if (!ReadGraphShape(session.driver(), session.functions(), graph, &shape_, &error)) {
-      Log().warn("a graph could not be read ({}); its replays are recorded without snapshots",
+      LogWarning("a graph could not be read ({}); its replays are recorded without snapshots",
                  error);
       return;
     }
@@ -69,7 +69,7 @@ class InstantiateCall::Plan {
 
   // Takes our nodes out again, for a second real call without them.
   void WithdrawFrom(cudaError_t status) {
-    Log().warn("instantiate failed with the shim's nodes (error {}); retrying without",
+    LogWarning("instantiate failed with the shim's nodes (error {}); retrying without",
                int{status});
     nodes_.Remove();
     ForgetNodes();

@@ -74,7 +74,7 @@ void GraphLaunchCall::RecordBehind() noexcept {
     if (result == CUDA_SUCCESS) {
       exec_->recorded.store(record_.replay, std::memory_order_release);
     } else if (!exec_->unrecordable.exchange(true)) {
-      Log().warn("the replays of graph {} are not watched: no event could be recorded (error {})",
+      LogWarning("the replays of graph {} are not watched: no event could be recorded (error {})",
                  exec_->graph_id.load(), int{result});
     }
   });

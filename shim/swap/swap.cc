@@ -24,7 +24,7 @@ std::unique_ptr<Swap> Swap::Create(const DriverApi& driver, Functions& functions
   std::unique_ptr<Swap> swap(
       new Swap(driver, functions, workspaces, recorder, troubles, timeout_ns));
   if (SwapDriver::Load(&swap->swap_driver_)) return swap;
-  Log().warn("LAMPLIGHT_SWAP: this libcuda lacks cuLaunchKernelEx or cuFuncLoad: nothing swapped");
+  LogWarning("LAMPLIGHT_SWAP: this libcuda lacks cuLaunchKernelEx or cuFuncLoad: nothing swapped");
   return nullptr;
 }
 
@@ -32,7 +32,7 @@ void Swap::Prepare(CUcontext context) noexcept {
   try {
     if (contexts_.Find(context) == nullptr) contexts_.Insert(context, Load().release());
   } catch (const std::bad_alloc&) {
-    Log().warn("LAMPLIGHT_SWAP: out of memory: nothing is swapped on this device");
+    LogWarning("LAMPLIGHT_SWAP: out of memory: nothing is swapped on this device");
   }
 }
 
@@ -44,7 +44,7 @@ std::unique_ptr<Swap::Context> Swap::Load() {
     loaded->kernels = SwapKernels::Load(driver_, swap_driver_, functions_, &error);
   }
   if (loaded->kernels == nullptr) {
-    Log().warn("LAMPLIGHT_SWAP: {}: nothing is swapped on this device", error);
+    LogWarning("LAMPLIGHT_SWAP: {}: nothing is swapped on this device", error);
   }
   return loaded;
 }
@@ -156,9 +156,9 @@ void Swap::Note(const Function& field, const SwapKernel* by, const char* why_not
   if (outcomes_.Find(&field) == outcome) return;
   outcomes_.Insert(&field, outcome);
   if (by == nullptr) {
-    Log().warn("not swapped: {}: {}", field.symbol, why_not);
+    LogWarning("not swapped: {}: {}", field.symbol, why_not);
   } else {
-    Log().info("swapped: {} for {}", by->function->symbol, field.symbol);
+    LogInfo("swapped: {} for {}", by->function->symbol, field.symbol);
   }
   RecordBuilder<trace::Swap> builder(trace::RecordType::kSwap);
   builder->kernel_id = field.kernel_id;

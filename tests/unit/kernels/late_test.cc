@@ -22,6 +22,8 @@ TEST_P(Late, PeerIsReportedAndWaitedFor) {
   const Work work{.kernel = GetParam().kernel, .tokens = 4, .hidden = 64};
   RankGroup group(ShapeFor(GetParam(), 2, work));
   group.timeout_ns = 3'000'000;
+  // In two-shot it awaits sums of rank 0, whose thread may have lost its core for that long.
+  group.patient_rank = 1;
   std::vector<Tensors> tensors = RandomTensors(2, work, 1);
   group.Together([&](uint32_t rank) {
     EXPECT_TRUE(rank == 0 || Reported(group.diagnostic(0)));
@@ -63,12 +65,17 @@ TEST_P(Late, PeerIsNoTroubleWithoutALimit) {
 TEST_P(Late, PeerIsNamedAmongEight) {
   const Work work{.kernel = GetParam().kernel, .tokens = 8, .hidden = 64};
   RankGroup group(ShapeFor(GetParam(), 8, work));
-  group.timeout_ns = 20'000'000;
+  group.timeout_ns = 5'000'000;
   std::vector<Tensors> tensors = RandomTensors(8, work, 1);
   std::atomic<uint32_t> reported = 0;
   group.Together([&](uint32_t rank) {
+    // Whoever reports has sent: the fibers of a rank take turns. So rank 2 lacks nobody but rank 5,
+    // however late the threads of the others get a core.
+    for (uint32_t peer = 0; rank == 2 && peer < 8; ++peer) {
+      EXPECT_TRUE(peer == 2 || peer == 5 || Reported(group.diagnostic(peer)));
+    }
     if (rank == 5) {
-      ASSERT_TRUE(Reported(group.diagnostic(2)));
+      EXPECT_TRUE(Reported(group.diagnostic(2)));
       reported = group.diagnostic(2).peer;
     }
     group.Do(rank, work, tensors[rank]);

@@ -151,7 +151,7 @@ CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tenso
   }
   if (shape_.protocol == Protocol::kEpoch) call.generation_bytes = shape_.generation_bytes;
   call.header_offset = shape_.protocol == Protocol::kUnicast ? 0 : header_offset_;
-  call.timeout_ns = timeout_ns;
+  call.timeout_ns = rank == patient_rank ? 0 : timeout_ns;
   if (rank == 0) call.journal.tickets_or_mark = reinterpret_cast<uint64_t>(mark);
   call.diagnostic = &diagnostics_[rank];
   call.tokens = work.tokens;

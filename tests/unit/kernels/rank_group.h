@@ -85,6 +85,8 @@ uint64_t EpochTag(const GroupShape& shape, const Work& work, uint64_t number);
 
 class RankGroup {
  public:
+  static constexpr uint32_t kNoRank = ~0u;
+
   explicit RankGroup(const GroupShape& shape);
 
   const GroupShape& shape() const { return shape_; }
@@ -100,7 +102,8 @@ class RankGroup {
   Diagnostic& diagnostic(uint32_t rank) { return diagnostics_[rank]; }
   DeviceLimits limits{132, 9};
   uint64_t timeout_ns = 0;
-  NodeMark* mark = nullptr;  // of rank 0's calls
+  uint32_t patient_rank = kNoRank;  // has no timeout
+  NodeMark* mark = nullptr;         // of rank 0's calls
   std::chrono::seconds deadline{60};
   std::vector<void*> multicast;  // each rank's multicast address; empty: none
   bool peers_are_null = false;   // whoever stores to a peer's address crashes

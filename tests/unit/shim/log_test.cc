@@ -42,21 +42,21 @@ class LogTest : public ::testing::Test {
 };
 
 TEST_F(LogTest, ALineNamesTheProcess) {
-  Log().warn("{} is off", "it");
+  LogWarning("{} is off", "it");
   EXPECT_EQ(Read(), "lamplight[" + std::to_string(getpid()) + "]: it is off\n");
 }
 
 TEST_F(LogTest, TheLevelHoldsForAChildToo) {
   SetLogLevel("error");
   RenewLog();
-  Log().warn("no");
-  Log().error("yes");
+  LogWarning("no");
+  LogError("yes");
   EXPECT_NE(Read().find("]: yes\n"), std::string::npos);
 }
 
 TEST_F(LogTest, AChildForkedInTheMiddleOfALineHasItsOwn) {
   FillThePipe();
-  std::thread writing([] { Log().warn("nobody reads this"); });
+  std::thread writing([] { LogWarning("nobody reads this"); });
   usleep(100'000);  // now it stands in the middle of its line
   const pid_t child = fork();
   if (child == 0) {
@@ -64,7 +64,7 @@ TEST_F(LogTest, AChildForkedInTheMiddleOfALineHasItsOwn) {
     RenewLog();
     const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     dup2(nowhere, STDERR_FILENO);
-    Log().warn("a line of the child's");
+    LogWarning("a line of the child's");
     _exit(0);
   }
   int status = -1;

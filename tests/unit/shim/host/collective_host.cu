@@ -77,6 +77,7 @@ void Work(void*) {
 void BeStopped(Rank* ranks) {
   CHECK(cudaLaunchHostFunc(ranks[1].stream, Work, nullptr));
   ReplayWithoutWaiting(ranks);
+  for (int rank = 0; rank < 2; ++rank) CHECK(cudaStreamSynchronize(ranks[rank].stream));
 }
 
 // The context goes, with all that was ours in it, before anybody has asked for the replays.
