@@ -3,6 +3,9 @@
 
 #include <time.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "shim/pinned_memory.h"
 
 // The kernel's fat binary, embedded by the assembler (LAMPLIGHT_SNAPSHOT_FATBIN: set by CMake).
@@ -112,14 +115,44 @@ bool Device::MakeCurrent(const DriverApi& driver) noexcept {
   return result == CUDA_SUCCESS && !gone();
 }
 
-uint64_t Device::NewCounter() noexcept {
-  const uint32_t index = NewRunCounter();
-  return index == 0 ? 0 : counters_ + index * sizeof(SnapshotCounter);
+void Device::TakeBackUnused(const HeldNumbers& held) {
+  free_counters_.GiveBack(held.counters);
+  free_marks_.GiveBack(held.marks);
 }
 
-uint32_t Device::NewRunCounter() noexcept { return free_counters_.Take(); }
+// By copies, as they go by an engine that no kernel holds up: what waits in the stream would hold
+// up the reading of evidence. What an exec got at once mostly lies side by side.
+bool Device::Zero(const DriverApi& driver, CUdeviceptr array, size_t element_bytes,
+                  std::vector<uint32_t>* numbers) const {
+  std::ranges::sort(*numbers);
+  const size_t most = kStagingBytes / element_bytes;
+  for (size_t begin = 0, end = 0; begin < numbers->size(); begin = end) {
+    const uint32_t first = (*numbers)[begin];
+    const auto beside = [&] { return (*numbers)[end] == first + (end - begin); };
+    for (end = begin; end < numbers->size() && end - begin < most && beside();) ++end;
+    if (driver.MemcpyHtoDAsync(array + first * element_bytes, staging_,
+                               (end - begin) * element_bytes, stream_) != CUDA_SUCCESS) {
+      return false;
+    }
+  }
+  return true;
+}
 
-uint32_t Device::NewMark() noexcept { return free_marks_.Take(); }
+void Device::TakeBack(const DriverApi& driver, HeldNumbers held) {
+  constexpr int kLimitMs = 500;
+  if (held.empty()) return;
+  std::memset(staging_, 0, kStagingBytes);
+  if (!Zero(driver, counters_, sizeof(SnapshotCounter), &held.counters) ||
+      !Zero(driver, marks_, sizeof(NodeMark), &held.marks)) {
+    return;
+  }
+  for (int waited = 0; waited < kLimitMs; ++waited) {
+    const CUresult state = driver.StreamQuery(stream_);
+    if (state == CUDA_SUCCESS) return TakeBackUnused(held);
+    if (state != CUDA_ERROR_NOT_READY) return;
+    SleepMs(1);
+  }
+}
 
 void Device::DisableCounter(const DriverApi& driver, uint64_t counter) noexcept {
   const RelaxedCapture relaxed(driver);

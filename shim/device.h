@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels/collective_call.h"
 #include "shim/driver_api.h"
@@ -19,6 +20,13 @@
 #include "shim/supply.h"
 
 namespace lamplight::shim {
+
+// The counters and marks of a device that an exec's nodes write to.
+struct HeldNumbers {
+  std::vector<uint32_t> counters;
+  std::vector<uint32_t> marks;
+  bool empty() const noexcept { return counters.empty() && marks.empty(); }
+};
 
 class Device {
  public:
@@ -42,12 +50,19 @@ class Device {
   void* staging() const { return staging_; }
   static constexpr size_t kStagingBytes = 4u << 20;
 
-  // A fresh, zeroed counter in device memory for one snapshot node; 0 when they are used up.
-  uint64_t NewCounter() noexcept;
-  // The same for a node that journals by itself, as Journal names it.
-  uint32_t NewRunCounter() noexcept;
+  // A fresh, zeroed counter in device memory for a snapshot node or for one that journals by
+  // itself, as Journal names it; 0 when they are used up.
+  uint32_t NewCounter() noexcept { return free_counters_.Take(); }
+  uint64_t CounterAddress(uint32_t counter) const noexcept {
+    return counters_ + counter * sizeof(SnapshotCounter);
+  }
   // A fresh, zeroed mark for a node, in device memory; 0 when they are used up.
-  uint32_t NewMark() noexcept;
+  uint32_t NewMark() noexcept { return free_marks_.Take(); }
+  // What the GPU never wrote to.
+  void TakeBackUnused(const HeldNumbers& held);
+  // What the GPU does not write to any more; makes it zero. For the probe thread: waits, bounded.
+  // What the GPU does not come to is lost.
+  void TakeBack(const DriverApi& driver, HeldNumbers held);
   uint64_t MarkAddress(uint32_t mark) const noexcept { return marks_ + mark * sizeof(NodeMark); }
   // Tells the node of `counter` to read nothing any more. Waits, bounded, until the GPU knows.
   void DisableCounter(const DriverApi& driver, uint64_t counter) noexcept;
@@ -64,6 +79,8 @@ class Device {
   Device() = default;
   bool Allocate(const DriverApi& driver, std::string* error);
   bool WarmUp(const DriverApi& driver, std::string* error);
+  bool Zero(const DriverApi& driver, CUdeviceptr array, size_t element_bytes,
+            std::vector<uint32_t>* numbers) const;
 
   CUcontext context_ = nullptr;
   unsigned long long context_id_ = 0;

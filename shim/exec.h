@@ -63,7 +63,9 @@ struct Exec {
   std::vector<CUgraphNode> nodes;  // the host's node handles, by position; child graphs' too
   std::vector<PlannedSnapshot> snapshots;
   std::map<uint32_t, JournalledNode> journals;  // by node; which ones there are never changes
-  bool in_ring = false;                         // where the journals go; otherwise to marks
+  // All that its nodes were given. Empty where somebody else might write to it, too.
+  HeldNumbers held;
+  bool in_ring = false;       // where the journals go; otherwise to marks
   bool tells_itself = false;  // all that moves flags on is in the ring: no tail snapshot is needed
   std::vector<uint32_t> sinks;
   CUevent done = nullptr;    // recorded by every replay; null: completion is not watched
@@ -88,6 +90,11 @@ struct Exec {
   }
   bool CompletionIsWatched() const noexcept {
     return done != nullptr && !unrecordable.load(std::memory_order_relaxed);
+  }
+  // No replay is under way, and that is known.
+  bool Over() const noexcept {
+    const uint64_t all = launched.load(std::memory_order_acquire);
+    return all == 0 || (CompletionIsWatched() && completed.load(std::memory_order_relaxed) >= all);
   }
   // Replays that `done` has certainly been recorded for, or will be by their own node.
   uint64_t Recorded() const noexcept {

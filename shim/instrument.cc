@@ -24,14 +24,15 @@ void AddUnique(std::vector<Workspace*>* list, Workspace* workspace) {
 void PlanOne(trace::SnapshotPlace place, std::vector<uint32_t> after, std::vector<uint32_t> before,
              uint32_t node, const std::vector<Workspace*>& workspaces, Exec* exec) {
   for (size_t i = 0; i < workspaces.size(); i += kSnapshotSources) {
-    const uint64_t counter = exec->device->NewCounter();
+    const uint32_t counter = exec->device->NewCounter();
     if (counter == 0) return;
+    exec->held.counters.push_back(counter);
     const size_t end = std::min(workspaces.size(), i + kSnapshotSources);
     exec->snapshots.push_back({place,
                                after,
                                before,
                                node,
-                               counter,
+                               exec->device->CounterAddress(counter),
                                {workspaces.begin() + static_cast<ptrdiff_t>(i),
                                 workspaces.begin() + static_cast<ptrdiff_t>(end)}});
   }
@@ -146,9 +147,9 @@ void PlanJournals(const GraphShape& shape, Mode mode,
   for (size_t i = 0; i < shape.calls.size(); ++i) {
     const GraphShape::Call& call = shape.calls[i];
     if (workspace_of_call[i] == nullptr || !CanJournal(*call.function, call.decoded)) continue;
-    const uint32_t counter =
-        exec->in_ring ? exec->device->NewRunCounter() : exec->device->NewMark();
+    const uint32_t counter = exec->in_ring ? exec->device->NewCounter() : exec->device->NewMark();
     if (counter == 0) return;
+    (exec->in_ring ? exec->held.counters : exec->held.marks).push_back(counter);
     JournalledNode& node = exec->journals[call.node];
     node.counter = counter;
     node.followers_wait = FollowersWait(shape, call.node);
@@ -284,14 +285,18 @@ bool Instrumentation::AddDone(const GraphShape& shape, const Exec& exec) {
 
 void Instrumentation::RemoveNodes() noexcept {
   // Backwards, so that no node loses a dependency before it goes itself.
-  for (auto node = added_.rbegin(); node != added_.rend(); ++node) driver_.GraphDestroyNode(*node);
+  for (auto node = added_.rbegin(); node != added_.rend(); ++node) {
+    left_some_ |= driver_.GraphDestroyNode(*node) != CUDA_SUCCESS;
+  }
   added_.clear();
 }
 
 void Instrumentation::Remove() noexcept {
   RemoveNodes();
   for (const Filled& filled : filled_) {
-    if (!SetCall(filled, filled.call)) LogWarning("a graph's node kept the shim's journal");
+    if (SetCall(filled, filled.call)) continue;
+    LogWarning("a graph's node kept the shim's journal");
+    left_some_ = true;
   }
   filled_.clear();
 }

@@ -35,6 +35,8 @@ class Instrumentation {
   bool Add(const GraphShape& shape, const Exec& exec);
   void Remove() noexcept;
   bool added() const { return !added_.empty() || !filled_.empty(); }
+  // Something of the exec's stayed in the graph, for whoever instantiates it next.
+  bool left_some() const { return left_some_; }
 
  private:
   // A kernel node as the host made it.
@@ -54,6 +56,7 @@ class Instrumentation {
   CUgraph graph_;
   std::vector<CUgraphNode> added_;
   std::vector<Filled> filled_;
+  bool left_some_ = false;
 };
 
 // Sets how many advancing calls one replay of `exec` makes on each workspace.

@@ -22,8 +22,10 @@ using std::chrono::milliseconds;
 constexpr uint64_t kMs = 1'000'000;
 constexpr milliseconds kQueryLimit{1000};
 
-// A destroyed exec is kept so long that no hook, drain or query can still be at it.
+// A destroyed exec is kept so long that no hook, drain or query can still be at it: for so many
+// timeouts, as nobody waits longer for anything, and at most a minute.
 constexpr uint64_t kRetiredNs = 60'000 * kMs;
+constexpr uint64_t kRetiredTimeouts = 6;
 
 // So much later than due, the thread was not let run.
 constexpr uint64_t kSleepNs = 1'000 * kMs;
@@ -44,6 +46,7 @@ Watchdog::Watchdog(Session& session)
       probe_(session.driver()),
       evidence_(session, probe_),
       timeout_ns_(static_cast<uint64_t>(session.config().timeout.count()) * kMs),
+      kept_ns_(std::min(kRetiredNs, kRetiredTimeouts * timeout_ns_)),
       eager_(session, probe_, evidence_, timeout_ns_) {
   tick_ns_ = std::clamp<uint64_t>(timeout_ns_ / 20, 10 * kMs, 250 * kMs);
 }
@@ -133,13 +136,17 @@ void Watchdog::NoteSleep(uint64_t now) {
 }
 
 void Watchdog::ReapRetired(uint64_t now) {
-  if (now < awake_since_ns_ + kRetiredNs) return;
-  for (const std::unique_ptr<Exec>& exec : session_.graphs().TakeRetired(now - kRetiredNs)) {
+  if (now < awake_since_ns_ + kept_ns_) return;
+  const DriverApi& driver = session_.driver();
+  for (const std::unique_ptr<Exec>& exec : session_.graphs().TakeRetired(now - kept_ns_)) {
     seen_.erase(exec.get());
-    if (exec->done == nullptr) continue;
-    const DriverApi& driver = session_.driver();
-    probe_.Run(
-        *exec->device, [&driver, event = exec->done] { driver.EventDestroy(event); }, kQueryLimit);
+    const HeldNumbers held = exec->Over() ? exec->held : HeldNumbers{};
+    if (exec->done == nullptr && held.empty()) continue;
+    const auto reap = [&driver, device = exec->device, event = exec->done, held] {
+      if (event != nullptr) driver.EventDestroy(event);
+      device->TakeBack(driver, held);
+    };
+    probe_.Run(*exec->device, reap, kQueryLimit);
   }
 }
 

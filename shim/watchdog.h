@@ -62,6 +62,7 @@ class Watchdog {
   Probe probe_;
   EvidenceReader evidence_;
   const uint64_t timeout_ns_;
+  const uint64_t kept_ns_;  // a destroyed exec, for so long
   EagerWatch eager_;
   uint64_t tick_ns_;
   uint64_t looked_ns_ = 0;       // when the last tick ended

@@ -65,6 +65,15 @@ class InstantiateCall::Plan {
     if (!nodes_.Add(shape_, *exec_)) ForgetNodes();
   }
 
+  // Without an exec, nothing that it was given is used.
+  ~Plan() {
+    nodes_.Remove();
+    if (exec_ == nullptr || exec_->device == nullptr || nodes_.left_some()) return;
+    exec_->device->TakeBackUnused(exec_->held);
+  }
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
   bool added() const { return nodes_.added(); }
 
   // Takes our nodes out again, for a second real call without them.
@@ -80,6 +89,7 @@ class InstantiateCall::Plan {
   void Commit(CUgraphExec handle) {
     const RelaxedCapture relaxed(session_.driver());
     nodes_.Remove();
+    if (nodes_.left_some()) exec_->held = {};
     if (exec_->id == 0) exec_->id = session_.graphs().NextExecId();
     exec_->graph_id = session_.graphs().DefineGraph(session_.graphs().InfoOf(graph_), shape_);
     exec_->nodes = shape_.nodes;
@@ -147,6 +157,10 @@ class UpdateCall::Plan {
   void Commit(cudaError_t status, const cudaGraphExecUpdateResultInfo* result) {
     const RelaxedCapture relaxed(session_.driver());
     nodes_.Remove();
+    if (nodes_.left_some()) {
+      std::lock_guard lock(exec_.mutex);
+      exec_.held = {};
+    }
     if (status != cudaSuccess || !readable_) {
       NoteUpdate(session_, exec_, exec_.graph_id, status, result);
       return;

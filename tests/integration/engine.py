@@ -157,6 +157,9 @@ STOPS = {
     "stop-inside-twoshot": Stop("stop-inside mnnvl two-shot 2", 10, 2, INSIDE),
     "stop-inside-world4": Stop("stop-inside mnnvl one-shot 4", 10, 2,
                                {0: (1, 3, 1), 1: (2, 1, 1), 2: (1, 3, 1), 3: (1, 3, 1)}),
+    # More calls in graphs that are gone than there are marks for, and then the same.
+    "recapture": Stop("recapture mnnvl one-shot 2", 64 * 352 * 3 + 10, 2,
+                      {0: (1057, 3, 1), 1: (1058, 1, 1)}),
     "stop-eager": Stop("stop-eager mnnvl one-shot 2", 3, None,
                        {0: (None, None, None), 1: (None, None, None)}),
     "stop-inside-epoch": Stop("stop-inside epoch one-shot 2", 10, 2, INSIDE,
@@ -192,6 +195,7 @@ def check_stop(name: str, bench: Bench) -> None:
     # Where nothing can be read, only what the nodes have sent to the host's memory tells.
     run = Run(bench, stop.arguments, scenario.HANG,
               "journal" if stop.side_channel else "default", **extra)
+    expect("used up" not in run.errors, f"the shim ran out of something: {run.errors}")
     finding = run.finding("C10")
     nodes = [node["position"] for node in finding["place"]["nodes"]]
     expect(nodes == [stop.node], f"candidates {nodes}, expected [{stop.node}]: {finding}")

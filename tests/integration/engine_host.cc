@@ -274,6 +274,24 @@ void Disable(Rank& rank) {
   }
 }
 
+// Graphs that are replayed once and destroyed, with more calls than the shim has marks for; exec
+// ids from 1 on, and then those of StopInside.
+void Recapture(Rank& rank) {
+  constexpr uint32_t kWide = 64, kGraphs = 352, kRounds = 3;
+  static_assert(kWide * kGraphs * kRounds > 1u << 16);
+  const cudaGraph_t graph = rank.Capture(kWide, 1);
+  for (uint32_t round = 0; round < kRounds; ++round) {
+    for (uint32_t i = 0; i < kGraphs; ++i) {
+      cudaGraphExec_t exec = nullptr;
+      CHECK(cudaGraphInstantiate(&exec, graph, 0));
+      rank.Replay(exec, 1);
+      CHECK(cudaGraphExecDestroy(exec));
+    }
+    // Until the shim lets go of destroyed execs.
+    std::this_thread::sleep_for(std::chrono::seconds(8));
+  }
+}
+
 [[noreturn]] void EndInAWhile(int status) {
   std::this_thread::sleep_for(std::chrono::seconds(5));
   std::_Exit(status);
@@ -332,6 +350,10 @@ void Run(const std::string& mode, Rank& rank) {
   if (mode == "green-current") return Green(rank, true);
   const std::vector<uint32_t> alike(kCalls, kTokens);
   if (mode == "stop-inside") return StopInside(rank, alike, 2);
+  if (mode == "recapture") {
+    Recapture(rank);
+    return StopInside(rank, alike, 2);
+  }
   if (mode == "stop-sizes") return StopInside(rank, {kTokens, kMaxTokens, 3, kTokens}, 2);
   if (mode == "stop-eager") return StopEager(rank);
   if (mode == "diverge") return Diverge(rank);

@@ -1,4 +1,4 @@
-// Numbers that are given once each.
+// Numbers that one holds at a time.
 #include "shim/supply.h"
 
 #include <gtest/gtest.h>
@@ -30,6 +30,20 @@ TEST(Supply, GivesEachNumberOnce) {
   EXPECT_EQ(all.size(), kEnd - 1);
   EXPECT_EQ(*all.begin(), 1u);
   EXPECT_EQ(*all.rbegin(), kEnd - 1);
+}
+
+TEST(Supply, WhatIsGivenBackComesAgainLast) {
+  Supply supply(5, "things");
+  for (uint32_t number = 1; number <= 3; ++number) EXPECT_EQ(supply.Take(), number);
+  supply.GiveBack({2, 1});
+  EXPECT_EQ(supply.Take(), 4u);
+  EXPECT_EQ(supply.Take(), 2u);
+  EXPECT_EQ(supply.Take(), 1u);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(supply.Take(), 0u);
+  supply.GiveBack({3});
+  EXPECT_EQ(supply.Take(), 3u);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("used up"), std::string::npos);
 }
 
 TEST(Supply, SaysOnceThatNothingIsLeft) {
