@@ -1,7 +1,8 @@
 // The part of CUPTI's callback interface that is used here, as its headers declare it
 // (cupti_callbacks.h, cupti_driver_cbid.h, generated_cuda_meta.h), so that no build needs them.
 //
-// Plain data, the same in CUPTI 12 and 13; a unit test compares it with the headers where they are.
+// Plain data, the same in CUPTI 12.4, 12.6, 12.8, 12.9 and 13.0: a unit test compares it with the
+// headers where they are, and was compiled against those of each.
 #pragma once
 
 #include <cuda.h>
