@@ -1,7 +1,7 @@
 # Debian and Ubuntu packages: finds out which are missing and installs only those.
 
 BUILD_PACKAGES=(libbenchmark-dev libboost-context-dev libcli11-dev libgmock-dev libgtest-dev
-  libspdlog-dev libunwind-dev nlohmann-json3-dev spin)
+  libfmt-dev libspdlog-dev libunwind-dev nlohmann-json3-dev spin)
 
 # Prints the package that brings a command, unless the command is there already.
 package_unless_command() { command -v "$1" >/dev/null 2>&1 || printf '%s\n' "$2"; }

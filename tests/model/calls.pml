@@ -56,7 +56,11 @@ inline ChooseShape(op) {
 }
 #endif
 
-/* Slots of a stage, and polls of a block. A block has one token, or all of them where B is 1. */
+/* Slots of a stage, and polls of a block. A block has one token, or all of them where B is 1.
+ *
+ * STREAMED: of a one-shot call block 0 sends all tokens and waits for nothing; the blocks behind it
+ * do all else, as if there were no other.
+ */
 #define FirstSlots(shape) (TwoShot(shape) -> W : Tokens(shape) * W)
 #define SecondSlots(shape) (TwoShot(shape) -> Tokens(shape) : 0)
 #define SlotsPerStage(stages) (SLOTS / (stages))
@@ -68,14 +72,40 @@ inline ChooseShape(op) {
 #define Peer(r, n) ((n) % (W - 1) + ((n) % (W - 1) >= (r)))
 #define Owns(r, b, shape) (TwoShot(shape) && (r) < Tokens(shape) && (r) % B == (b))
 #define ScatterPolls(r, b, shape) (Owns(r, b, shape) -> W - 1 : 0)
-#if B == 1
+#ifdef STREAMED
+#if B < 2
+#error "one block sends, others do the rest: give B=2 or more"
+#endif
+#define OnlySends(b, shape) (!TwoShot(shape) && (b) == 0)
+#define FirstSent(b, shape) (TwoShot(shape) -> (b) : (OnlySends(b, shape) -> 0 : Tokens(shape)))
+#define SentStep(shape) (TwoShot(shape) -> B : 1)
+/* The block's number among those that clear, and how many these are. */
+#define FirstCleared(b, shape) (TwoShot(shape) -> (b) : (b)-1)
+#define Clearing(shape) (TwoShot(shape) -> B : B - 1)
+#else
+#define OnlySends(b, shape) false
+#define FirstSent(b, shape) (b)
+#define SentStep(shape) B
+#define FirstCleared(b, shape) (b)
+#define Clearing(shape) B
+#endif
+#if defined(STREAMED) && B == 2
+#define TokenOfOneShotPoll(b, n) ((n) / (W - 1))
+#define OneShotPolls(b, shape) ((b) == 0 -> 0 : Tokens(shape) * (W - 1))
+#elif defined(STREAMED)
+#define TokenOfOneShotPoll(b, n) ((b)-1)
+#define OneShotPolls(b, shape) ((b) > 0 && (b)-1 < Tokens(shape) -> W - 1 : 0)
+#elif B == 1
 #define TokenOfOneShotPoll(b, n) ((n) / (W - 1))
 #define OneShotPolls(b, shape) (Tokens(shape) * (W - 1))
-#define TokenOfBroadcastPoll(r, b, n) ((n) + ((n) >= (r)))
-#define BroadcastPolls(r, b, shape) (Tokens(shape) - ((r) < Tokens(shape)))
 #else
 #define TokenOfOneShotPoll(b, n) (b)
 #define OneShotPolls(b, shape) ((b) < Tokens(shape) -> W - 1 : 0)
+#endif
+#if B == 1
+#define TokenOfBroadcastPoll(r, b, n) ((n) + ((n) >= (r)))
+#define BroadcastPolls(r, b, shape) (Tokens(shape) - ((r) < Tokens(shape)))
+#else
 #define TokenOfBroadcastPoll(r, b, n) (b)
 #define BroadcastPolls(r, b, shape) ((b) < Tokens(shape) && (b) != (r) -> 1 : 0)
 #endif

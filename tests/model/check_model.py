@@ -69,6 +69,7 @@ def call_defines(calls: str) -> list:
 
 
 def number_after(pattern: str, output: str) -> float:
+    """The group of `pattern`; spin writes large counts as 1.2e+08."""
     found = re.search(pattern, output)
     if not found:
         raise ModelError(f"no '{pattern}' in what the verifier says:\n{output}")
@@ -91,8 +92,8 @@ def verdict_of(output: str) -> str:
 
 
 def read_search(output: str) -> Search:
-    return Search(verdict_of(output), int(number_after(r"(\d+) states, stored", output)),
-                  int(number_after(r"(\d+) transitions", output)),
+    return Search(verdict_of(output), int(number_after(r"([\d.e+]+) states, stored", output)),
+                  int(number_after(r"([\d.e+]+) transitions", output)),
                   int(number_after(r"depth reached (\d+)", output)),
                   number_after(r"([\d.]+)\s+total actual memory", output))
 

@@ -9,6 +9,7 @@
  *                 Default: send, clear, poll, arrive, update, trigger.
  *   EARLY_COUNT   Send, clear, arrive, poll; the last block to arrive updates at its end; trigger.
  *                 What our kernels do in MNNVL workspaces where no ring is told of their end.
+ *   STREAMED      calls.pml
  *   MIXED_GROUP   rank 0 in the field's order, the others in ours; not with CHAIN
  *   TRIGGER_LAST  the field's order, but the trigger follows the update
  *   RESIDUE       launch.pml
@@ -97,12 +98,12 @@ inline ReadFlags() {
 
 /* This block's part of a stage of the old generation. */
 inline ClearStage(stage, size) {
-  i = b;
+  i = FirstCleared(b, Shape(op));
   do
   :: i < size ->
     clearing[Lane(r, b, lane)] =
       clearing[Lane(r, b, lane)] | PlaceBits(Place(old, (stage)*SlotsPerStage(old_stages) + i));
-    i = i + B
+    i = i + Clearing(Shape(op))
   :: else -> break
   od;
   i = 0
@@ -111,7 +112,7 @@ inline ClearStage(stage, size) {
 inline Clear() {
 #ifndef NO_CLEAR
   if
-  :: old_stages > 0 ->
+  :: old_stages > 0 && !OnlySends(b, Shape(op)) ->
     printf("rank %d block %d call %d: clears generation %d: %d + %d packets\n", r, b, op, old,
            size0, size1);
     ClearStage(0, size0);
@@ -138,10 +139,16 @@ inline Arrive() {
 #define Updates(r, op) true
 #endif
 
+#ifdef SENDERS_NOT_COUNTED
+#define Counted(shape) Clearing(shape)
+#else
+#define Counted(shape) B
+#endif
+
 /* Block 0 only. Three stores: a reader that is too early can see one and miss the others. */
 inline UpdateFlags() {
   d_step {
-    Here(r) >= B ->
+    Here(r) >= Counted(Shape(op)) ->
     Report(r);
     if
     :: Updates(r, op) ->
@@ -161,8 +168,15 @@ inline UpdateFlags() {
 
 /* The last block to count moves the flags on when it has ended. */
 inline ArriveEarly() {
+#ifdef SENDERS_NOT_COUNTED
+  if
+  :: OnlySends(b, Shape(op)) -> skip
+  :: else -> Arrive(); last = (Here(r) == Counted(Shape(op)))
+  fi
+#else
   Arrive();
-  last = (Here(r) == B)
+  last = (Here(r) == Counted(Shape(op)))
+#endif
 }
 
 inline UpdateByFirstBlock() {

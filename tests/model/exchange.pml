@@ -30,7 +30,7 @@ inline SendTo(rank, slot, value) {
 }
 
 inline SendShard() {
-  t = b;
+  t = FirstSent(b, Shape(op));
   do
   :: t < Tokens(Shape(op)) ->
     ChooseKind(r, t, op);
@@ -40,7 +40,7 @@ inline SendShard() {
     :: TwoShot(Shape(op)) -> SendTo(t, ScatterSlot(r), ShardWord(r, t, op))
     :: else -> SendToAll(OneShotSlot(t, r), ShardWord(r, t, op))
     fi;
-    t = t + B
+    t = t + SentStep(Shape(op))
   :: else -> break
   od;
   t = 0

@@ -60,8 +60,9 @@ inline SetUnit(rank, place, unit, value) {
 }
 
 #ifdef REDUCED
-#if defined(SPLIT) || defined(FIELD_ORDER) || defined(MIXED_GROUP) || LANES > 1
-#error "REDUCED holds for the fixed order only"
+#if defined(SPLIT) || defined(FIELD_ORDER) || defined(MIXED_GROUP) || LANES > 1 || \
+  defined(EARLY_COUNT) || B > 2
+#error "REDUCED holds for the fixed order and two blocks only"
 #endif
 #define Working(place) ((place) / SLOTS == WorkingGeneration(rank))
 #define MayLand(place)                                                                        \
