@@ -2,7 +2,8 @@
 
 usage: crowd.py HOST SHIM LAMPLIGHT LIBRARY_FOLDERS [sanitizer]
 
-Under ThreadSanitizer a race ends the host with status 66.
+With "sanitizer", what the sanitizers can follow. Under ThreadSanitizer a race ends the host with
+status 66.
 """
 
 import json
@@ -62,8 +63,9 @@ def main():
     check_counts(programs, LAMPLIGHT_CUPTI="1")
     check_exit(programs)
     if "sanitizer" in sys.argv[5:]:
-        # ThreadSanitizer cannot follow a child that starts threads, and gives no memory back to the
-        # fibers on which the simulated device runs kernels of ours.
+        # A child that starts threads: ThreadSanitizer cannot follow it, and AddressSanitizer's own
+        # locks may be held in it for ever. And ThreadSanitizer gives no memory back to the fibers
+        # on which the simulated device runs kernels of ours.
         return check_counts(programs, rounds=2, LAMPLIGHT_SWAP="1")
     check_counts(programs, LAMPLIGHT_SWAP="1")
     check_counts(programs, "fork")
