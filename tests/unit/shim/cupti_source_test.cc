@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "shim/cupti/library.h"
+#include "tests/unit/recorder/temporary_folder.h"
 
 namespace lamplight::shim::cupti {
 namespace {
@@ -43,15 +44,11 @@ TEST(CuptiWish, RefusesOtherWords) {
 
 class CuptiLibrary : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::path(testing::TempDir()) / "lamplight-cupti";
-    std::filesystem::create_directories(folder_ / "lib64");
-  }
-  void TearDown() override {
-    unsetenv("CUDA_HOME");
-    std::filesystem::remove_all(folder_);
-  }
-  std::filesystem::path folder_;
+  void SetUp() override { std::filesystem::create_directories(folder_ / "lib64"); }
+  void TearDown() override { unsetenv("CUDA_HOME"); }
+
+  const test::TemporaryFolder own_;
+  const std::filesystem::path folder_ = own_.path();
 };
 
 TEST_F(CuptiLibrary, IsLookedForInTheToolkit) {
