@@ -4,7 +4,6 @@
 #include <cuda.h>
 #include <cuda_runtime.h>
 #include <dlfcn.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -64,14 +63,12 @@ void LeaveThePrimaryContext() {
   if (create == nullptr || create(&context, 0, 0) != CUDA_SUCCESS) std::exit(2);
 }
 
-// 1.5 s of work, of which none is done while the process is stopped.
+// 1.5 s of work, of which none is done while the process is stopped. Sleeps, as a busy machine puts
+// those off least of all.
 void Work(void*) {
-  timespec used{};
-  const auto busy = [&] {
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return used.tv_sec + 1e-9 * used.tv_nsec < 1.5;
-  };
-  while (busy()) continue;
+  for (int step = 0; step < 150; ++step) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 void BeStopped(Rank* ranks) {
@@ -91,11 +88,12 @@ void DestroyTheContext(Rank* ranks) {
   if (current(&context) != CUDA_SUCCESS || destroy(context) != CUDA_SUCCESS) std::exit(2);
 }
 
-// Behind a kernel that spins: what is set up for the new context, ours too, stands still for ever.
+// Behind a kernel that spins, for long enough that the simulated device knows it: what is set up
+// for the new context, ours too, stands still for ever.
 void MakeAContextTooLate(Rank* ranks) {
   ranks[0].Run(0, kMaxTokens);
   std::thread([] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
     LeaveThePrimaryContext();
     cudaStream_t stream = nullptr;
     CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));

@@ -46,7 +46,7 @@ def expect(condition, *problem):
 
 
 def check_nodes(programs):
-    run = Run("nodes", 3, 1, programs)
+    run = Run("nodes", 6, 1, programs)
     finding = run.finding("C10")
     nodes = [node["position"] for node in finding["place"]["nodes"]]
     expect(nodes == [7], "nodes: candidates", nodes, "expected [7]:", finding)
@@ -54,14 +54,14 @@ def check_nodes(programs):
 
 
 def check_sizes(programs):
-    run = Run("sizes", 3, 1, programs)
+    run = Run("sizes", 6, 1, programs)
     finding = run.finding("C10")
     nodes = [(node["position"], node["tokens"]) for node in finding["place"]["nodes"]]
     expect(nodes == [(4, 2)], "sizes: candidates", nodes, "expected [(4, 2)]:", finding)
 
 
 def check_eager_stall(programs):
-    run = Run("eager-stall", 4, 1, programs)
+    run = Run("eager-stall", 8, 1, programs)
     finding = run.finding("C16")
     expect(finding["ranks"] == [1], "eager-stall:", finding)
     expect(len(run.report["hangs"]) == 2, "eager-stall:", run.report["hangs"], run.errors)
@@ -70,7 +70,7 @@ def check_eager_stall(programs):
 
 
 def check_eager_late(programs):
-    run = Run("eager-late", 4.5, 1, programs)
+    run = Run("eager-late", 8, 1, programs)
     expect(run.report["verdict"] == "clean", "eager-late:", run.report["findings"], run.errors)
     hangs = run.report["hangs"]
     expect(hangs and all(hang["completed_after_all"] for hang in hangs), "eager-late:", hangs)
@@ -120,7 +120,7 @@ def check_destroyed(programs):
 
 def check_late_context(programs):
     """A hang is told while a thread stands still in the shim's set-up of another context."""
-    run = Run("late-context", 5, 1, programs, LAMPLIGHT_SIM_LAZY_LOADING="1")
+    run = Run("late-context", 10, 2, programs, LAMPLIGHT_SIM_LAZY_LOADING="1")
     expect(len(run.report["hangs"]) == 1, "late-context:", run.report["hangs"], run.errors)
 
 
