@@ -72,35 +72,31 @@ inline ChooseShape(op) {
 #define Peer(r, n) ((n) % (W - 1) + ((n) % (W - 1) >= (r)))
 #define Owns(r, b, shape) (TwoShot(shape) && (r) < Tokens(shape) && (r) % B == (b))
 #define ScatterPolls(r, b, shape) (Owns(r, b, shape) -> W - 1 : 0)
+/* Blocks of a one-shot call that send, the first ones, and that do all else, the last ones. */
 #ifdef STREAMED
 #if B < 2
 #error "one block sends, others do the rest: give B=2 or more"
 #endif
-#define OnlySends(b, shape) (!TwoShot(shape) && (b) == 0)
-#define FirstSent(b, shape) (TwoShot(shape) -> (b) : (OnlySends(b, shape) -> 0 : Tokens(shape)))
-#define SentStep(shape) (TwoShot(shape) -> B : 1)
-/* The block's number among those that clear, and how many these are. */
-#define FirstCleared(b, shape) (TwoShot(shape) -> (b) : (b)-1)
-#define Clearing(shape) (TwoShot(shape) -> B : B - 1)
+#define SENDERS 1
+#define FINISHERS (B - 1)
 #else
-#define OnlySends(b, shape) false
-#define FirstSent(b, shape) (b)
-#define SentStep(shape) B
-#define FirstCleared(b, shape) (b)
-#define Clearing(shape) B
+#define SENDERS B
+#define FINISHERS B
 #endif
-#if defined(STREAMED) && B == 2
+#define OnlySends(b, shape) (!TwoShot(shape) && (b) < B - FINISHERS)
+#define FirstSent(b, shape) (TwoShot(shape) || (b) < SENDERS -> (b) : Tokens(shape))
+#define SentStep(shape) (TwoShot(shape) -> B : SENDERS)
+/* The block's number among those that clear, and how many these are. */
+#define Finisher(b) ((b) - (B - FINISHERS))
+#define FirstCleared(b, shape) (TwoShot(shape) -> (b) : Finisher(b))
+#define Clearing(shape) (TwoShot(shape) -> B : FINISHERS)
+#if FINISHERS == 1
 #define TokenOfOneShotPoll(b, n) ((n) / (W - 1))
-#define OneShotPolls(b, shape) ((b) == 0 -> 0 : Tokens(shape) * (W - 1))
-#elif defined(STREAMED)
-#define TokenOfOneShotPoll(b, n) ((b)-1)
-#define OneShotPolls(b, shape) ((b) > 0 && (b)-1 < Tokens(shape) -> W - 1 : 0)
-#elif B == 1
-#define TokenOfOneShotPoll(b, n) ((n) / (W - 1))
-#define OneShotPolls(b, shape) (Tokens(shape) * (W - 1))
+#define OneShotPolls(b, shape) (OnlySends(b, shape) -> 0 : Tokens(shape) * (W - 1))
 #else
-#define TokenOfOneShotPoll(b, n) (b)
-#define OneShotPolls(b, shape) ((b) < Tokens(shape) -> W - 1 : 0)
+#define TokenOfOneShotPoll(b, n) Finisher(b)
+#define OneShotPolls(b, shape) \
+  (!OnlySends(b, shape) && Finisher(b) < Tokens(shape) -> W - 1 : 0)
 #endif
 #if B == 1
 #define TokenOfBroadcastPoll(r, b, n) ((n) + ((n) >= (r)))

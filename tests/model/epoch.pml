@@ -5,8 +5,8 @@
  * A packet has two words here, the tag and the payload, which land together; with SPLIT they do
  * not. A payload is the number of the call that it was sent for, a ghost.
  *
- * Switches: W, B, CHAIN, STREAMED as in compatible.pml; TAG_BITS: the tag is cut to so many bits; and the
- * mutations.
+ * Switches: W, B, CHAIN, STREAMED as in compatible.pml; TAG_BITS: the tag is cut to so many bits;
+ * and the mutations.
  */
 #ifndef W
 #define W 2
