@@ -94,14 +94,20 @@ bool Device::WarmUp(const DriverApi& driver, std::string* error) {
       Ok(driver, driver.MemcpyDtoHAsync(staging_, counters_, sizeof(uint64_t), stream_),
          "cuMemcpyDtoHAsync", error);
   if (!queued) return false;
-  for (int waited = 0; waited < kWarmUpMs; ++waited) {
-    const CUresult state = driver.StreamQuery(stream_);
-    if (state == CUDA_SUCCESS) return true;
-    if (state != CUDA_ERROR_NOT_READY) return Ok(driver, state, "cuStreamQuery", error);
-    SleepMs(1);
-  }
+  const CUresult state = Settle(driver, kWarmUpMs);
+  if (state != CUDA_ERROR_NOT_READY) return Ok(driver, state, "cuStreamQuery", error);
   *error = "the device did not run the shim's first kernel within 5 s";
   return false;
+}
+
+CUresult Device::Settle(const DriverApi& driver, int limit_ms) const noexcept {
+  CUresult state = CUDA_ERROR_NOT_READY;
+  for (int waited = 0; waited < limit_ms; ++waited) {
+    state = driver.StreamQuery(stream_);
+    if (state != CUDA_ERROR_NOT_READY) break;
+    SleepMs(1);
+  }
+  return state;
 }
 
 bool Device::MakeCurrent(const DriverApi& driver) noexcept {
@@ -115,7 +121,7 @@ bool Device::MakeCurrent(const DriverApi& driver) noexcept {
   return result == CUDA_SUCCESS && !gone();
 }
 
-void Device::TakeBackUnused(const HeldNumbers& held) {
+void Device::TakeBackUnused(const HeldNumbers& held) noexcept {
   free_counters_.GiveBack(held.counters);
   free_marks_.GiveBack(held.marks);
 }
@@ -126,6 +132,7 @@ bool Device::Zero(const DriverApi& driver, CUdeviceptr array, size_t element_byt
                   std::vector<uint32_t>* numbers) const {
   std::ranges::sort(*numbers);
   const size_t most = kStagingBytes / element_bytes;
+  std::memset(staging_, 0, std::min(most, numbers->size()) * element_bytes);
   for (size_t begin = 0, end = 0; begin < numbers->size(); begin = end) {
     const uint32_t first = (*numbers)[begin];
     const auto beside = [&] { return (*numbers)[end] == first + (end - begin); };
@@ -141,27 +148,18 @@ bool Device::Zero(const DriverApi& driver, CUdeviceptr array, size_t element_byt
 void Device::TakeBack(const DriverApi& driver, HeldNumbers held) {
   constexpr int kLimitMs = 500;
   if (held.empty()) return;
-  std::memset(staging_, 0, kStagingBytes);
   if (!Zero(driver, counters_, sizeof(SnapshotCounter), &held.counters) ||
       !Zero(driver, marks_, sizeof(NodeMark), &held.marks)) {
     return;
   }
-  for (int waited = 0; waited < kLimitMs; ++waited) {
-    const CUresult state = driver.StreamQuery(stream_);
-    if (state == CUDA_SUCCESS) return TakeBackUnused(held);
-    if (state != CUDA_ERROR_NOT_READY) return;
-    SleepMs(1);
-  }
+  if (Settle(driver, kLimitMs) == CUDA_SUCCESS) TakeBackUnused(held);
 }
 
 void Device::DisableCounter(const DriverApi& driver, uint64_t counter) noexcept {
   const RelaxedCapture relaxed(driver);
   const uint64_t address = counter + offsetof(SnapshotCounter, disabled);
   driver.MemsetD8Async(address, 1, sizeof(uint64_t), stream_);
-  for (int waited = 0; waited < 100; ++waited) {
-    if (driver.StreamQuery(stream_) != CUDA_ERROR_NOT_READY) return;
-    SleepMs(1);
-  }
+  Settle(driver, 100);
 }
 
 SnapshotArgs Device::BaseArgs() const noexcept {

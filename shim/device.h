@@ -59,7 +59,7 @@ class Device {
   // A fresh, zeroed mark for a node, in device memory; 0 when they are used up.
   uint32_t NewMark() noexcept { return free_marks_.Take(); }
   // What the GPU never wrote to.
-  void TakeBackUnused(const HeldNumbers& held);
+  void TakeBackUnused(const HeldNumbers& held) noexcept;
   // What the GPU does not write to any more; makes it zero. For the probe thread: waits, bounded.
   // What the GPU does not come to is lost.
   void TakeBack(const DriverApi& driver, HeldNumbers held);
@@ -79,6 +79,8 @@ class Device {
   Device() = default;
   bool Allocate(const DriverApi& driver, std::string* error);
   bool WarmUp(const DriverApi& driver, std::string* error);
+  // Waits until the stream is done, or so long: then CUDA_ERROR_NOT_READY.
+  CUresult Settle(const DriverApi& driver, int limit_ms) const noexcept;
   bool Zero(const DriverApi& driver, CUdeviceptr array, size_t element_bytes,
             std::vector<uint32_t>* numbers) const;
 

@@ -36,10 +36,11 @@ class Supply {
     return 0;
   }
 
-  // Nobody holds them any more.
-  void GiveBack(const std::vector<uint32_t>& numbers) {
+  // Nobody holds them any more. Out of memory, they are lost.
+  void GiveBack(const std::vector<uint32_t>& numbers) noexcept try {
     const std::lock_guard lock(mutex_);
     back_.insert(back_.end(), numbers.begin(), numbers.end());
+  } catch (...) {
   }
 
  private:

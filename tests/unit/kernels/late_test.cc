@@ -71,8 +71,8 @@ TEST_P(Late, PeerIsNamedAmongEight) {
   group.Together([&](uint32_t rank) {
     // Whoever reports has sent: the fibers of a rank take turns. So rank 2 lacks nobody but rank 5,
     // however late the threads of the others get a core.
-    for (uint32_t peer = 0; rank == 2 && peer < 8; ++peer) {
-      EXPECT_TRUE(peer == 2 || peer == 5 || Reported(group.diagnostic(peer)));
+    for (const uint32_t peer : {0, 1, 3, 4, 6, 7}) {
+      EXPECT_TRUE(rank != 2 || Reported(group.diagnostic(peer)));
     }
     if (rank == 5) {
       EXPECT_TRUE(Reported(group.diagnostic(2)));

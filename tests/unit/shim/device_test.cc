@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <numeric>
+
+#include "tests/unit/shim/device_driver.h"
 
 namespace lamplight::shim {
 namespace {
@@ -20,38 +20,10 @@ CUresult Copy(CUdeviceptr to, const void* from, size_t bytes, CUstream) {
   return CUDA_SUCCESS;
 }
 
-CUresult Allocate(CUdeviceptr* device, size_t bytes) {
-  *device = reinterpret_cast<CUdeviceptr>(std::calloc(1, bytes));  // for the life of the process
-  return CUDA_SUCCESS;
-}
-
 DriverApi FakeDriver() {
-  DriverApi api{};
-  api.ThreadExchangeStreamCaptureMode = [](CUstreamCaptureMode*) { return CUDA_SUCCESS; };
-  api.CtxGetCurrent = [](CUcontext*) { return CUDA_SUCCESS; };
-  api.CtxGetId = [](CUcontext, unsigned long long*) { return CUDA_SUCCESS; };
-  api.CtxGetDevice = [](CUdevice* device) {
-    *device = 0;
-    return CUDA_SUCCESS;
-  };
-  api.ModuleLoadData = [](CUmodule*, const void*) { return CUDA_SUCCESS; };
-  api.ModuleGetFunction = [](CUfunction*, CUmodule, const char*) { return CUDA_SUCCESS; };
-  api.StreamCreate = [](CUstream*, unsigned) { return CUDA_SUCCESS; };
+  DriverApi api = DriverOfADevice();
   api.StreamQuery = [](CUstream) { return busy ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS; };
-  api.MemHostAlloc = [](void** memory, size_t bytes, unsigned) {
-    *memory = std::calloc(1, bytes);
-    return CUDA_SUCCESS;
-  };
-  api.MemHostGetDevicePointer = [](CUdeviceptr* device, void* host, unsigned) {
-    *device = reinterpret_cast<CUdeviceptr>(host);
-    return CUDA_SUCCESS;
-  };
-  api.MemAlloc = Allocate;
-  api.MemsetD8Async = [](CUdeviceptr, unsigned char, size_t, CUstream) { return CUDA_SUCCESS; };
-  api.MemcpyDtoHAsync = [](void*, CUdeviceptr, size_t, CUstream) { return CUDA_SUCCESS; };
   api.MemcpyHtoDAsync = Copy;
-  api.LaunchKernel = [](CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
-                        unsigned, CUstream, void**, void**) { return CUDA_SUCCESS; };
   return api;
 }
 

@@ -4,13 +4,13 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 
 #include "kernels/launch_plan.h"
 #include "shim/arguments.h"
 #include "shim/instrument.h"
+#include "tests/unit/shim/device_driver.h"
 
 namespace lamplight::shim {
 namespace {
@@ -93,22 +93,17 @@ CUresult AddToScratch(CUgraphNode* handle, CUgraph, const CUgraphNode*, size_t,
   return SetParameters(*handle, parameters);
 }
 
-// Enough for Device::Open, which finds context 1, and for journals.
+// For a Device in context 1, and for journals.
 constexpr CUdeviceptr kMarks = 0x2000000;
 
 DriverApi FakeDriver() {
-  DriverApi api{};
-  api.ThreadExchangeStreamCaptureMode = [](CUstreamCaptureMode*) { return CUDA_SUCCESS; };
+  DriverApi api = DriverOfADevice();
   api.CtxGetCurrent = [](CUcontext* context) {
     *context = current_context;
     return CUDA_SUCCESS;
   };
   api.CtxSetCurrent = [](CUcontext context) {
     current_context = context;
-    return CUDA_SUCCESS;
-  };
-  api.CtxGetId = [](CUcontext, unsigned long long* id) {
-    *id = 1;
     return CUDA_SUCCESS;
   };
   api.StreamGetCtx = ContextsOf;
@@ -119,22 +114,6 @@ DriverApi FakeDriver() {
   };
   api.GraphDestroy = [](CUgraph) { return CUDA_SUCCESS; };
   api.GraphAddKernelNode = AddToScratch;
-  api.CtxGetDevice = [](CUdevice* device) {
-    *device = 0;
-    return CUDA_SUCCESS;
-  };
-  api.ModuleLoadData = [](CUmodule*, const void*) { return CUDA_SUCCESS; };
-  api.ModuleGetFunction = [](CUfunction*, CUmodule, const char*) { return CUDA_SUCCESS; };
-  api.StreamCreate = [](CUstream*, unsigned) { return CUDA_SUCCESS; };
-  api.StreamQuery = [](CUstream) { return CUDA_SUCCESS; };
-  api.MemHostAlloc = [](void** memory, size_t bytes, unsigned) {
-    *memory = std::calloc(1, bytes);  // as the shim's own: for the life of the process
-    return CUDA_SUCCESS;
-  };
-  api.MemHostGetDevicePointer = [](CUdeviceptr* device, void* host, unsigned) {
-    *device = reinterpret_cast<CUdeviceptr>(host);
-    return CUDA_SUCCESS;
-  };
   // A Device's counters, then its marks.
   api.MemAlloc = [](CUdeviceptr* device, size_t) {
     static bool counters = false;
@@ -142,10 +121,6 @@ DriverApi FakeDriver() {
     *device = counters ? 0x10000 : kMarks;
     return CUDA_SUCCESS;
   };
-  api.MemsetD8Async = [](CUdeviceptr, unsigned char, size_t, CUstream) { return CUDA_SUCCESS; };
-  api.MemcpyDtoHAsync = [](void*, CUdeviceptr, size_t, CUstream) { return CUDA_SUCCESS; };
-  api.LaunchKernel = [](CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
-                        unsigned, CUstream, void**, void**) { return CUDA_SUCCESS; };
   api.EventCreate = [](CUevent*, unsigned) { return CUDA_SUCCESS; };
   api.GraphKernelNodeGetParams = GetParameters;
   api.GraphKernelNodeSetParams = SetParameters;
