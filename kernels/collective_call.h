@@ -155,8 +155,10 @@ struct CollectiveCall {
   uint8_t options;     // CallOption
   uint16_t fragments;  // iterations of the row loop: see launch_plan.h
   uint16_t senders;    // of streamed kernels: clusters that only send; otherwise 0
+  float inverse_hidden;  // 1 / hidden: a division would come at the end of every row
+  uint32_t pace_ns;  // of streamed kernels: a sending cluster begins a row this long after the last
 };
-static_assert(sizeof(CollectiveCall) == 256);
+static_assert(sizeof(CollectiveCall) == 264);
 
 // The state of an MNNVL workspace that the library created: the nine flag words of the field
 // (protocol.cuh) and a count of its own. `calls` is used only where there are headers.

@@ -38,6 +38,11 @@ struct Element<DataType::kBf16> {
   static LAMPLIGHT_DEVICE uint32_t FromFloats(float low, float high) {
     return BitsAs<uint32_t>(__floats2bfloat162_rn(low, high));
   }
+  // Device: −0 + 0 is +0, and all else stays, but that NaNs lose their payload.
+  static LAMPLIGHT_DEVICE uint32_t PlusZero(uint32_t word) {
+    return BitsAs<uint32_t>(
+        __hadd2(BitsAs<__nv_bfloat162_raw>(word), BitsAs<__nv_bfloat162_raw>(0u)));
+  }
 };
 
 template <>
@@ -52,6 +57,9 @@ struct Element<DataType::kFp16> {
   }
   static LAMPLIGHT_DEVICE uint32_t FromFloats(float low, float high) {
     return BitsAs<uint32_t>(__floats2half2_rn(low, high));
+  }
+  static LAMPLIGHT_DEVICE uint32_t PlusZero(uint32_t word) {
+    return BitsAs<uint32_t>(__hadd2(BitsAs<__half2_raw>(word), BitsAs<__half2_raw>(0u)));
   }
 };
 
@@ -94,8 +102,12 @@ struct Unit {
       if constexpr (kPerWord == 1) {
         word = word == 0x80000000u ? 0 : word;
       } else {
+#ifdef __CUDA_ARCH__
+        word = Element<kType>::PlusZero(word);  // one instruction
+#else
         if ((word & 0xffffu) == 0x8000u) word &= 0xffff0000u;
         if (word >> 16 == 0x8000u) word &= 0xffffu;
+#endif
       }
     }
   }
@@ -130,6 +142,11 @@ template <uint32_t kElements>
 struct Floats {
   float at[kElements];
 
+  template <class U>
+  LAMPLIGHT_DEVICE void Set(const U& unit) {
+    LAMPLIGHT_UNROLL
+    for (uint32_t i = 0; i < kElements; ++i) at[i] = unit.At(i);
+  }
   template <class U>
   LAMPLIGHT_DEVICE void Add(const U& unit) {
     LAMPLIGHT_UNROLL

@@ -13,8 +13,8 @@ namespace lamplight::kernels {
 // Sum and residual, rounded to the data type.
 template <class Piece>
 LAMPLIGHT_DEVICE Piece Added(const Piece& sum, const Piece& residual) {
-  Floats<Piece::kElements> both = {};
-  both.Add(sum);
+  Floats<Piece::kElements> both;
+  both.Set(sum);
   both.Add(residual);
   Piece added;
   added.Set(both.at);
@@ -76,7 +76,7 @@ class Epilogue {
   // cluster: shared memory of a block that has not begun must not be touched.
   LAMPLIGHT_DEVICE void Meet() {
     machine::AwaitClusterBegun();
-    const float mean = machine::ClusterSum(squares_, 0) / static_cast<float>(call_.hidden);
+    const float mean = machine::ClusterSum(squares_, 0) * call_.inverse_hidden;
     scale_ = machine::InverseRoot(mean + call_.epsilon);
   }
 

@@ -53,7 +53,19 @@ class Exchange {
     if (SendsTo(peer)) self().Send(Buffer(peer) + offset, slot, piece, slot < place_.slots);
   }
 
+  // To all, this rank's own buffer too where the protocol has it so.
   LAMPLIGHT_DEVICE void SendToAll(uint64_t offset, uint32_t slot, const Piece& piece) {
+    SendToPeers(offset, slot, piece);
+    KeepCopy(offset, slot, piece);
+  }
+
+  // What SendToAll stores in this rank's own buffer. Through a multicast address it comes by itself.
+  LAMPLIGHT_DEVICE void KeepCopy(uint64_t offset, uint32_t slot, const Piece& piece) {
+    if (Position::kPairs || call_.multicast != nullptr) return;
+    self().Send(local_ + offset, slot, piece, slot < place_.slots);
+  }
+
+  LAMPLIGHT_DEVICE void SendToPeers(uint64_t offset, uint32_t slot, const Piece& piece) {
     const bool active = slot < place_.slots;
     if (call_.multicast != nullptr) {
       self().Send(static_cast<char*>(call_.multicast) + offset, slot, piece, active);
@@ -63,10 +75,12 @@ class Exchange {
       LAMPLIGHT_UNROLL
       for (uint32_t peer = 0; peer < kWorld; ++peer) {
         char* buffer = kInline ? static_cast<char*>(call_.peer[peer]) : peers_[peer];
-        if (SendsTo(peer)) self().Send(buffer + offset, slot, piece, active);
+        if (peer != call_.rank) self().Send(buffer + offset, slot, piece, active);
       }
     } else {
-      for (uint32_t peer = 0; peer < call_.world; ++peer) SendTo(peer, offset, slot, piece);
+      for (uint32_t peer = 0; peer < call_.world; ++peer) {
+        if (peer != call_.rank) self().Send(Buffer(peer) + offset, slot, piece, active);
+      }
     }
   }
 
@@ -218,13 +232,17 @@ class Exchange {
   template <bool kPeeked>
   LAMPLIGHT_DEVICE bool ReduceFrom(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
                                    const Piece& own, Step* pieces, Sums* sums) {
-    LAMPLIGHT_UNROLL
-    for (float& value : sums->at) value = 0;
     for (uint32_t first = 0; first < World(); first += kStep) {
       const bool peeked = kPeeked && first == 0;
       if (!AwaitStep(offset, stride, stage, slot, first, own, peeked, pieces)) return false;
       LAMPLIGHT_UNROLL
-      for (const Piece& piece : *pieces) sums->Add(piece);
+      for (uint32_t i = 0; i < kStep; ++i) {
+        if (i == 0 && first == 0) {
+          sums->Set((*pieces)[i]);
+        } else {
+          sums->Add((*pieces)[i]);
+        }
+      }
     }
     return true;
   }

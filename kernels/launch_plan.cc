@@ -14,7 +14,7 @@ constexpr uint32_t kMaxSharedBytes = 96 * 1024;  // sm_80 and later, by opting i
 
 constexpr uint32_t kLeastGeneralThreads = 128;
 constexpr uint32_t kLeastPlainThreads = 64;
-constexpr uint32_t kSendingPart = 8;  // at most one multiprocessor of so many only sends
+constexpr uint32_t kSendingPart = 5;  // at most one multiprocessor of so many only sends
 
 constexpr const char* kKernelNames[] = {"oneshot", "twoshot", "sends", "norm"};
 constexpr const char* kProtocolNames[] = {"mnnvl", "unicast", "epoch"};
@@ -85,18 +85,19 @@ void PlanPlain(const KernelId& id, uint32_t tokens, uint32_t slots, const Device
 // Where there are more rows than a plain grid has clusters, some of them only send. The size of the
 // clusters stays: the order of a norm's sum is the same in both forms. Not on a share of a device,
 // where ranks that have the other shares are not behind a link: there it is slower.
-void Stream(const KernelId& id, uint32_t tokens, bool multicast, const DeviceLimits& limits,
-            LaunchPlan* plan) {
+void PlanStreamed(const KernelId& id, uint32_t tokens, uint32_t row_bytes,
+                  const DeviceLimits& limits, LaunchPlan* plan) {
   const bool several = tokens > plan->grid_x;
   if (!HasForm(id, KernelForm::kStreamed) || !several) return;
   if (Processors(limits) < limits.processors) return;
-  const bool to_itself = id.protocol != Protocol::kEpoch && !multicast;
-  const uint32_t blocks = std::min(SendingBlocks(to_itself && id.world == 2, plan->block),
-                                   limits.processors / kSendingPart);
+  const Stream stream = StreamOf(id.protocol != Protocol::kEpoch, limits.compute_major);
+  const uint32_t blocks = std::min(stream.blocks, limits.processors / kSendingPart);
   const uint32_t senders = std::max(blocks / plan->cluster, 1u);
   if (senders >= plan->grid_x) return;
   plan->form = KernelForm::kStreamed;
   plan->senders = static_cast<uint16_t>(senders);
+  plan->pace_ns =
+      PaceNs(stream, LayoutOf(id.protocol).RowBytes(row_bytes), id.world - 1u, senders);
 }
 
 void PlanGeneral(const KernelId& id, uint32_t tokens, uint32_t slots, Quantisation quantisation,
@@ -139,16 +140,24 @@ bool HasForm(const KernelId& id, KernelForm form) {
 }
 
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
-                const DeviceLimits& limits, LaunchPlan* plan, bool multicast) {
-  const uint32_t slots = LayoutOf(id.protocol).Slots(hidden * BytesOf(id.data_type));
+                const DeviceLimits& limits, LaunchPlan* plan) {
+  const uint32_t row_bytes = hidden * BytesOf(id.data_type);
+  const uint32_t slots = LayoutOf(id.protocol).Slots(row_bytes);
   const bool fits = slots <= LargestCluster(limits) * kMaxPlainThreads;
   if (HasForm(id, KernelForm::kPlain) && quantisation == Quantisation::kNone && fits) {
     PlanPlain(id, tokens, slots, limits, plan);
-    Stream(id, tokens, multicast, limits, plan);
+    PlanStreamed(id, tokens, row_bytes, limits, plan);
   } else {
     PlanGeneral(id, tokens, slots, quantisation, limits, plan);
   }
   return plan->shared_bytes <= kMaxSharedBytes;
+}
+
+void SetPlan(const LaunchPlan& plan, CollectiveCall* call) {
+  call->inverse_hidden = 1.0f / static_cast<float>(call->hidden);
+  call->fragments = plan.fragments;
+  call->senders = plan.senders;
+  call->pace_ns = plan.pace_ns;
 }
 
 uint64_t GenerationBytes(Protocol protocol, Kernel kernel, DataType data_type, uint32_t world,

@@ -50,6 +50,7 @@ struct LaunchPlan {
   uint32_t cluster = 1;
   uint16_t fragments = 1;  // for CollectiveCall::fragments
   uint16_t senders = 0;    // for CollectiveCall::senders
+  uint32_t pace_ns = 0;    // for CollectiveCall::pace_ns
   uint32_t shared_bytes = 0;
 
   friend bool operator==(const LaunchPlan&, const LaunchPlan&) = default;
@@ -59,9 +60,11 @@ struct LaunchPlan {
 // ranks on devices alike launch alike, which their sums' order rests on; but for the number of a
 // plain grid's clusters, which is that of the share and which no sum depends on. False where the
 // row is too long for one cluster's shared memory.
-// `multicast`: the call has a multicast address, so that a row is stored once.
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
-                const DeviceLimits& limits, LaunchPlan* plan, bool multicast = false);
+                const DeviceLimits& limits, LaunchPlan* plan);
+
+// Tells the call, whose shape it has, what the kernels need to know of its plan.
+void SetPlan(const LaunchPlan& plan, CollectiveCall* call);
 
 // Bytes of one generation that a call needs in every rank's buffer.
 uint64_t GenerationBytes(Protocol protocol, Kernel kernel, DataType data_type, uint32_t world,

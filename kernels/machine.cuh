@@ -208,6 +208,13 @@ LAMPLIGHT_MACHINE uint64_t TimeNs() {
 
 LAMPLIGHT_MACHINE float InverseRoot(float value) { return rsqrtf(value); }
 
+// The same words. The compiler makes nothing of them any earlier, which would take registers.
+LAMPLIGHT_MACHINE Words4 NotEarlier(Words4 words) {
+  asm volatile(""
+               : "+r"(words.word[0]), "+r"(words.word[1]), "+r"(words.word[2]), "+r"(words.word[3]));
+  return words;
+}
+
 // Every polling loop calls it.
 LAMPLIGHT_MACHINE void Relax() {}
 
@@ -255,6 +262,7 @@ bool Claim(uint32_t* flag);
 void FenceSystem();
 uint64_t TimeNs();
 float InverseRoot(float value);
+inline Words4 NotEarlier(Words4 words) { return words; }
 void Relax();
 void Trap();
 

@@ -123,6 +123,7 @@ LAMPLIGHT_MACHINE float ClusterCombine(float value, uint32_t round, Combine comb
   }
   const uint32_t parts = warps * gridDim.y;
   float all = lane < parts ? inbox.part[turn][lane] : 0.0f;
+#pragma unroll 1
   for (uint32_t i = lane + kWarp; i < parts; i += kWarp) all = combine(all, inbox.part[turn][i]);
   return WarpCombine(all, combine);
 }

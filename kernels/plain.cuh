@@ -74,9 +74,10 @@ LAMPLIGHT_DEVICE void StoreRow(const CollectiveCall& call, const typename X::Pos
                                typename X::Piece row, float squares,
                                const typename X::Piece& gamma) {
   if ((call.options & kNorm) != 0) {
-    const float mean = squares / static_cast<float>(call.hidden);
     StoreUnit<X>(call.residual_out, place, row);
-    row = Scaled(row, machine::InverseRoot(mean + call.epsilon), gamma, call.weight_bias);
+    const float mean = squares * call.inverse_hidden;
+    const float scale = machine::InverseRoot(mean + call.epsilon);
+    row = Scaled(row, scale, {machine::NotEarlier(gamma.words)}, call.weight_bias);
   }
   StoreUnit<X>(call.output, place, row);
 }

@@ -20,13 +20,29 @@ LAMPLIGHT_DEVICE void LetFollowersOfStreamStart(const CollectiveCall& call) {
   if (2 * machine::BlockThreads() > ThreadsWith(kPlainRegisters)) LetFollowersStart(call);
 }
 
+// When a cluster may send its next row. Each warp keeps the pace by itself.
+class Pace {
+ public:
+  explicit LAMPLIGHT_DEVICE Pace(uint32_t step_ns) : step_(step_ns), begin_(machine::TimeNs()) {}
+  LAMPLIGHT_DEVICE void AwaitTurn() {
+    while (static_cast<uint32_t>(machine::TimeNs()) - begin_ < due_) machine::Relax();
+    due_ += step_;
+  }
+
+ private:
+  uint32_t step_;
+  uint32_t begin_;  // low bits of a time: a call that takes 4 s has other troubles
+  uint32_t due_ = 0;
+};
+
 // All that such a cluster does. Loads of several rows are in flight together.
-template <class X, class Send>
+template <class X>
 LAMPLIGHT_DEVICE void OnlySend(const CollectiveCall& call, typename X::Position& place, X& exchange,
-                               const typename X::Piece& first, const Send& send) {
+                               const typename X::Piece& first) {
   constexpr uint32_t kRows = 4;
   typename X::Piece units[kRows];
   if (place.FirstOfGrid()) exchange.SendHeaders();
+  Pace pace(call.pace_ns);
   for (uint32_t token = place.index; token < call.tokens; token += kRows * place.alike) {
     LAMPLIGHT_UNROLL
     for (uint32_t i = 0; i < kRows; ++i) {
@@ -39,7 +55,8 @@ LAMPLIGHT_DEVICE void OnlySend(const CollectiveCall& call, typename X::Position&
       place.token = token + i * place.alike;
       if (place.token >= call.tokens) continue;
       X::Prepare(&units[i]);
-      send(units[i]);
+      pace.AwaitTurn();
+      exchange.SendToPeers(exchange.OneShotRow(call.rank), place.thread, units[i]);
     }
   }
   LetFollowersOfStreamStart(call);
@@ -74,6 +91,8 @@ LAMPLIGHT_DEVICE void FinishStream(const CollectiveCall& call, typename X::Posit
   next.Fetch(call, place, exchange);
   for (uint32_t round = 0;; ++round) {
     X::Prepare(&next.own);
+    // Not by the senders, which keep up with the link as it is.
+    exchange.KeepCopy(exchange.OneShotRow(call.rank), place.thread, next.own);
     typename X::Sums sums;
     const bool complete = exchange.Reduce(exchange.OneShotRow(0), exchange.OneShotStride(), 0,
                                           place.thread, next.own, &next.pieces, &sums);
@@ -99,11 +118,7 @@ LAMPLIGHT_DEVICE void FinishStream(const CollectiveCall& call, typename X::Posit
 template <class X>
 LAMPLIGHT_DEVICE void StreamedOneShot(const CollectiveCall& call) {
   const auto body = [&](auto& place, X& exchange, const auto& first) {
-    if (place.OnlySends(call)) {
-      return OnlySend(call, place, exchange, first, [&](const auto& unit) {
-        exchange.SendToAll(exchange.OneShotRow(call.rank), place.thread, unit);
-      });
-    }
+    if (place.OnlySends(call)) return OnlySend(call, place, exchange, first);
     LetFollowersOfStreamStart(call);
     exchange.Clear();
     ArriveEarly(call, place, exchange);

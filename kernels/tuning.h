@@ -32,12 +32,28 @@ constexpr uint64_t LargestOneShotPayload(uint64_t world) {
   return kSecondTripBytes * world / ((world - 1) * (world - 2));
 }
 
-// Blocks of a streamed grid that only send: as many as fill the link, for more of them only stand
-// in the way of all other traffic. Between two H200s with 18 links a multiprocessor stores 24 to 30
-// GB/s to a peer, and the link takes 360 (docs/performance.md). `twice`: a row is stored into this
-// rank's own buffer, too, and there is one peer. No rank has to choose as another does.
-constexpr uint32_t SendingBlocks(bool twice, uint32_t block_threads) {
-  return 12 + (block_threads <= 384 ? 2 : 0) + (twice ? 2 : 0);
+// Streamed grids. Some blocks only send, and together they store as much as the link takes less a
+// little: whatever they store beyond that stands in the way of all other traffic. A multiprocessor
+// stores 24 to 30 GB/s to a peer by itself, so that 12 of them fill the link between two H200s with
+// 18 NVLink links almost; more of them that keep a pace fill it better (docs/performance.md). The
+// field's protocols store and clear more beside, and want more room. No rank has to choose as
+// another does.
+struct Stream {
+  uint32_t blocks;
+  uint32_t bytes_per_us;  // all of them together, to all peers; 0: as fast as they can
+};
+
+constexpr Stream StreamOf(bool field_protocol, uint32_t compute_major) {
+  // What other devices' links take is not known.
+  if (compute_major != 9) return {12, 0};
+  return field_protocol ? Stream{16, 345'000} : Stream{20, 360'000};
+}
+
+// How long a row of so many bytes, to so many peers, keeps its sender busy.
+constexpr uint32_t PaceNs(const Stream& stream, uint64_t row_bytes, uint32_t peers,
+                          uint32_t senders) {
+  if (stream.bytes_per_us == 0) return 0;
+  return static_cast<uint32_t>(row_bytes * peers * senders * 1000 / stream.bytes_per_us);
 }
 
 static_assert(!PrefersTwoShot(2, 1ull << 30));

@@ -199,8 +199,7 @@ CollectiveCall Describe(const Workspace& workspace, const Request& request,
   call.scale_layout = static_cast<ScaleLayout>(from.scale_layout);
   call.options = static_cast<uint8_t>(workspace.patience.options | (request.norms() ? kNorm : 0) |
                                       (from.followers_wait != 0 ? kFollowersWait : 0));
-  call.fragments = launch.fragments;
-  call.senders = launch.senders;
+  SetPlan(launch, &call);
   return call;
 }
 
@@ -254,7 +253,7 @@ Status PlanCall(const Workspace& workspace, const lamplight_call* caller, Planne
   LAMPLIGHT_TRY(ChooseKernel(capacity, from.algorithm, request.shape, &kernel));
   KernelId id = IdFor(kernel, capacity.protocol, request.shape.data_type, capacity.world);
   if (!PlanLaunch(id, from.tokens, from.hidden, request.quantisation, workspace.limits,
-                  &planned->launch, workspace.common.multicast != nullptr)) {
+                  &planned->launch)) {
     return Error(LAMPLIGHT_ERROR_HIDDEN,
                  "call->hidden is %u: a row of this dtype%s does not fit the shared memory of one "
                  "cluster; split the row",

@@ -104,7 +104,7 @@ const char* Swap::Choose(Context& context, const FieldCall& field, uint32_t shar
   kernels::DeviceLimits limits = context.kernels->limits();
   limits.share = share;
   if (!PlanLaunch(id, field.call.tokens, field.call.hidden, field.call.quantisation, limits,
-                  &out->plan, field.call.multicast != nullptr)) {
+                  &out->plan)) {
     return "its rows are too long";
   }
   id.form = out->plan.form;
@@ -115,8 +115,7 @@ const char* Swap::Choose(Context& context, const FieldCall& field, uint32_t shar
                               : static_cast<const void*>(field.call.peer_table);
   out->call.diagnostic = context.diagnostics.Of(workspace);
   out->call.timeout_ns = timeout_ns_;
-  out->call.fragments = out->plan.fragments;
-  out->call.senders = out->plan.senders;
+  SetPlan(out->plan, &out->call);
   return nullptr;
 }
 

@@ -165,14 +165,12 @@ CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tenso
 void RankGroup::Launch(const CollectiveCall& call, const Work& work) {
   KernelId id = IdFor(work.kernel, shape_.protocol, work.data_type, shape_.world);
   LaunchPlan plan;
-  if (!PlanLaunch(id, work.tokens, work.hidden, work.quantisation, limits, &plan,
-                  call.multicast != nullptr)) {
+  if (!PlanLaunch(id, work.tokens, work.hidden, work.quantisation, limits, &plan)) {
     throw std::runtime_error("the row is too long");
   }
   id.form = plan.form;
   CollectiveCall with_plan = call;
-  with_plan.fragments = plan.fragments;
-  with_plan.senders = plan.senders;
+  SetPlan(plan, &with_plan);
   LaunchSymbol(SymbolOf(id), plan, &with_plan);
 }
 
