@@ -152,9 +152,9 @@ struct CollectiveCall {
   DataType data_type;
   Quantisation quantisation;
   ScaleLayout scale_layout;
-  uint8_t options;     // CallOption
-  uint16_t fragments;  // iterations of the row loop: see launch_plan.h
-  uint16_t senders;    // of streamed kernels: clusters that only send; otherwise 0
+  uint8_t options;       // CallOption
+  uint16_t fragments;    // iterations of the row loop: see launch_plan.h
+  uint16_t senders;      // of streamed kernels: clusters that only send; otherwise 0
   float inverse_hidden;  // 1 / hidden: a division would come at the end of every row
   uint32_t pace_ns;  // of streamed kernels: a sending cluster begins a row this long after the last
 };

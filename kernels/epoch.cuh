@@ -43,8 +43,9 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
   using typename Base::Piece;
   using typename Base::Position;
 
-  LAMPLIGHT_DEVICE Epoch(const CollectiveCall& call, const Position& place, Kernel kernel)
-      : Base(call, place),
+  LAMPLIGHT_DEVICE Epoch(const CollectiveCall& call, const Position& place, Kernel kernel,
+                         const typename Base::Addresses& addresses)
+      : Base(call, place, addresses),
         state_(static_cast<EpochState*>(call.state)),
         stages_(kernel == Kernel::kOneShot ? 1 : 2) {
     const uint64_t epoch = machine::Poll(&state_->progress) / kWholeCall;

@@ -33,18 +33,31 @@ class Exchange {
   // The addresses of the peers' buffers are parameters of the launch.
   static constexpr bool kInline = kProtocolOf == Protocol::kEpoch && kWorld != 0;
 
-  LAMPLIGHT_DEVICE Exchange(const CollectiveCall& call, const Position& place)
-      : call_(call),
-        place_(place),
-        local_(static_cast<char*>(call.local != nullptr ? call.local : call.peer_table[call.rank])),
-        echoes_(Echoes()) {
-    // Early, so that they do not come behind the state words when the first unit is sent.
-    if constexpr (kWorld != 0 && !kInline) {
-      if (call.multicast != nullptr) return;
-      LAMPLIGHT_UNROLL
-      for (uint32_t peer = 0; peer < kWorld; ++peer) peers_[peer] = Buffer(peer);
+  // What a call has in a table in device memory, which nobody writes while the workspace is in use:
+  // so it is read while the grids in front still run.
+  struct Addresses {
+    char* local;
+    uint32_t* state;
+    char* peers[kStep];  // of all ranks where their number is known: for unrolled loops only
+
+    explicit LAMPLIGHT_DEVICE Addresses(const CollectiveCall& call)
+        : local(
+              static_cast<char*>(call.local != nullptr ? call.local : call.peer_table[call.rank])),
+          state(static_cast<uint32_t*>(call.state)) {
+      if (kProtocolOf == Protocol::kUnicast && state == nullptr) {
+        state = static_cast<uint32_t*>(call.peer_table[kWorld == 0 ? call.world : kWorld]);
+      }
+      if constexpr (kWorld != 0 && !kInline) {
+        if (call.multicast != nullptr) return;
+        LAMPLIGHT_UNROLL
+        for (uint32_t peer = 0; peer < kWorld; ++peer) peers[peer] = BufferOf(call, peer);
+      }
     }
-  }
+  };
+
+  LAMPLIGHT_DEVICE Exchange(const CollectiveCall& call, const Position& place,
+                            const Addresses& addresses)
+      : call_(call), place_(place), at_(addresses), echoes_(Echoes()) {}
 
   LAMPLIGHT_DEVICE uint32_t World() const { return kWorld == 0 ? call_.world : kWorld; }
 
@@ -59,10 +72,11 @@ class Exchange {
     KeepCopy(offset, slot, piece);
   }
 
-  // What SendToAll stores in this rank's own buffer. Through a multicast address it comes by itself.
+  // What SendToAll stores in this rank's own buffer. Through a multicast address it comes by
+  // itself.
   LAMPLIGHT_DEVICE void KeepCopy(uint64_t offset, uint32_t slot, const Piece& piece) {
     if (Position::kPairs || call_.multicast != nullptr) return;
-    self().Send(local_ + offset, slot, piece, slot < place_.slots);
+    self().Send(Local() + offset, slot, piece, slot < place_.slots);
   }
 
   LAMPLIGHT_DEVICE void SendToPeers(uint64_t offset, uint32_t slot, const Piece& piece) {
@@ -74,7 +88,7 @@ class Exchange {
     if constexpr (kWorld != 0) {
       LAMPLIGHT_UNROLL
       for (uint32_t peer = 0; peer < kWorld; ++peer) {
-        char* buffer = kInline ? static_cast<char*>(call_.peer[peer]) : peers_[peer];
+        char* buffer = kInline ? static_cast<char*>(call_.peer[peer]) : at_.peers[peer];
         if (peer != call_.rank) self().Send(buffer + offset, slot, piece, active);
       }
     } else {
@@ -194,17 +208,18 @@ class Exchange {
     }
   }
 
-  LAMPLIGHT_DEVICE char* Local() const { return local_; }
-  LAMPLIGHT_DEVICE char* Buffer(uint32_t peer) const {
-    const bool inlined = kInline || call_.peer_table == nullptr;
-    return static_cast<char*>(inlined ? call_.peer[peer] : call_.peer_table[peer]);
+  LAMPLIGHT_DEVICE char* Local() const { return at_.local; }
+  LAMPLIGHT_DEVICE uint32_t* State() const { return at_.state; }
+  static LAMPLIGHT_DEVICE char* BufferOf(const CollectiveCall& call, uint32_t peer) {
+    const bool inlined = kInline || call.peer_table == nullptr;
+    return static_cast<char*>(inlined ? call.peer[peer] : call.peer_table[peer]);
   }
+  LAMPLIGHT_DEVICE char* Buffer(uint32_t peer) const { return BufferOf(call_, peer); }
 
   const CollectiveCall& call_;
   const Position& place_;
-  char* local_;
+  const Addresses at_;
   const bool echoes_;
-  char* peers_[kStep];  // of all ranks where their number is known: for unrolled loops only
 
  private:
   LAMPLIGHT_DEVICE Derived& self() { return static_cast<Derived&>(*this); }

@@ -96,8 +96,7 @@ void PlanStreamed(const KernelId& id, uint32_t tokens, uint32_t row_bytes,
   if (senders >= plan->grid_x) return;
   plan->form = KernelForm::kStreamed;
   plan->senders = static_cast<uint16_t>(senders);
-  plan->pace_ns =
-      PaceNs(stream, LayoutOf(id.protocol).RowBytes(row_bytes), id.world - 1u, senders);
+  plan->pace_ns = PaceNs(stream, LayoutOf(id.protocol).RowBytes(row_bytes), id.world - 1u, senders);
 }
 
 void PlanGeneral(const KernelId& id, uint32_t tokens, uint32_t slots, Quantisation quantisation,

@@ -211,7 +211,8 @@ LAMPLIGHT_MACHINE float InverseRoot(float value) { return rsqrtf(value); }
 // The same words. The compiler makes nothing of them any earlier, which would take registers.
 LAMPLIGHT_MACHINE Words4 NotEarlier(Words4 words) {
   asm volatile(""
-               : "+r"(words.word[0]), "+r"(words.word[1]), "+r"(words.word[2]), "+r"(words.word[3]));
+               : "+r"(words.word[0]), "+r"(words.word[1]), "+r"(words.word[2]),
+                 "+r"(words.word[3]));
   return words;
 }
 

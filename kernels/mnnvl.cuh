@@ -22,8 +22,9 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   using typename Base::Position;
 
   // Reads the flags: not before the grids in front have moved them on.
-  LAMPLIGHT_DEVICE Mnnvl(const CollectiveCall& call, const Position& place, Kernel kernel)
-      : Base(call, place), stages_(StagesOf(kernel)), flags_(static_cast<uint32_t*>(call.state)) {
+  LAMPLIGHT_DEVICE Mnnvl(const CollectiveCall& call, const Position& place, Kernel kernel,
+                         const typename Base::Addresses& addresses)
+      : Base(call, place, addresses), stages_(StagesOf(kernel)), flags_(this->State()) {
     uint32_t words[protocol::kArrivals];
     machine::PollForBlock(flags_, protocol::kArrivals, words);
     index_ = words[protocol::kCurrentIndex];

@@ -62,7 +62,7 @@ LAMPLIGHT_DEVICE void Open(const CollectiveCall& call, Kernel kernel, const Body
   machine::AnnounceToCluster();
   const typename X::Position place(call);
   typename X::Piece first = kBehind ? FirstUnit<X>(call, place) : typename X::Piece{};
-  X exchange(call, place, kernel);
+  X exchange(call, place, kernel, typename X::Addresses(call));
   X::Prepare(&first);
   Epilogue<X> epilogue(call, place);
   if (!Admitted(call, exchange, place.FirstOfGrid())) {

@@ -157,9 +157,10 @@ LAMPLIGHT_DEVICE void OpenPlain(const CollectiveCall& call, Kernel kernel, const
   machine::AnnounceToCluster();
   typename X::Position place(call);
   if constexpr (kRoles) place.TakeRole(call);
+  const typename X::Addresses addresses(call);
   machine::AwaitClusterBegun();
   typename X::Piece unit = FirstUnit<X>(call, place);
-  X exchange(call, place, kernel);
+  X exchange(call, place, kernel, addresses);
   if (X::ArrivesEarly(call)) machine::AnnounceProgress();
   X::Prepare(&unit);
   if (!Admitted(call, exchange, place.FirstOfGrid())) {

@@ -19,10 +19,9 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
   using typename Base::Piece;
   using typename Base::Position;
 
-  LAMPLIGHT_DEVICE Unicast(const CollectiveCall& call, const Position& place, Kernel kernel)
-      : Base(call, place),
-        words_(static_cast<uint32_t*>(call.state != nullptr ? call.state
-                                                            : call.peer_table[this->World()])) {
+  LAMPLIGHT_DEVICE Unicast(const CollectiveCall& call, const Position& place, Kernel kernel,
+                           const typename Base::Addresses& addresses)
+      : Base(call, place, addresses), words_(this->State()) {
     uint32_t words[protocol::kUnicastWords];
     machine::PollForBlock(words_, protocol::kUnicastWords, words);
     index_ = words[protocol::kUnicastIndex] % protocol::kGenerations;
