@@ -108,12 +108,20 @@ class Exchange {
     return ReduceFrom<false>(offset, stride, stage, slot, own, &pieces, sums);
   }
 
+  // Of two ranks one is awaited, for the other is this one: nothing is chosen by rank then, at the
+  // end of every call. Not where its own data may come back to a rank and are awaited as well: the
+  // second wait, taken or not, costs more than that (docs/performance.md).
+  static constexpr bool kAwaitsOne = kWorld == 2 && kProtocolOf != Protocol::kMnnvl;
   // The units of as many ranks as are awaited at a time.
-  using Step = Piece[kStep];
+  using Step = Piece[kAwaitsOne ? 1 : kStep];
 
   // Loads the first step of what Reduce awaits, and does not wait for it.
   LAMPLIGHT_DEVICE void Peek(uint64_t offset, uint64_t stride, uint32_t slot, Step* pieces) const {
-    Load(offset, stride, slot, 0, pieces);
+    if constexpr (kAwaitsOne) {
+      self().Load(PeersRow(offset, stride), slot, slot < place_.slots, &(*pieces)[0]);
+    } else {
+      Load(offset, stride, slot, 0, pieces);
+    }
   }
   // The same as above, `pieces` as Peek has left them.
   LAMPLIGHT_DEVICE bool Reduce(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
@@ -130,16 +138,7 @@ class Exchange {
   // One unit of this rank's own buffer. False: it will not come.
   LAMPLIGHT_DEVICE bool Await(uint64_t offset, uint32_t stage, uint32_t slot, uint32_t sender,
                               Piece* piece) {
-    Watch<Position::kPairs> watch;
-    const char* row = Local() + offset;
-    for (;;) {
-      self().Load(row, slot, slot < place_.slots, piece);
-      if (self().IsHere(slot < place_.slots, *piece)) break;
-      const auto missing = [&] { return MissingOf(sender, stage, slot, row); };
-      if (!watch.GoOn(call_, self().standing(), missing)) return false;
-    }
-    self().Complete(piece);
-    return true;
+    return AwaitFrom(Local() + offset, stage, slot, sender, false, piece);
   }
 
   // One thread of the grid calls it.
@@ -247,6 +246,39 @@ class Exchange {
   template <bool kPeeked>
   LAMPLIGHT_DEVICE bool ReduceFrom(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
                                    const Piece& own, Step* pieces, Sums* sums) {
+    if constexpr (kAwaitsOne) {
+      const char* row = PeersRow(offset, stride);
+      if (!AwaitFrom(row, stage, slot, 1 - call_.rank, kPeeked, &(*pieces)[0])) return false;
+      AwaitEcho(offset + call_.rank * stride, stage, slot);  // none in these protocols
+      sums->Set(own);  // of two, either order gives the same bits
+      sums->Add((*pieces)[0]);
+      return true;
+    } else {
+      return ReduceSteps<kPeeked>(offset, stride, stage, slot, own, pieces, sums);
+    }
+  }
+
+  LAMPLIGHT_DEVICE const char* PeersRow(uint64_t offset, uint64_t stride) const {
+    return Local() + offset + (1 - call_.rank) * stride;
+  }
+
+  // `peeked`: it has been loaded a first time.
+  LAMPLIGHT_DEVICE bool AwaitFrom(const char* row, uint32_t stage, uint32_t slot, uint32_t sender,
+                                  bool peeked, Piece* piece) {
+    Watch<Position::kPairs> watch;
+    for (;; peeked = false) {
+      if (!peeked) self().Load(row, slot, slot < place_.slots, piece);
+      if (self().IsHere(slot < place_.slots, *piece)) break;
+      const auto missing = [&] { return MissingOf(sender, stage, slot, row); };
+      if (!watch.GoOn(call_, self().standing(), missing)) return false;
+    }
+    self().Complete(piece);
+    return true;
+  }
+
+  template <bool kPeeked>
+  LAMPLIGHT_DEVICE bool ReduceSteps(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
+                                    const Piece& own, Step* pieces, Sums* sums) {
     for (uint32_t first = 0; first < World(); first += kStep) {
       const bool peeked = kPeeked && first == 0;
       if (!AwaitStep(offset, stride, stage, slot, first, own, peeked, pieces)) return false;

@@ -177,7 +177,7 @@ cudaKernelNodeParams ParametersOf(cudaGraphNode_t node) {
   return parameters;
 }
 
-constexpr size_t kArgumentBytes = 256;
+constexpr size_t kArgumentBytes = 264;
 
 // The one argument of each kernel of a graph, byte for byte.
 std::string ArgumentsOf(cudaGraph_t graph) {
