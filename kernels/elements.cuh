@@ -70,6 +70,10 @@ struct Element<DataType::kFp32> {
   static constexpr Bits kNan = 0x7fffffff;
   static LAMPLIGHT_DEVICE float ToFloat(uint32_t word, uint32_t) { return BitsAs<float>(word); }
   static LAMPLIGHT_DEVICE uint32_t FromFloats(float value, float) {
+#ifndef __CUDA_ARCH__
+    // A GPU's arithmetic knows one NaN; a CPU's gives that of either operand.
+    if (value != value) return kNan;
+#endif
     return BitsAs<uint32_t>(value);
   }
 };
