@@ -145,7 +145,7 @@ class Plan:
     def journal(self, ranks: int) -> Step:
         """Ours under the shim, where they journal: to be compared with the benchmark's."""
         trace = self._work / "journal"
-        step = self.bench("journal", 120, ranks, "--only", "ours", "--tokens", "1,16,64,256",
+        step = self.bench("journal", 120, ranks, "--only", "ours",
                           LAMPLIGHT_DIR=str(trace), **self.shim)
         step.then = lambda: self._judge("journal", trace, set())
         return step
