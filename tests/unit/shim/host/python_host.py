@@ -40,7 +40,7 @@ def capture_while_gil_is_kept(library, stream, memory):
 
     def keep():
         time.sleep(0.1)
-        KEEPING.usleep(4000000)
+        KEEPING.usleep(1500000)
 
     begin_capture(RELEASING, stream, memory)
     start(keep)
