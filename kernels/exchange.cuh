@@ -75,7 +75,7 @@ class Exchange {
   // What SendToAll stores in this rank's own buffer. Through a multicast address it comes by
   // itself.
   LAMPLIGHT_DEVICE void KeepCopy(uint64_t offset, uint32_t slot, const Piece& piece) {
-    if (Position::kPairs || call_.multicast != nullptr) return;
+    if (!SendsTo(call_.rank) || call_.multicast != nullptr) return;
     self().Send(Local() + offset, slot, piece, slot < place_.slots);
   }
 
@@ -93,7 +93,7 @@ class Exchange {
       }
     } else {
       for (uint32_t peer = 0; peer < call_.world; ++peer) {
-        if (peer != call_.rank) self().Send(Buffer(peer) + offset, slot, piece, active);
+        if (peer != call_.rank) SendTo(peer, offset, slot, piece);
       }
     }
   }
@@ -249,7 +249,6 @@ class Exchange {
     if constexpr (kAwaitsOne) {
       const char* row = PeersRow(offset, stride);
       if (!AwaitFrom(row, stage, slot, 1 - call_.rank, kPeeked, &(*pieces)[0])) return false;
-      AwaitEcho(offset + call_.rank * stride, stage, slot);  // none in these protocols
       sums->Set(own);  // of two, either order gives the same bits
       sums->Add((*pieces)[0]);
       return true;

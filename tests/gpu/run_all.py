@@ -145,8 +145,8 @@ class Plan:
     def journal(self, ranks: int) -> Step:
         """Ours under the shim, where they journal: to be compared with the benchmark's."""
         trace = self._work / "journal"
-        step = self.bench("journal", 120, ranks, "--only", "ours",
-                          LAMPLIGHT_DIR=str(trace), **self.shim)
+        step = self.bench("journal", 120, ranks, "--only", "ours", LAMPLIGHT_DIR=str(trace),
+                          **self.shim)
         step.then = lambda: self._judge("journal", trace, set())
         return step
 
