@@ -21,13 +21,19 @@ bool Find(void* scope, const char* name, F* function) {
   return *function != nullptr;
 }
 
+bool FindGil(void* scope, GilApi* api) {
+  return Find(scope, "PyGILState_Ensure", &api->ensure) &&
+         Find(scope, "PyGILState_Release", &api->release) &&
+         Find(scope, "Py_AddPendingCall", &api->add_pending_call) &&
+         Find(scope, "PyEval_SaveThread", &api->save_thread) &&
+         Find(scope, "PyEval_RestoreThread", &api->restore_thread);
+}
+
 bool FindAll(void* scope, PythonApi* api) {
   return Find(scope, "Py_IsInitialized", &api->is_initialised) &&
          Find(scope, "Py_GetVersion", &api->version) &&
          Find(scope, "PyInterpreterState_Main", &api->main_interpreter) &&
-         Find(scope, "PyGILState_Ensure", &api->gil_ensure) &&
-         Find(scope, "PyGILState_Release", &api->gil_release) &&
-         Find(scope, "PyImport_ImportModule", &api->import_module) &&
+         FindGil(scope, &api->gil) && Find(scope, "PyImport_ImportModule", &api->import_module) &&
          Find(scope, "PyObject_CallMethod", &api->call_method) &&
          Find(scope, "PyErr_Clear", &api->clear_error) && Find(scope, "Py_DecRef", &api->release);
 }
@@ -45,9 +51,7 @@ void FindDump(void* scope, PythonApi* api) {
 }
 
 bool FindFrames(void* scope, PythonFrameApi* api) {
-  return Find(scope, "Py_IsInitialized", &api->is_initialised) &&
-         Find(scope, "PyGILState_Ensure", &api->gil_ensure) &&
-         Find(scope, "PyGILState_Release", &api->gil_release) &&
+  return Find(scope, "Py_IsInitialized", &api->is_initialised) && FindGil(scope, &api->gil) &&
          Find(scope, "PyGILState_GetThisThreadState", &api->own_state) &&
          (Find(scope, "PyThreadState_GetUnchecked", &api->running_state) ||  // 3.13
           Find(scope, "_PyThreadState_UncheckedGet", &api->running_state)) &&

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "shim/stacks/gil_thread.h"
+
 namespace lamplight::stacks {
 
 struct PythonApi {
@@ -14,8 +16,7 @@ struct PythonApi {
   int (*is_initialised)() = nullptr;
   const char* (*version)() = nullptr;
   Object (*main_interpreter)() = nullptr;
-  int (*gil_ensure)() = nullptr;
-  void (*gil_release)(int) = nullptr;
+  GilApi gil;
   Object (*import_module)(const char*) = nullptr;
   Object (*call_method)(Object, const char*, const char*, ...) = nullptr;
   void (*clear_error)() = nullptr;
@@ -24,8 +25,7 @@ struct PythonApi {
   int (*gc_disable)() = nullptr;
   int (*gc_enable)() = nullptr;
   // _Py_DumpTracebackThreads(fd, interpreter, thread): takes no lock and allocates nothing.
-  // Null
-  // where this build neither exports it nor has a symbol table.
+  // Null where this build neither exports it nor has a symbol table.
   const char* (*dump_threads)(int, Object, Object) = nullptr;
 };
 
@@ -37,8 +37,7 @@ struct PythonFrameApi {
   using Object = void*;
 
   int (*is_initialised)() = nullptr;
-  int (*gil_ensure)() = nullptr;
-  void (*gil_release)(int) = nullptr;
+  GilApi gil;
   // The calling thread's state, whether it has the GIL or not; null: Python does not know it.
   Object (*own_state)() = nullptr;
   // The state that runs now: the calling thread's own, if and only if it has the GIL. (Unlike

@@ -3,8 +3,6 @@
 // deadlock: its owner may wait for a lock that the caller holds around the capture.
 #include "shim/stacks/python_frames.h"
 
-#include <pthread.h>
-
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
@@ -13,7 +11,7 @@
 #include <optional>
 #include <utility>
 
-#include "shim/stacks/detached_thread.h"
+#include "shim/stacks/gil_thread.h"
 #include "shim/stacks/python_api.h"
 
 namespace lamplight::stacks {
@@ -64,7 +62,7 @@ Frames Walk(const PythonFrameApi& api, Object state) {
   return frames;
 }
 
-// Shared by the caller and the thread that waits for the GIL; the last to leave deletes it.
+// Shared by the caller and the thread that asks for the GIL; the last to leave deletes it.
 struct WalkJob {
   PythonFrameApi api;
   Object state = nullptr;
@@ -81,6 +79,7 @@ void Leave(WalkJob* job) {
   if (job->owners.fetch_sub(1) == 1) delete job;
 }
 
+// Under the GIL.
 void WalkForCaller(WalkJob* job) noexcept {
   {
     const std::lock_guard lock(job->mutex);
@@ -98,17 +97,10 @@ void WalkForCaller(WalkJob* job) noexcept {
   job->changed.notify_all();
 }
 
-// Not noexcept and without destructors on purpose: a Python that shuts down ends threads that ask
-// for the GIL by pthread_exit, which unwinds through here.
-void* WaitForGil(void* argument) {
+void WalkAndLeave(void* argument) noexcept {
   WalkJob* job = static_cast<WalkJob*>(argument);
-  pthread_setname_np(pthread_self(), "lamplight-py");
-  const PythonFrameApi& api = job->api;
-  const int gil = api.gil_ensure();
   WalkForCaller(job);
-  api.gil_release(gil);
   Leave(job);
-  return nullptr;
 }
 
 // Nothing: the GIL did not come in time.
@@ -117,7 +109,7 @@ std::optional<Frames> WalkByOther(const PythonFrameApi& api, Object state,
   auto owned = std::make_unique<WalkJob>();
   owned->api = api;
   owned->state = state;
-  if (!StartDetached(WaitForGil, owned.get())) return std::nullopt;
+  if (!StartUnderGil(api.gil, WalkAndLeave, owned.get())) return std::nullopt;
   WalkJob* job = owned.release();
   std::optional<Frames> frames;
   {

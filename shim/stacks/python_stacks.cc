@@ -5,7 +5,6 @@
 // Python code.
 #include "shim/stacks/python_stacks.h"
 
-#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,7 +15,7 @@
 #include <thread>
 #include <utility>
 
-#include "shim/stacks/detached_thread.h"
+#include "shim/stacks/gil_thread.h"
 #include "shim/stacks/guarded_call.h"
 #include "shim/stacks/python_api.h"
 
@@ -48,7 +47,7 @@ class Output {
   int fd_;
 };
 
-// Shared by the asking thread and the one that waits for the GIL; the last to leave deletes it.
+// Shared by the asking thread and the one that gets the GIL; the last to leave deletes it.
 struct GilJob {
   PythonApi api;
   Output output;
@@ -79,25 +78,20 @@ void PrintUnderGil(const PythonApi& api, int fd) {
   api.dump_threads(fd, api.main_interpreter(), nullptr);
 }
 
-// Not noexcept and without destructors on purpose: a Python that shuts down ends threads that ask
-// for the GIL by pthread_exit, which unwinds through here.
-void* WaitForGil(void* argument) {
+// Not noexcept: what runs Python code may be ended like a thread that asks for the GIL
+// (gil_thread.cc).
+void PrintAndLeave(void* argument) {
   GilJob* job = static_cast<GilJob*>(argument);
-  pthread_setname_np(pthread_self(), "lamplight-py");
-  const PythonApi& api = job->api;
-  const int state = api.gil_ensure();
-  if (job->wanted.load()) PrintUnderGil(api, job->output.fd());
-  api.gil_release(state);
+  if (job->wanted.load()) PrintUnderGil(job->api, job->output.fd());
   job->done.store(true);
   Leave(job);
-  return nullptr;
 }
 
 bool DumpWithGil(const PythonApi& api, std::chrono::milliseconds limit, std::string* text,
                  std::string* why_not) {
   auto job = std::make_unique<GilJob>();
   job->api = api;
-  if (!StartDetached(WaitForGil, job.get())) {
+  if (!StartUnderGil(api.gil, PrintAndLeave, job.get())) {
     *why_not = "no thread could be started to take the GIL";
     return false;
   }

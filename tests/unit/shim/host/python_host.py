@@ -4,7 +4,8 @@ usage: python_host.py MODE LATE_CAPTURE_LIBRARY
 
 MODE: released (the CUDA calls release the GIL, as PyTorch's do), held (they keep it), contended
 (released, and other threads run Python code), stuck (released, and another thread keeps the GIL
-while the capture ends).
+while the capture ends), ending (stuck, several captures, and the process ends as soon as it gets
+the GIL).
 """
 
 import ctypes
@@ -35,19 +36,24 @@ def capture_model(cuda, stream, memory):
     return graph
 
 
+def keep_gil(after, seconds):
+    time.sleep(after)
+    KEEPING.usleep(int(seconds * 1e6))
+
+
 def capture_while_gil_is_kept(library, stream, memory):
     graph, took_ms = ctypes.c_void_p(), ctypes.c_int()
-
-    def keep():
-        time.sleep(0.1)
-        KEEPING.usleep(1500000)
-
     begin_capture(RELEASING, stream, memory)
-    start(keep)
+    start(keep_gil, 0.1, 1.5)
     late = ctypes.CDLL(library).lamplight_end_capture_late
     check(late(stream, ctypes.byref(graph), 400, ctypes.byref(took_ms)))
     print("took %d" % took_ms.value, file=sys.stderr, flush=True)
     return graph
+
+
+def end_while_others_want_the_gil(library, stream, memory):
+    start(keep_gil, 0.02, 0.35)
+    check(ctypes.CDLL(library).lamplight_capture_late(stream, memory, 60, 5))
 
 
 # CPython before 3.12 may crash where threads still run while the process ends.
@@ -55,8 +61,8 @@ OTHERS = []
 END = threading.Event()
 
 
-def start(body):
-    OTHERS.append(threading.Thread(target=body))
+def start(body, *arguments):
+    OTHERS.append(threading.Thread(target=body, args=arguments))
     OTHERS[-1].start()
 
 
@@ -80,10 +86,13 @@ def main():
     stream, memory, executable = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
     check(RUNTIME.cudaMalloc(ctypes.byref(memory), ctypes.c_size_t(4096)))
     check(RUNTIME.cudaStreamCreateWithFlags(ctypes.byref(stream), 1))
-    graph = Runner().warm_up(mode, stream, memory)
-    check(RELEASING.cudaGraphInstantiate(ctypes.byref(executable), graph, ctypes.c_ulonglong(0)))
-    check(RELEASING.cudaGraphLaunch(executable, stream))
-    check(RUNTIME.cudaDeviceSynchronize())
+    if mode == "ending":
+        end_while_others_want_the_gil(sys.argv[2], stream, memory)
+    else:
+        graph = Runner().warm_up(mode, stream, memory)
+        check(RELEASING.cudaGraphInstantiate(ctypes.byref(executable), graph, ctypes.c_ulonglong(0)))
+        check(RELEASING.cudaGraphLaunch(executable, stream))
+        check(RUNTIME.cudaDeviceSynchronize())
     END.set()
     for other in OTHERS:
         other.join()
