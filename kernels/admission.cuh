@@ -16,11 +16,19 @@ LAMPLIGHT_DEVICE bool TensorsAligned(const CollectiveCall& call) {
          Aligned(call.multicast);
 }
 
-// False: the call was reported and must write nothing but NaN.
+// What is wrong with a call, whatever the state of its workspace: known ahead of the grids in
+// front's end, and free there.
+template <class X>
+LAMPLIGHT_DEVICE Trouble TroubleOf(const CollectiveCall& call, const typename X::Position& place,
+                                   Kernel kernel) {
+  return TensorsAligned(call) ? X::AdmitCall(call, place, kernel) : Trouble::kMisaligned;
+}
+
+// Behind the grids in front, the call having no such trouble. False: the call was reported and must
+// write nothing but NaN.
 template <class Exchange>
 LAMPLIGHT_DEVICE bool Admitted(const CollectiveCall& call, const Exchange& exchange, bool reports) {
-  Trouble trouble = exchange.Admit();
-  if (!TensorsAligned(call)) trouble = Trouble::kMisaligned;
+  const Trouble trouble = exchange.Admit();
   if (trouble == Trouble::kNothing) return true;
   if (reports) Report(&call, exchange.standing(), trouble, {}, 0, {});
   return false;

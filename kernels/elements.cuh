@@ -151,6 +151,10 @@ struct Floats {
     LAMPLIGHT_UNROLL
     for (uint32_t i = 0; i < kElements; ++i) at[i] = unit.At(i);
   }
+  LAMPLIGHT_DEVICE void Fill(float value) {
+    LAMPLIGHT_UNROLL
+    for (float& element : at) element = value;
+  }
   template <class U>
   LAMPLIGHT_DEVICE void Add(const U& unit) {
     LAMPLIGHT_UNROLL

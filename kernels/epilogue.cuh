@@ -27,13 +27,16 @@ LAMPLIGHT_DEVICE void AddSquares(const Piece& row, float* squares) {
   for (uint32_t i = 0; i < Piece::kElements; ++i) *squares += row.At(i) * row.At(i);
 }
 
-// One unit of a normed row.
+// One unit of a normed row: row * scale * (gamma + bias). The weights first, in one step: this is
+// what all threads do last in a call. (Where there is no bias, an infinite scale must not make it
+// NaN.)
 template <class Piece>
 LAMPLIGHT_DEVICE Piece Scaled(const Piece& row, float scale, const Piece& gamma, float bias) {
+  const float scaled_bias = bias == 0 ? 0 : scale * bias;
   float values[Piece::kElements];
   LAMPLIGHT_UNROLL
   for (uint32_t i = 0; i < Piece::kElements; ++i) {
-    values[i] = row.At(i) * scale * (gamma.At(i) + bias);
+    values[i] = row.At(i) * machine::MultiplyAdd(scale, gamma.At(i), scaled_bias);
   }
   Piece scaled;
   scaled.Set(values);

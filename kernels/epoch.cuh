@@ -11,12 +11,14 @@
 
 namespace lamplight::kernels {
 
+LAMPLIGHT_DEVICE uint32_t ShapeOf(const CollectiveCall& call, Kernel kernel) {
+  return CheckOf(0, call.tokens, call.hidden, KindOf(call, kernel, Protocol::kEpoch));
+}
+
 // 48 bits of the call's number, which does not come again in a lifetime, and 16 of its shape: what
 // a rank sends in another call is never taken for data of this one.
-LAMPLIGHT_DEVICE uint64_t TagOf(const CollectiveCall& call, Kernel kernel, uint64_t number) {
-  const uint32_t kind = KindOf(call, kernel, Protocol::kEpoch);
-  const uint64_t shape = CheckOf(0, call.tokens, call.hidden, kind);
-  return (number & ((uint64_t{1} << 48) - 1)) | shape << 48;
+LAMPLIGHT_DEVICE uint64_t TagOf(uint64_t number, uint32_t shape) {
+  return (number & ((uint64_t{1} << 48) - 1)) | static_cast<uint64_t>(shape) << 48;
 }
 
 // Which line a warp looked for in vain. A line comes as a whole: its first word is missing, and its
@@ -43,55 +45,67 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
   using typename Base::Piece;
   using typename Base::Position;
 
+  struct Ahead : Base::Ahead {
+    uint32_t shape;
+
+    LAMPLIGHT_DEVICE Ahead(const CollectiveCall& call, Kernel kernel)
+        : Base::Ahead(call), shape(ShapeOf(call, kernel)) {}
+  };
+
   LAMPLIGHT_DEVICE Epoch(const CollectiveCall& call, const Position& place, Kernel kernel,
-                         const typename Base::Addresses& addresses)
-      : Base(call, place, addresses),
+                         const Ahead& ahead)
+      : Base(call, place, ahead),
         state_(static_cast<EpochState*>(call.state)),
-        stages_(kernel == Kernel::kOneShot ? 1 : 2) {
+        stages_(StagesOf(kernel)) {
     const uint64_t epoch = machine::Poll(&state_->progress) / kWholeCall;
-    tag_ = TagOf(call, kernel, epoch + 1);
-    generation_ = (epoch & 1) * call.generation_bytes;
+    tag_ = TagOf(epoch + 1, ahead.shape);
+    generation_ = (epoch & 1) != 0 ? call.generation_bytes : 0;
     standing_ = {epoch, static_cast<uint32_t>(epoch & 1), kernel, Protocol::kEpoch,
                  reinterpret_cast<uint32_t*>(&state_->progress)};
   }
 
   LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
 
-  LAMPLIGHT_DEVICE Trouble Admit() const {
-    if (this->call_.generation_bytes % (2 * kPairBytes) != 0) return Trouble::kMisaligned;
-    const uint64_t tokens = this->call_.tokens;
-    const uint32_t world = this->World();
-    const uint64_t rows = stages_ == 1 ? tokens * world : (tokens + world - 1) / world * world;
-    return rows * Row() <= this->call_.generation_bytes / stages_ ? Trouble::kNothing
-                                                                  : Trouble::kCapacity;
+  static LAMPLIGHT_DEVICE Trouble AdmitCall(const CollectiveCall& call, const Position& place,
+                                            Kernel kernel) {
+    if (call.generation_bytes % (2 * kPairBytes) != 0) return Trouble::kMisaligned;
+    const uint64_t tokens = call.tokens;
+    const uint32_t world = kWorld == 0 ? call.world : kWorld;
+    const uint32_t stages = StagesOf(kernel);
+    const uint64_t rows = stages == 1 ? tokens * world : (tokens + world - 1) / world * world;
+    return rows * place.packet_row_bytes <= call.generation_bytes / stages ? Trouble::kNothing
+                                                                           : Trouble::kCapacity;
   }
+  LAMPLIGHT_DEVICE Trouble Admit() const { return Trouble::kNothing; }
 
-  LAMPLIGHT_DEVICE uint64_t OneShotRow(uint32_t rank) const {
-    return generation_ + (static_cast<uint64_t>(this->place_.token) * this->World() + rank) * Row();
+  LAMPLIGHT_DEVICE Spot OneShotRow(uint32_t rank) const {
+    return {(static_cast<uint64_t>(this->place_.token) * this->World() + rank) * Row(),
+            generation_};
   }
   LAMPLIGHT_DEVICE uint64_t OneShotStride() const { return Row(); }
-  LAMPLIGHT_DEVICE uint64_t ScatterRow(uint32_t rank) const {
+  LAMPLIGHT_DEVICE Spot ScatterRow(uint32_t rank) const {
     const uint32_t world = this->World();
-    return generation_ + (static_cast<uint64_t>(this->place_.token / world) * world + rank) * Row();
+    return {(static_cast<uint64_t>(this->place_.token / world) * world + rank) * Row(),
+            generation_};
   }
-  LAMPLIGHT_DEVICE uint64_t BroadcastRow() const {
-    return generation_ + this->call_.generation_bytes / 2 + this->place_.token * Row();
-  }
-
-  LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) const {
-    machine::SendPair(reinterpret_cast<machine::Words4*>(row) + slot, piece.words, tag_, active);
+  LAMPLIGHT_DEVICE uint64_t ScatterStride() const { return Row(); }
+  LAMPLIGHT_DEVICE Spot BroadcastRow() const {
+    return {this->place_.token * Row(), generation_ + this->call_.generation_bytes / 2};
   }
 
-  LAMPLIGHT_DEVICE void Load(const char* row, uint32_t slot, bool active, Piece* piece) const {
-    machine::PollPair(reinterpret_cast<const machine::Words4*>(row) + slot, active, &piece->words);
+  LAMPLIGHT_DEVICE void SendPacket(machine::Words4* packet, const Piece& piece, bool active) const {
+    machine::SendPair(packet, piece.words, tag_, active);
+  }
+
+  static LAMPLIGHT_DEVICE void Load(const machine::Words4* packet, bool active, Piece* piece) {
+    machine::PollPair(packet, active, &piece->words);
   }
   LAMPLIGHT_DEVICE bool IsHere(bool active, const Piece& piece) const {
     return machine::PairIsHere(tag_, active, piece.words);
   }
   static LAMPLIGHT_DEVICE void Complete(Piece* piece) { machine::CompletePair(&piece->words); }
-  LAMPLIGHT_DEVICE AwaitedWord Awaited(const char* row, uint32_t slot) const {
-    return MissingLine(reinterpret_cast<const machine::Words4*>(row), slot / kPairSlots,
-                       this->place_.slots / kPairSlots, tag_);
+  LAMPLIGHT_DEVICE AwaitedWord Awaited(const machine::Words4* packet, uint32_t slot) const {
+    return MissingLine(packet - slot, slot / kPairSlots, this->place_.slots / kPairSlots, tag_);
   }
 
   LAMPLIGHT_DEVICE void Clear() const {}
@@ -103,23 +117,34 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
   // of all clusters are one call: the number moves on by itself with the last of them, and nobody
   // has to know who that is, but for the ring.
   LAMPLIGHT_DEVICE void Arrive() {
-    if (Posts()) return machine::Add(&state_->progress, Share());
-    progress_ = machine::CountIn(&state_->progress, Share()) + Share();
+    if (!Posts()) {
+      progress_ = machine::CountIn(&state_->progress, Share()) + Share();
+      return;
+    }
+    machine::AddByFirst(&state_->progress, Share());
+    if (this->call_.journal.tickets_or_mark == 0) return;
+    if (this->place_.cluster != 0) return LeaveShare(this->call_, kShare);
+    LeaveInMark(this->call_, 2, Words(), {}, Share());
   }
   LAMPLIGHT_DEVICE void Leave() const {
-    if (!Posts()) machine::Await(static_cast<uint32_t>(progress_));
+    if (Posts()) return;
+    machine::Await(static_cast<uint32_t>(progress_));
     const bool tells =
         this->call_.journal.ring != 0 ? progress_ % kWholeCall == 0 : this->place_.cluster == 0;
     if (!tells) return LeaveShare(this->call_, kShare);
-    // The tag lives anyway. Its lower bits are the number of calls behind this one.
-    const uint64_t next = tag_ * kWholeCall;
     LeaveWords(this->call_, reinterpret_cast<const uint32_t*>(state_),
-               sizeof(EpochState) / sizeof(uint32_t),
-               {{static_cast<uint32_t>(next), static_cast<uint32_t>(next >> 32), 0, 0}}, {},
-               Share());
+               sizeof(EpochState) / sizeof(uint32_t), Words(), {}, Share());
   }
 
  private:
+  // The tag lives anyway. Its lower bits are the number of calls behind this one.
+  LAMPLIGHT_DEVICE machine::Words4 Words() const {
+    const uint64_t next = tag_ * kWholeCall;
+    return {{static_cast<uint32_t>(next), static_cast<uint32_t>(next >> 32), 0, 0}};
+  }
+  static LAMPLIGHT_DEVICE uint32_t StagesOf(Kernel kernel) {
+    return kernel == Kernel::kOneShot ? 1 : 2;
+  }
   LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
   LAMPLIGHT_DEVICE uint64_t Share() const {
     return this->place_.cluster == 0 ? LargeShare(machine::Clusters()) : kShare;

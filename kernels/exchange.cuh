@@ -20,6 +20,14 @@ struct AwaitedWord {
   const machine::Words4* packet;
 };
 
+// Where a row begins in every rank's buffer.
+struct Spot {
+  uint64_t row;    // behind the beginning of its stage
+  uint64_t stage;  // where that begins, as the state of the workspace says
+
+  LAMPLIGHT_DEVICE Spot operator+(uint64_t bytes) const { return {row + bytes, stage}; }
+};
+
 // `kWorld` 0: any number of ranks, in steps of eight.
 template <class Derived, Protocol kProtocolOf, DataType kTypeOf, uint32_t kWorld>
 class Exchange {
@@ -32,22 +40,34 @@ class Exchange {
   static constexpr uint32_t kStep = kWorld == 0 ? 8 : kWorld;
   // The addresses of the peers' buffers are parameters of the launch.
   static constexpr bool kInline = kProtocolOf == Protocol::kEpoch && kWorld != 0;
+  static constexpr bool kSendsToOne = kWorld == 2;
 
-  // What a call has in a table in device memory, which nobody writes while the workspace is in use:
-  // so it is read while the grids in front still run.
-  struct Addresses {
+  // What of a call needs nothing of the grids in front: made while they still run. What is read
+  // here nobody writes while the workspace is in use.
+  struct Ahead {
     char* local;
     uint32_t* state;
-    char* peers[kStep];  // of all ranks where their number is known: for unrolled loops only
+    // Of two ranks, where this one sends to: the other's buffer, or the multicast address. Of a
+    // larger known number, those of all ranks: for unrolled loops only.
+    char* peers[kSendsToOne ? 1 : kStep];
+    // Whether its own data come back to a rank, through the multicast address. Of two ranks each
+    // may be given the other's address for that one: nothing comes back.
+    bool echoes;
 
-    explicit LAMPLIGHT_DEVICE Addresses(const CollectiveCall& call)
-        : local(
-              static_cast<char*>(call.local != nullptr ? call.local : call.peer_table[call.rank])),
-          state(static_cast<uint32_t*>(call.state)) {
+    explicit LAMPLIGHT_DEVICE Ahead(const CollectiveCall& call)
+        : local(static_cast<char*>(kInline || call.local != nullptr ? call.local
+                                                                    : call.peer_table[call.rank])),
+          state(static_cast<uint32_t*>(call.state)),
+          echoes(kProtocolOf == Protocol::kMnnvl && call.multicast != nullptr) {
+      const uint32_t world = kWorld == 0 ? call.world : kWorld;
       if (kProtocolOf == Protocol::kUnicast && state == nullptr) {
-        state = static_cast<uint32_t*>(call.peer_table[kWorld == 0 ? call.world : kWorld]);
+        state = static_cast<uint32_t*>(call.peer_table[world]);
       }
-      if constexpr (kWorld != 0 && !kInline) {
+      if (world == 2 && echoes) echoes = BufferOf(call, 1 - call.rank) != call.multicast;
+      if constexpr (kSendsToOne) {
+        peers[0] = call.multicast != nullptr ? static_cast<char*>(call.multicast)
+                                             : BufferOf(call, 1 - call.rank);
+      } else if constexpr (kWorld != 0 && !kInline) {
         if (call.multicast != nullptr) return;
         LAMPLIGHT_UNROLL
         for (uint32_t peer = 0; peer < kWorld; ++peer) peers[peer] = BufferOf(call, peer);
@@ -55,57 +75,54 @@ class Exchange {
     }
   };
 
-  LAMPLIGHT_DEVICE Exchange(const CollectiveCall& call, const Position& place,
-                            const Addresses& addresses)
-      : call_(call), place_(place), at_(addresses), echoes_(Echoes()) {}
+  LAMPLIGHT_DEVICE Exchange(const CollectiveCall& call, const Position& place, const Ahead& ahead)
+      : call_(call), place_(place), at_(ahead) {}
 
   LAMPLIGHT_DEVICE uint32_t World() const { return kWorld == 0 ? call_.world : kWorld; }
 
   // To the stage of one peer's buffer. Warps send as one; inactive lanes send nothing.
-  LAMPLIGHT_DEVICE void SendTo(uint32_t peer, uint64_t offset, uint32_t slot, const Piece& piece) {
-    if (SendsTo(peer)) self().Send(Buffer(peer) + offset, slot, piece, slot < place_.slots);
+  LAMPLIGHT_DEVICE void SendTo(uint32_t peer, const Spot& spot, uint32_t slot, const Piece& piece) {
+    if (SendsTo(peer)) Send(Buffer(peer), spot, slot, piece);
   }
 
   // To all, this rank's own buffer too where the protocol has it so.
-  LAMPLIGHT_DEVICE void SendToAll(uint64_t offset, uint32_t slot, const Piece& piece) {
-    SendToPeers(offset, slot, piece);
-    KeepCopy(offset, slot, piece);
+  LAMPLIGHT_DEVICE void SendToAll(const Spot& spot, uint32_t slot, const Piece& piece) {
+    SendToPeers(spot, slot, piece);
+    KeepCopy(spot, slot, piece);
   }
 
   // What SendToAll stores in this rank's own buffer. Through a multicast address it comes by
   // itself.
-  LAMPLIGHT_DEVICE void KeepCopy(uint64_t offset, uint32_t slot, const Piece& piece) {
+  LAMPLIGHT_DEVICE void KeepCopy(const Spot& spot, uint32_t slot, const Piece& piece) {
     if (!SendsTo(call_.rank) || call_.multicast != nullptr) return;
-    self().Send(Local() + offset, slot, piece, slot < place_.slots);
+    Send(Local(), spot, slot, piece);
   }
 
-  LAMPLIGHT_DEVICE void SendToPeers(uint64_t offset, uint32_t slot, const Piece& piece) {
-    const bool active = slot < place_.slots;
+  LAMPLIGHT_DEVICE void SendToPeers(const Spot& spot, uint32_t slot, const Piece& piece) {
+    if constexpr (kSendsToOne) return Send(at_.peers[0], spot, slot, piece);
     if (call_.multicast != nullptr) {
-      self().Send(static_cast<char*>(call_.multicast) + offset, slot, piece, active);
-      return;
+      return Send(static_cast<char*>(call_.multicast), spot, slot, piece);
     }
     if constexpr (kWorld != 0) {
       LAMPLIGHT_UNROLL
       for (uint32_t peer = 0; peer < kWorld; ++peer) {
         char* buffer = kInline ? static_cast<char*>(call_.peer[peer]) : at_.peers[peer];
-        if (peer != call_.rank) self().Send(buffer + offset, slot, piece, active);
+        if (peer != call_.rank) Send(buffer, spot, slot, piece);
       }
     } else {
       for (uint32_t peer = 0; peer < call_.world; ++peer) {
-        if (peer != call_.rank) SendTo(peer, offset, slot, piece);
+        if (peer != call_.rank) SendTo(peer, spot, slot, piece);
       }
     }
   }
 
-  // The sum over ranks of the units at `offset`, `offset + stride`, …, in rank order; `own` is this
+  // The sum over ranks of the units at `spot`, `spot + stride`, …, in rank order; `own` is this
   // rank's. What it stored for itself is not waited for: it is there when the grid ends, before a
-  // later one clears it. Warps look as one. Also true for slots without a unit. False: a peer's
-  // unit will not come.
-  LAMPLIGHT_DEVICE bool Reduce(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
+  // later one clears it. Warps look as one. NaN where a peer's unit will not come.
+  LAMPLIGHT_DEVICE void Reduce(const Spot& spot, uint64_t stride, uint32_t stage, uint32_t slot,
                                const Piece& own, Sums* sums) {
     Step pieces;
-    return ReduceFrom<false>(offset, stride, stage, slot, own, &pieces, sums);
+    if (!ReduceFrom<false>(spot, stride, stage, slot, own, pieces, sums)) sums->Fill(Nan());
   }
 
   // Of two ranks one is awaited, for the other is this one: nothing is chosen by rank then, at the
@@ -116,29 +133,29 @@ class Exchange {
   using Step = Piece[kAwaitsOne ? 1 : kStep];
 
   // Loads the first step of what Reduce awaits, and does not wait for it.
-  LAMPLIGHT_DEVICE void Peek(uint64_t offset, uint64_t stride, uint32_t slot, Step* pieces) const {
+  LAMPLIGHT_DEVICE void Peek(const Spot& spot, uint64_t stride, uint32_t slot, Step* pieces) const {
     if constexpr (kAwaitsOne) {
-      self().Load(PeersRow(offset, stride), slot, slot < place_.slots, &(*pieces)[0]);
+      self().Load(PeersPacket(spot, stride, slot), slot < place_.slots, &(*pieces)[0]);
     } else {
-      Load(offset, stride, slot, 0, pieces);
+      Load(spot, stride, slot, 0, *pieces);
     }
   }
   // The same as above, `pieces` as Peek has left them.
-  LAMPLIGHT_DEVICE bool Reduce(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
+  LAMPLIGHT_DEVICE void Reduce(const Spot& spot, uint64_t stride, uint32_t stage, uint32_t slot,
                                const Piece& own, Step* pieces, Sums* sums) {
-    return ReduceFrom<true>(offset, stride, stage, slot, own, pieces, sums);
+    if (!ReduceFrom<true>(spot, stride, stage, slot, own, *pieces, sums)) sums->Fill(Nan());
   }
 
   // What this rank has sent to all, where it comes back to itself.
-  LAMPLIGHT_DEVICE void AwaitEcho(uint64_t offset, uint32_t stage, uint32_t slot) {
+  LAMPLIGHT_DEVICE void AwaitEcho(const Spot& spot, uint32_t stage, uint32_t slot) {
     Piece echo;
-    if (echoes_) Await(offset, stage, slot, call_.rank, &echo);
+    if (at_.echoes) Await(spot, stage, slot, call_.rank, &echo);
   }
 
   // One unit of this rank's own buffer. False: it will not come.
-  LAMPLIGHT_DEVICE bool Await(uint64_t offset, uint32_t stage, uint32_t slot, uint32_t sender,
+  LAMPLIGHT_DEVICE bool Await(const Spot& spot, uint32_t stage, uint32_t slot, uint32_t sender,
                               Piece* piece) {
-    return AwaitFrom(Local() + offset, stage, slot, sender, false, piece);
+    return AwaitFrom(PacketAt(Local(), spot, slot), stage, slot, sender, false, piece);
   }
 
   // One thread of the grid calls it.
@@ -156,6 +173,11 @@ class Exchange {
     }
   }
 
+  // What is wrong with a call, whatever the state of its workspace.
+  static LAMPLIGHT_DEVICE Trouble AdmitCall(const CollectiveCall&, const Position&, Kernel) {
+    return Trouble::kNothing;
+  }
+
   // −0 goes out as +0: in the field's protocols it is the sentinel, and all protocols give the same
   // bits.
   static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
@@ -171,15 +193,16 @@ class Exchange {
   static LAMPLIGHT_DEVICE bool ArrivesEarly(const CollectiveCall& call) {
     return call.journal.ring == 0 && machine::Clusters() > 1;
   }
-  static LAMPLIGHT_DEVICE void Send(char* row, uint32_t slot, const Piece& piece, bool active) {
-    if (active) machine::Send(reinterpret_cast<machine::Words4*>(row) + slot, piece.words);
+  static LAMPLIGHT_DEVICE void SendPacket(machine::Words4* packet, const Piece& piece,
+                                          bool active) {
+    if (active) machine::Send(packet, piece.words);
   }
-  static LAMPLIGHT_DEVICE void Load(const char* row, uint32_t slot, bool active, Piece* piece) {
-    if (active) piece->words = machine::Poll(reinterpret_cast<const machine::Words4*>(row) + slot);
+  static LAMPLIGHT_DEVICE void Load(const machine::Words4* packet, bool active, Piece* piece) {
+    if (active) piece->words = machine::Poll(packet);
   }
   static LAMPLIGHT_DEVICE void Complete(Piece*) {}
-  static LAMPLIGHT_DEVICE AwaitedWord Awaited(const char* row, uint32_t slot) {
-    return {slot * Piece::kWords, reinterpret_cast<const machine::Words4*>(row) + slot};
+  static LAMPLIGHT_DEVICE AwaitedWord Awaited(const machine::Words4* packet, uint32_t slot) {
+    return {slot * Piece::kWords, packet};
   }
 
   // The first thread of each cluster, when all of the cluster has read what it awaited and cleared
@@ -217,12 +240,20 @@ class Exchange {
 
   const CollectiveCall& call_;
   const Position& place_;
-  const Addresses at_;
-  const bool echoes_;
+  const Ahead at_;
 
  private:
   LAMPLIGHT_DEVICE Derived& self() { return static_cast<Derived&>(*this); }
   LAMPLIGHT_DEVICE const Derived& self() const { return static_cast<const Derived&>(*this); }
+
+  // What needs the state of the workspace is added last: all else is ready by then.
+  static LAMPLIGHT_DEVICE machine::Words4* PacketAt(char* buffer, const Spot& spot, uint32_t slot) {
+    char* packet = buffer + spot.row + static_cast<uint64_t>(slot) * sizeof(machine::Words4);
+    return reinterpret_cast<machine::Words4*>(machine::Apart(packet) + spot.stage);
+  }
+  LAMPLIGHT_DEVICE void Send(char* buffer, const Spot& spot, uint32_t slot, const Piece& piece) {
+    self().SendPacket(PacketAt(buffer, spot, slot), piece, slot < place_.slots);
+  }
 
   // In the epoch protocol nobody looks for what this rank sends to itself. Elsewhere it tells
   // whoever reads the workspace of a stuck call what this rank has sent.
@@ -234,41 +265,38 @@ class Exchange {
   // through the multicast address. In a graph a kernel can end ahead of its stores over the link
   // (docs/kernels.md), and what comes after a later call has cleared the place would stay there.
   // The epoch protocol clears nothing.
-  LAMPLIGHT_DEVICE bool IsGiven(uint32_t rank) const { return rank == call_.rank && !echoes_; }
+  LAMPLIGHT_DEVICE bool IsGiven(uint32_t rank) const { return rank == call_.rank && !at_.echoes; }
 
-  // Of two ranks each may be given the other's address for the multicast one: nothing comes back.
-  LAMPLIGHT_DEVICE bool Echoes() const {
-    if (kProtocolOf != Protocol::kMnnvl || call_.multicast == nullptr) return false;
-    return World() != 2 || Buffer(1 - call_.rank) != call_.multicast;
-  }
+  static LAMPLIGHT_DEVICE float Nan() { return BitsAs<float>(Element<DataType::kFp32>::kNan); }
 
-  // `kPeeked`: the first step has been loaded a first time.
+  // False: a peer's unit will not come. `kPeeked`: the first step has been loaded a first time.
   template <bool kPeeked>
-  LAMPLIGHT_DEVICE bool ReduceFrom(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
-                                   const Piece& own, Step* pieces, Sums* sums) {
+  LAMPLIGHT_DEVICE bool ReduceFrom(const Spot& spot, uint64_t stride, uint32_t stage, uint32_t slot,
+                                   const Piece& own, Piece* pieces, Sums* sums) {
     if constexpr (kAwaitsOne) {
-      const char* row = PeersRow(offset, stride);
-      if (!AwaitFrom(row, stage, slot, 1 - call_.rank, kPeeked, &(*pieces)[0])) return false;
+      const machine::Words4* packet = PeersPacket(spot, stride, slot);
+      if (!AwaitFrom(packet, stage, slot, 1 - call_.rank, kPeeked, &pieces[0])) return false;
       sums->Set(own);  // of two, either order gives the same bits
-      sums->Add((*pieces)[0]);
+      sums->Add(pieces[0]);
       return true;
     } else {
-      return ReduceSteps<kPeeked>(offset, stride, stage, slot, own, pieces, sums);
+      return ReduceSteps<kPeeked>(spot, stride, stage, slot, own, pieces, sums);
     }
   }
 
-  LAMPLIGHT_DEVICE const char* PeersRow(uint64_t offset, uint64_t stride) const {
-    return Local() + offset + (1 - call_.rank) * stride;
+  LAMPLIGHT_DEVICE const machine::Words4* PeersPacket(const Spot& spot, uint64_t stride,
+                                                      uint32_t slot) const {
+    return PacketAt(Local(), spot + (1 - call_.rank) * stride, slot);
   }
 
   // `peeked`: it has been loaded a first time.
-  LAMPLIGHT_DEVICE bool AwaitFrom(const char* row, uint32_t stage, uint32_t slot, uint32_t sender,
-                                  bool peeked, Piece* piece) {
+  LAMPLIGHT_DEVICE bool AwaitFrom(const machine::Words4* packet, uint32_t stage, uint32_t slot,
+                                  uint32_t sender, bool peeked, Piece* piece) {
     Watch<Position::kPairs> watch;
     for (;; peeked = false) {
-      if (!peeked) self().Load(row, slot, slot < place_.slots, piece);
+      if (!peeked) self().Load(packet, slot < place_.slots, piece);
       if (self().IsHere(slot < place_.slots, *piece)) break;
-      const auto missing = [&] { return MissingOf(sender, stage, slot, row); };
+      const auto missing = [&] { return MissingOf(sender, stage, slot, packet); };
       if (!watch.GoOn(call_, self().standing(), missing)) return false;
     }
     self().Complete(piece);
@@ -276,17 +304,17 @@ class Exchange {
   }
 
   template <bool kPeeked>
-  LAMPLIGHT_DEVICE bool ReduceSteps(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
-                                    const Piece& own, Step* pieces, Sums* sums) {
+  LAMPLIGHT_DEVICE bool ReduceSteps(const Spot& spot, uint64_t stride, uint32_t stage,
+                                    uint32_t slot, const Piece& own, Piece* pieces, Sums* sums) {
     for (uint32_t first = 0; first < World(); first += kStep) {
       const bool peeked = kPeeked && first == 0;
-      if (!AwaitStep(offset, stride, stage, slot, first, own, peeked, pieces)) return false;
+      if (!AwaitStep(spot, stride, stage, slot, first, own, peeked, pieces)) return false;
       LAMPLIGHT_UNROLL
       for (uint32_t i = 0; i < kStep; ++i) {
         if (i == 0 && first == 0) {
-          sums->Set((*pieces)[i]);
+          sums->Set(pieces[i]);
         } else {
-          sums->Add((*pieces)[i]);
+          sums->Add(pieces[i]);
         }
       }
     }
@@ -294,47 +322,47 @@ class Exchange {
   }
 
   // All loads of a step are in flight together.
-  LAMPLIGHT_DEVICE void Load(uint64_t offset, uint64_t stride, uint32_t slot, uint32_t first,
-                             Step* pieces) const {
+  LAMPLIGHT_DEVICE void Load(const Spot& spot, uint64_t stride, uint32_t slot, uint32_t first,
+                             Piece* pieces) const {
     LAMPLIGHT_UNROLL
     for (uint32_t i = 0; i < kStep; ++i) {
       if (IsGiven(first + i)) continue;
-      const char* row = Local() + offset + (first + i) * stride;
-      self().Load(row, slot, slot < place_.slots, &(*pieces)[i]);
+      self().Load(PacketAt(Local(), spot + (first + i) * stride, slot), slot < place_.slots,
+                  &pieces[i]);
     }
   }
-  LAMPLIGHT_DEVICE bool AwaitStep(uint64_t offset, uint64_t stride, uint32_t stage, uint32_t slot,
-                                  uint32_t first, const Piece& own, bool peeked, Step* pieces) {
+  LAMPLIGHT_DEVICE bool AwaitStep(const Spot& spot, uint64_t stride, uint32_t stage, uint32_t slot,
+                                  uint32_t first, const Piece& own, bool peeked, Piece* pieces) {
     Watch<Position::kPairs> watch;
     for (;; peeked = false) {
-      if (!peeked) Load(offset, stride, slot, first, pieces);
+      if (!peeked) Load(spot, stride, slot, first, pieces);
       uint32_t late = kStep;
       LAMPLIGHT_UNROLL
       for (uint32_t i = 0; i < kStep; ++i) {
         if (IsGiven(first + i)) continue;
-        if (!self().IsHere(slot < place_.slots, (*pieces)[i])) late = i;
+        if (!self().IsHere(slot < place_.slots, pieces[i])) late = i;
       }
       if (late == kStep) break;
       const uint32_t peer = first + late;
       const auto missing = [&] {
-        return MissingOf(peer, stage, slot, Local() + offset + peer * stride);
+        return MissingOf(peer, stage, slot, PacketAt(Local(), spot + peer * stride, slot));
       };
       if (!watch.GoOn(call_, self().standing(), missing)) return false;
     }
     LAMPLIGHT_UNROLL
     for (uint32_t i = 0; i < kStep; ++i) {
       if (first + i == call_.rank) {
-        (*pieces)[i] = own;
+        pieces[i] = own;
       } else {
-        self().Complete(&(*pieces)[i]);
+        self().Complete(&pieces[i]);
       }
     }
     return true;
   }
 
   LAMPLIGHT_DEVICE Missing MissingOf(uint32_t peer, uint32_t stage, uint32_t slot,
-                                     const char* row) const {
-    const AwaitedWord awaited = self().Awaited(row, slot);
+                                     const machine::Words4* packet) const {
+    const AwaitedWord awaited = self().Awaited(packet, slot);
     return {peer, place_.token, stage, awaited.word, awaited.packet->word, Piece::kWords};
   }
 

@@ -53,26 +53,30 @@ LAMPLIGHT_COLD void WriteSlot(const CollectiveCall* call, const uint32_t* words,
   }
 }
 
-// By one thread of the grid: the `count` flag words as they are behind this call, of which `first`
-// and `second` are the first eight, and the ninth is 0. `share`: of the call, for the mark's count.
+// In the mark, where there is one.
+LAMPLIGHT_DEVICE void LeaveInMark(const CollectiveCall& call, uint32_t count,
+                                  const machine::Words4& first, const machine::Words4& second,
+                                  uint64_t share) {
+  if (call.journal.tickets_or_mark == 0) return;
+  auto* mark = reinterpret_cast<NodeMark*>(call.journal.tickets_or_mark);
+  machine::Store(reinterpret_cast<machine::Words4*>(mark->word), first);
+  if (count > 4) machine::Store(reinterpret_cast<machine::Words4*>(mark->word) + 1, second);
+  mark->gpu_ns = machine::TimeNs();
+  machine::AddByFirst(&mark->progress, share);
+}
+
 LAMPLIGHT_DEVICE void LeaveWords(const CollectiveCall& call, const uint32_t* words, uint32_t count,
                                  const machine::Words4& first, const machine::Words4& second,
                                  uint64_t share) {
-  if (call.journal.ring != 0) {
-    WriteSlot(&call, words, count);
-  } else if (call.journal.tickets_or_mark != 0) {
-    auto* mark = reinterpret_cast<NodeMark*>(call.journal.tickets_or_mark);
-    machine::Store(reinterpret_cast<machine::Words4*>(mark->word), first);
-    if (count > 4) machine::Store(reinterpret_cast<machine::Words4*>(mark->word) + 1, second);
-    mark->gpu_ns = machine::TimeNs();
-    machine::Add(&mark->progress, share);
-  }
+  if (call.journal.ring != 0) return WriteSlot(&call, words, count);
+  LeaveInMark(call, count, first, second, share);
 }
 
-// By one thread of a cluster that has ended, where another leaves the words.
+// By one thread of a cluster that has ended, or has all that it awaits, where another leaves the
+// words.
 LAMPLIGHT_DEVICE void LeaveShare(const CollectiveCall& call, uint64_t share) {
   if (call.journal.ring != 0 || call.journal.tickets_or_mark == 0) return;
-  machine::Add(&reinterpret_cast<NodeMark*>(call.journal.tickets_or_mark)->progress, share);
+  machine::AddByFirst(&reinterpret_cast<NodeMark*>(call.journal.tickets_or_mark)->progress, share);
 }
 
 }  // namespace lamplight::kernels

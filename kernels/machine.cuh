@@ -70,6 +70,22 @@ LAMPLIGHT_MACHINE void Store(Words4* address, const Words4& value) {
       make_uint4(value.word[0], value.word[1], value.word[2], value.word[3]);
 }
 
+// The same, of addresses of which the compiler has lost sight that they are global.
+LAMPLIGHT_MACHINE Words4 LoadGlobal(const Words4* address) {
+  Words4 v;
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.word[0]), "=r"(v.word[1]), "=r"(v.word[2]), "=r"(v.word[3])
+               : "l"(address)
+               : "memory");
+  return v;
+}
+
+LAMPLIGHT_MACHINE void StoreGlobal(Words4* address, const Words4& v) {
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(address), "r"(v.word[0]),
+               "r"(v.word[1]), "r"(v.word[2]), "r"(v.word[3])
+               : "memory");
+}
+
 // Words that another GPU writes, or polls. Each 32-bit word is read or written whole; the words of
 // one access may be seen in any order. (Volatile and relaxed at system scope are the same
 // accesses.)
@@ -97,15 +113,14 @@ LAMPLIGHT_MACHINE uint64_t Poll(const uint64_t* address) {
   return value;
 }
 
-// `count` words that the block's first threads poll for all of it. If every warp polled them by
-// itself, a large grid's requests would queue for one sector of the L2 cache, longer than the call
-// takes. All threads of the block call it, once in a kernel.
+// `count` words that the block's first threads poll for all of it, `own` being each thread's. If
+// every warp polled them by itself, a large grid's requests would queue for one sector of the L2
+// cache, longer than the call takes. All threads of the block call it, once in a kernel.
 template <uint32_t kMost>
-LAMPLIGHT_MACHINE void PollForBlock(const uint32_t* address, uint32_t count,
-                                    uint32_t (&words)[kMost]) {
+LAMPLIGHT_MACHINE void PollForBlock(const uint32_t* own, uint32_t count, uint32_t (&words)[kMost]) {
   static_assert(kMost <= kWarp);
   __shared__ uint32_t seen[kMost];
-  if (threadIdx.x < count) seen[threadIdx.x] = Poll(address + threadIdx.x);
+  if (threadIdx.x < count) seen[threadIdx.x] = Poll(own);
   __syncthreads();
 #pragma unroll
   for (uint32_t i = 0; i < kMost; ++i) words[i] = seen[i];
@@ -189,9 +204,16 @@ LAMPLIGHT_MACHINE uint64_t CountIn(uint64_t* counter, uint64_t step) {
                : "memory");
   return before;
 }
-// The same, and nobody waits for it.
-LAMPLIGHT_MACHINE void Add(uint64_t* counter, uint64_t step) {
-  asm volatile("red.relaxed.gpu.global.add.u64 [%0], %1;" ::"l"(counter), "l"(step) : "memory");
+// The same, and nobody waits for it. By the first thread of a block: the address is made from the
+// thread's number, which is 0, for the assembler would else count by how many threads it is called.
+LAMPLIGHT_MACHINE void AddByFirst(uint64_t* counter, uint64_t step) {
+  asm volatile(
+      "{.reg .u32 thread;\n.reg .u64 place;\n"
+      "mov.u32 thread, %%tid.x;\n"
+      "mad.wide.u32 place, thread, 8, %0;\n"
+      "red.relaxed.gpu.global.add.u64 [place], %1;}" ::"l"(counter),
+      "l"(step)
+      : "memory");
 }
 LAMPLIGHT_MACHINE uint64_t TakeTicket(uint64_t* counter) {
   return atomicAdd(reinterpret_cast<unsigned long long*>(counter), 1ull);
@@ -207,6 +229,8 @@ LAMPLIGHT_MACHINE uint64_t TimeNs() {
 }
 
 LAMPLIGHT_MACHINE float InverseRoot(float value) { return rsqrtf(value); }
+// Rounded once.
+LAMPLIGHT_MACHINE float MultiplyAdd(float a, float b, float c) { return fmaf(a, b, c); }
 
 // The same words. The compiler makes nothing of them any earlier, which would take registers.
 LAMPLIGHT_MACHINE Words4 NotEarlier(Words4 words) {
@@ -214,6 +238,31 @@ LAMPLIGHT_MACHINE Words4 NotEarlier(Words4 words) {
                : "+r"(words.word[0]), "+r"(words.word[1]), "+r"(words.word[2]),
                  "+r"(words.word[3]));
   return words;
+}
+
+// The same address, ready when this is called: a shuffle, which the assembler neither moves behind
+// a wait, as it does with what the address is made of, nor sees through. All lanes of the warp call
+// it, each with an address of its own.
+template <class T>
+LAMPLIGHT_MACHINE T* Settled(T* address) {
+  uint64_t settled;
+  asm volatile(
+      "{.reg .u32 lane, low, high;\n"
+      "mov.u32 lane, %%laneid;\n"
+      "mov.b64 {low, high}, %1;\n"
+      "shfl.sync.idx.b32 low, low, lane, 31, 0xffffffff;\n"
+      "shfl.sync.idx.b32 high, high, lane, 31, 0xffffffff;\n"
+      "mov.b64 %0, {low, high};}"
+      : "=l"(settled)
+      : "l"(address));
+  return reinterpret_cast<T*>(settled);
+}
+
+// The same address. The compiler makes it by itself, and not together with what is added to it:
+// ready before that is known.
+LAMPLIGHT_MACHINE char* Apart(char* address) {
+  asm("" : "+l"(address));
+  return address;
 }
 
 // Every polling loop calls it.
@@ -241,13 +290,15 @@ float ClusterMax(float value, uint32_t round);
 unsigned char* DynamicShared();
 Words4 Load(const Words4* address);
 void Store(Words4* address, const Words4& value);
+inline Words4 LoadGlobal(const Words4* address) { return Load(address); }
+inline void StoreGlobal(Words4* address, const Words4& value) { Store(address, value); }
 Words4 Poll(const Words4* address);
 void Send(Words4* address, const Words4& value);
 uint32_t Poll(const uint32_t* address);
 uint64_t Poll(const uint64_t* address);
 template <uint32_t kMost>
-void PollForBlock(const uint32_t* address, uint32_t count, uint32_t (&words)[kMost]) {
-  for (uint32_t i = 0; i < count; ++i) words[i] = Poll(address + i);
+void PollForBlock(const uint32_t* own, uint32_t count, uint32_t (&words)[kMost]) {
+  for (uint32_t i = 0; i < count; ++i) words[i] = Poll(own - Thread() + i);
 }
 void Await(uint32_t value);
 void SendPair(Words4* packet, Words4 value, uint64_t tag, bool active);
@@ -257,13 +308,19 @@ void CompletePair(Words4* value);
 bool AnyOfWarp(bool here);
 uint32_t CountIn(uint32_t* counter, uint32_t step);
 uint64_t CountIn(uint64_t* counter, uint64_t step);
-void Add(uint64_t* counter, uint64_t step);
+void AddByFirst(uint64_t* counter, uint64_t step);
 uint64_t TakeTicket(uint64_t* counter);
 bool Claim(uint32_t* flag);
 void FenceSystem();
 uint64_t TimeNs();
 float InverseRoot(float value);
+inline float MultiplyAdd(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline Words4 NotEarlier(Words4 words) { return words; }
+template <class T>
+T* Settled(T* address) {
+  return address;
+}
+inline char* Apart(char* address) { return address; }
 void Relax();
 void Trap();
 

@@ -21,12 +21,25 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   using typename Base::Piece;
   using typename Base::Position;
 
+  struct Ahead : Base::Ahead {
+    uint64_t needs;        // bytes of a generation
+    const uint32_t* flag;  // that this thread polls for its block
+
+    LAMPLIGHT_DEVICE Ahead(const CollectiveCall& call, Kernel kernel)
+        : Base::Ahead(call),
+          needs(StagesOf(kernel) * StageBytes(call, StagesOf(kernel), 0)),
+          flag(machine::Settled(this->state + machine::Thread())) {}
+  };
+
   // Reads the flags: not before the grids in front have moved them on.
   LAMPLIGHT_DEVICE Mnnvl(const CollectiveCall& call, const Position& place, Kernel kernel,
-                         const typename Base::Addresses& addresses)
-      : Base(call, place, addresses), stages_(StagesOf(kernel)), flags_(this->State()) {
+                         const Ahead& ahead)
+      : Base(call, place, ahead),
+        stages_(StagesOf(kernel)),
+        flags_(this->State()),
+        needs_(ahead.needs) {
     uint32_t words[protocol::kArrivals];
-    machine::PollForBlock(flags_, protocol::kArrivals, words);
+    machine::PollForBlock(ahead.flag, protocol::kArrivals, words);
     index_ = words[protocol::kCurrentIndex];
     dirty_ = words[protocol::kDirtyIndex];
     bytes_ = words[protocol::kBytesPerBuffer];
@@ -41,29 +54,25 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
 
   LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
 
-  // Nothing may be stored before this has said yes.
+  // Nothing may be stored before this has said yes. What usual flags say is told by few steps,
+  // which come between the flags and the first store.
   LAMPLIGHT_DEVICE Trouble Admit() const {
-    // The generation to clear is always that of the call before: any other may hold data by now.
-    if (index_ >= protocol::kGenerations || dirty_ != protocol::NextIndex(index_ + 1) ||
-        dirty_stages_ > protocol::kMaxStages) {
-      return Trouble::kCorruptState;
-    }
-    if (!SplitsInto(stages_)) return Trouble::kMisaligned;
-    if (!SplitsInto(dirty_stages_)) return Trouble::kCorruptState;
-    // The first stage is never the smaller one.
-    return StageBytes(this->call_, stages_, 0) <= bytes_ / stages_ ? Trouble::kNothing
-                                                                   : Trouble::kCapacity;
+    const uint32_t last = index_ == 0 ? protocol::kGenerations - 1 : index_ - 1;
+    const bool usual = (index_ < protocol::kGenerations) & (dirty_ == last) & (dirty_stages_ <= 2) &
+                       (bytes_ % 32 == 0) & (stages_ <= 2) & (needs_ <= bytes_);
+    return usual ? Trouble::kNothing : Judge();
   }
 
-  LAMPLIGHT_DEVICE uint64_t OneShotRow(uint32_t rank) const {
-    return Stage(0) + (static_cast<uint64_t>(this->place_.token) * this->World() + rank) * Row();
+  LAMPLIGHT_DEVICE Spot OneShotRow(uint32_t rank) const {
+    return {(static_cast<uint64_t>(this->place_.token) * this->World() + rank) * Row(), Stage(0)};
   }
   LAMPLIGHT_DEVICE uint64_t OneShotStride() const { return Row(); }
-  LAMPLIGHT_DEVICE uint64_t ScatterRow(uint32_t rank) const {
+  LAMPLIGHT_DEVICE Spot ScatterRow(uint32_t rank) const {
     const uint32_t world = this->World();
-    return Stage(0) + (static_cast<uint64_t>(this->place_.token / world) * world + rank) * Row();
+    return {(static_cast<uint64_t>(this->place_.token / world) * world + rank) * Row(), Stage(0)};
   }
-  LAMPLIGHT_DEVICE uint64_t BroadcastRow() const { return Stage(1) + this->place_.token * Row(); }
+  LAMPLIGHT_DEVICE uint64_t ScatterStride() const { return Row(); }
+  LAMPLIGHT_DEVICE Spot BroadcastRow() const { return {this->place_.token * Row(), Stage(1)}; }
 
   LAMPLIGHT_DEVICE bool IsHere(bool active, const Piece& piece) const {
     bool here = true;
@@ -90,6 +99,18 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   }
 
  private:
+  LAMPLIGHT_DEVICE Trouble Judge() const {
+    // The generation to clear is always that of the call before: any other may hold data by now.
+    if (index_ >= protocol::kGenerations || dirty_ != protocol::NextIndex(index_ + 1) ||
+        dirty_stages_ > protocol::kMaxStages) {
+      return Trouble::kCorruptState;
+    }
+    if (!SplitsInto(stages_)) return Trouble::kMisaligned;
+    if (!SplitsInto(dirty_stages_)) return Trouble::kCorruptState;
+    // The first stage is never the smaller one.
+    return needs_ <= bytes_ ? Trouble::kNothing : Trouble::kCapacity;
+  }
+
   // Whether a generation has room for so many stages of equal size and whole packets. No division:
   // it would take as long as a send.
   LAMPLIGHT_DEVICE bool SplitsInto(uint32_t stages) const {
@@ -156,6 +177,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
 
   uint32_t stages_;
   uint32_t* flags_;
+  uint64_t needs_;
   uint32_t index_;
   uint32_t dirty_;
   uint32_t bytes_;

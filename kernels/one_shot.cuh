@@ -7,13 +7,13 @@
 
 namespace lamplight::kernels {
 
-// The sum in the data type, or NaN where it did not come.
+// The sum in the data type. Never −0, which is a sentinel: this rank's own part is none (Prepare),
+// so no sum is, and what is added up are multiples of the type's least number, so none but 0 is
+// rounded to 0.
 template <class X>
-LAMPLIGHT_DEVICE typename X::Piece Rounded(const typename X::Sums& sums, bool complete) {
+LAMPLIGHT_DEVICE typename X::Piece Rounded(const typename X::Sums& sums) {
   typename X::Piece piece;
   piece.Set(sums.at);
-  X::Prepare(&piece);
-  if (!complete) piece.Poison();
   return piece;
 }
 
@@ -44,9 +44,8 @@ LAMPLIGHT_DEVICE void OneShot(const CollectiveCall& call) {
     for (uint32_t slot = place.thread; place.WarpHas(slot); slot += place.threads, ++k) {
       const typename X::Piece own = k == 0 ? first : InputUnit<X>(call, place, slot);
       typename X::Sums sums;
-      const bool complete =
-          exchange.Reduce(exchange.OneShotRow(0), exchange.OneShotStride(), 0, slot, own, &sums);
-      epilogue.Take(k, Rounded<X>(sums, complete));
+      exchange.Reduce(exchange.OneShotRow(0), exchange.OneShotStride(), 0, slot, own, &sums);
+      epilogue.Take(k, Rounded<X>(sums));
     }
     FinishCall(call, exchange, place, epilogue);
   };

@@ -33,18 +33,29 @@ LAMPLIGHT_DEVICE typename X::Piece InputUnit(const CollectiveCall& call,
   return piece;
 }
 
-// This thread's first unit of the input, not prepared. Returns in a call that comes behind the
-// grids in front. The load is in flight together with those of the state words, which the exchange
-// reads next.
+// This thread's first unit of the input. Made ahead of the grids in front's end, with an address
+// that is ready when that comes.
 template <class X>
-LAMPLIGHT_DEVICE typename X::Piece FirstUnit(const CollectiveCall& call,
-                                             const typename X::Position& place) {
-  machine::AwaitEarlierGrids();
-  // A misaligned load would end the context instead of being reported. Admission refuses such a
-  // call; a branch around the load would cost every call.
-  const uint64_t input = reinterpret_cast<uint64_t>(call.input) & ~uint64_t{kUnitBytes - 1};
-  return LoadUnit<X>(reinterpret_cast<const void*>(input), place, place.thread);
-}
+class FirstUnit {
+ public:
+  LAMPLIGHT_DEVICE FirstUnit(const CollectiveCall& call, const typename X::Position& place)
+      : unit_(place.UnitOf(place.thread)),
+        address_(
+            machine::Settled(place.template InTensor<const machine::Words4>(call.input, unit_))) {}
+
+  // Not prepared. Returns in a call that comes behind the grids in front. The load is in flight
+  // together with those of the state words, which the exchange reads next.
+  LAMPLIGHT_DEVICE typename X::Piece Load() const {
+    machine::AwaitEarlierGrids();
+    typename X::Piece piece{};
+    if (unit_ != X::Position::kNoUnit) piece.words = machine::LoadGlobal(address_);
+    return piece;
+  }
+
+ private:
+  uint32_t unit_;
+  const machine::Words4* address_;
+};
 
 // By all threads that have what they awaited. What follows may be made ready beside the rest of
 // this call, where it waits for the end of all of it: its launch is then in nobody's way. Not
@@ -54,6 +65,17 @@ LAMPLIGHT_DEVICE void LetFollowersStart(const CollectiveCall& call) {
   if ((call.options & kFollowersWait) != 0) machine::LetLaterGridsStart();
 }
 
+// Behind the grids in front, by one thread of the grid, with the state as it is then: a call that
+// cannot be done.
+template <class X>
+LAMPLIGHT_COLD void Refuse(const CollectiveCall* call, Kernel kernel, Trouble trouble,
+                           bool reports) {
+  machine::AwaitEarlierGrids();
+  const typename X::Position place(*call);
+  const X exchange(*call, place, kernel, typename X::Ahead(*call, kernel));
+  if (reports) Report(call, exchange.standing(), trouble, {}, 0, {});
+}
+
 // Runs `body(place, exchange, epilogue, first)` in a call that may touch its workspace. `first` is
 // the unit of this thread's first slot; beside earlier grids there is none.
 template <class X, Entry kEntry = Entry::kBehindEarlierGrids, class Body>
@@ -61,10 +83,15 @@ LAMPLIGHT_DEVICE void Open(const CollectiveCall& call, Kernel kernel, const Body
   constexpr bool kBehind = kEntry == Entry::kBehindEarlierGrids;
   machine::AnnounceToCluster();
   const typename X::Position place(call);
-  typename X::Piece first = kBehind ? FirstUnit<X>(call, place) : typename X::Piece{};
-  X exchange(call, place, kernel, typename X::Addresses(call));
-  X::Prepare(&first);
   Epilogue<X> epilogue(call, place);
+  const FirstUnit<X> input(call, place);
+  if (const Trouble trouble = TroubleOf<X>(call, place, kernel); trouble != Trouble::kNothing) {
+    Refuse<X>(&call, kernel, trouble, place.FirstOfGrid());
+    return epilogue.Poison();
+  }
+  typename X::Piece first = kBehind ? input.Load() : typename X::Piece{};
+  X exchange(call, place, kernel, typename X::Ahead(call, kernel));
+  X::Prepare(&first);
   if (!Admitted(call, exchange, place.FirstOfGrid())) {
     if (!kBehind) machine::AwaitEarlierGrids();
     return epilogue.Poison();

@@ -31,12 +31,17 @@ LAMPLIGHT_DEVICE typename X::Piece LoadGamma(const CollectiveCall& call,
   return piece;
 }
 
+// Where this thread's unit of the row at place.token is stored in an output.
 template <class X>
-LAMPLIGHT_DEVICE void StoreUnit(void* tensor, const typename X::Position& place,
-                                const typename X::Piece& piece) {
-  const uint32_t unit = place.UnitOf(place.thread);
-  if (tensor == nullptr || unit == X::Position::kNoUnit) return;
-  machine::Store(place.template InTensor<machine::Words4>(tensor, unit), piece.words);
+LAMPLIGHT_DEVICE machine::Words4* PlaceIn(void* tensor, const typename X::Position& place) {
+  return place.template InTensor<machine::Words4>(tensor, place.UnitOf(place.thread));
+}
+
+template <class X>
+LAMPLIGHT_DEVICE void StoreUnit(const void* tensor, machine::Words4* at,
+                                const typename X::Position& place, const typename X::Piece& piece) {
+  if (tensor == nullptr || place.UnitOf(place.thread) == X::Position::kNoUnit) return;
+  machine::StoreGlobal(at, piece.words);
 }
 
 // Instead of everything else, where the call cannot be done: no caller takes NaN for a result.
@@ -68,19 +73,31 @@ LAMPLIGHT_DEVICE uint32_t TokenFrom(const CollectiveCall& call, const X& exchang
   return token;
 }
 
-// The outputs of a row that has been added up. `squares`: of all of it, where there is a norm.
+// The outputs of a row. Where they are stored is found out while the row is awaited.
 template <class X>
-LAMPLIGHT_DEVICE void StoreRow(const CollectiveCall& call, const typename X::Position& place,
-                               typename X::Piece row, float squares,
-                               const typename X::Piece& gamma) {
-  if ((call.options & kNorm) != 0) {
-    StoreUnit<X>(call.residual_out, place, row);
-    const float mean = squares * call.inverse_hidden;
-    const float scale = machine::InverseRoot(mean + call.epsilon);
-    row = Scaled(row, scale, {machine::NotEarlier(gamma.words)}, call.weight_bias);
+class RowOutputs {
+ public:
+  LAMPLIGHT_DEVICE RowOutputs(const CollectiveCall& call, const typename X::Position& place)
+      : output_(machine::Settled(PlaceIn<X>(call.output, place))),
+        residual_(machine::Settled(PlaceIn<X>(call.residual_out, place))) {}
+
+  // `squares`: of all of the row, where there is a norm.
+  LAMPLIGHT_DEVICE void Store(const CollectiveCall& call, const typename X::Position& place,
+                              typename X::Piece row, float squares,
+                              const typename X::Piece& gamma) const {
+    if ((call.options & kNorm) != 0) {
+      StoreUnit<X>(call.residual_out, residual_, place, row);
+      const float mean = squares * call.inverse_hidden;
+      const float scale = machine::InverseRoot(mean + call.epsilon);
+      row = Scaled(row, scale, {machine::NotEarlier(gamma.words)}, call.weight_bias);
+    }
+    StoreUnit<X>(call.output, output_, place, row);
   }
-  StoreUnit<X>(call.output, place, row);
-}
+
+ private:
+  machine::Words4* output_;
+  machine::Words4* residual_;
+};
 
 // Sums, norms and stores the rows of some of the cluster's tokens. `sum_of(own)` awaits the sum of
 // the row at place.token; `own` is this rank's unit of it, unless others own the row. The next
@@ -96,6 +113,7 @@ LAMPLIGHT_DEVICE void FinishRows(const CollectiveCall& call, typename X::Positio
   Piece residual = LoadOwn<X>(residual_in, place);
   for (;;) {
     if constexpr (kWhose != Whose::kOthers) X::Prepare(&own);
+    const RowOutputs<X> outputs(call, place);
     Piece row = sum_of(own);
     if (residual_in != nullptr) row = Added(row, residual);
     const uint32_t token = place.token;
@@ -113,7 +131,7 @@ LAMPLIGHT_DEVICE void FinishRows(const CollectiveCall& call, typename X::Positio
     if (norms && place.UnitOf(place.thread) != X::Position::kNoUnit) AddSquares(row, &squares);
     if (norms || last) squares = machine::ClusterSum(squares, (*round)++);
     if (last && ends && place.FirstOfCluster() && !X::ArrivesEarly(call)) exchange.Arrive();
-    StoreRow<X>(call, place, row, squares, gamma);
+    outputs.Store(call, place, row, squares, gamma);
     if (last) return;
     place.token = next;
   }
@@ -133,12 +151,12 @@ LAMPLIGHT_DEVICE void ArriveEarly(const CollectiveCall& call, const typename X::
 template <class X, class Send>
 LAMPLIGHT_DEVICE typename X::Piece SendRows(const CollectiveCall& call, typename X::Position& place,
                                             X& exchange, typename X::Piece unit, const Send& send) {
-  for (;;) {
-    send(unit);
-    if (place.token + place.alike >= call.tokens) break;
+  send(unit);  // apart from the others: its place is known ahead
+  while (place.token + place.alike < call.tokens) {
     place.token += place.alike;
     unit = LoadOwn<X>(call.input, place);
     X::Prepare(&unit);
+    send(unit);
   }
   if (place.token != place.index) {
     place.token = place.index;
@@ -157,10 +175,15 @@ LAMPLIGHT_DEVICE void OpenPlain(const CollectiveCall& call, Kernel kernel, const
   machine::AnnounceToCluster();
   typename X::Position place(call);
   if constexpr (kRoles) place.TakeRole(call);
-  const typename X::Addresses addresses(call);
+  const typename X::Ahead ahead(call, kernel);
+  const FirstUnit<X> first(call, place);
   machine::AwaitClusterBegun();
-  typename X::Piece unit = FirstUnit<X>(call, place);
-  X exchange(call, place, kernel, addresses);
+  if (const Trouble trouble = TroubleOf<X>(call, place, kernel); trouble != Trouble::kNothing) {
+    Refuse<X>(&call, kernel, trouble, place.FirstOfGrid());
+    return PoisonOutputs<X::kType>(&call, place.GridThread(), place.GridThreads());
+  }
+  typename X::Piece unit = first.Load();
+  X exchange(call, place, kernel, ahead);
   if (X::ArrivesEarly(call)) machine::AnnounceProgress();
   X::Prepare(&unit);
   if (!Admitted(call, exchange, place.FirstOfGrid())) {
@@ -180,13 +203,13 @@ LAMPLIGHT_DEVICE void PlainOneShot(const CollectiveCall& call) {
     const auto own = SendRows(call, place, exchange, first, send);
     const auto gamma = LoadGamma<X>(call, place);
     uint32_t round = 0;
-    FinishRows<X, Whose::kAll>(
-        call, place, exchange, own, gamma, true, &round, [&](const auto& unit) {
-          typename X::Sums sums;
-          const bool complete = exchange.Reduce(exchange.OneShotRow(0), exchange.OneShotStride(), 0,
-                                                place.thread, unit, &sums);
-          return Rounded<X>(sums, complete);
-        });
+    FinishRows<X, Whose::kAll>(call, place, exchange, own, gamma, true, &round,
+                               [&](const auto& unit) {
+                                 typename X::Sums sums;
+                                 exchange.Reduce(exchange.OneShotRow(0), exchange.OneShotStride(),
+                                                 0, place.thread, unit, &sums);
+                                 return Rounded<X>(sums);
+                               });
   };
   OpenPlain<X>(call, Kernel::kOneShot, body);
 }

@@ -93,10 +93,11 @@ LAMPLIGHT_DEVICE void FinishStream(const CollectiveCall& call, typename X::Posit
     X::Prepare(&next.own);
     // Not by the senders, which keep up with the link as it is.
     exchange.KeepCopy(exchange.OneShotRow(call.rank), place.thread, next.own);
+    const RowOutputs<X> outputs(call, place);
     typename X::Sums sums;
-    const bool complete = exchange.Reduce(exchange.OneShotRow(0), exchange.OneShotStride(), 0,
-                                          place.thread, next.own, &next.pieces, &sums);
-    typename X::Piece row = Rounded<X>(sums, complete);
+    exchange.Reduce(exchange.OneShotRow(0), exchange.OneShotStride(), 0, place.thread, next.own,
+                    &next.pieces, &sums);
+    typename X::Piece row = Rounded<X>(sums);
     if (norms && call.residual_in != nullptr) row = Added(row, next.residual);
     const uint32_t token = place.token;
     const bool last = token + place.alike >= call.tokens;
@@ -109,7 +110,7 @@ LAMPLIGHT_DEVICE void FinishStream(const CollectiveCall& call, typename X::Posit
     if (place.UnitOf(place.thread) != X::Position::kNoUnit) AddSquares(row, &squares);
     squares = machine::ClusterSum(squares, round);
     if (last && place.FirstOfCluster() && !X::ArrivesEarly(call)) exchange.Arrive();
-    StoreRow<X>(call, place, row, squares, gamma);
+    outputs.Store(call, place, row, squares, gamma);
     if (last) return;
     place.token += place.alike;
   }

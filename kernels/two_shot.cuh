@@ -25,9 +25,8 @@ template <class X>
 LAMPLIGHT_DEVICE typename X::Piece OwnedSum(X& exchange, uint32_t slot,
                                             const typename X::Piece& own) {
   typename X::Sums sums;
-  const uint64_t stride = exchange.ScatterRow(1) - exchange.ScatterRow(0);
-  const bool complete = exchange.Reduce(exchange.ScatterRow(0), stride, kScatter, slot, own, &sums);
-  const typename X::Piece sum = Rounded<X>(sums, complete);
+  exchange.Reduce(exchange.ScatterRow(0), exchange.ScatterStride(), kScatter, slot, own, &sums);
+  const typename X::Piece sum = Rounded<X>(sums);
   exchange.SendToAll(exchange.BroadcastRow(), slot, sum);
   exchange.AwaitEcho(exchange.BroadcastRow(), kBroadcast, slot);
   return sum;

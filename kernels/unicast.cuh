@@ -19,11 +19,18 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
   using typename Base::Piece;
   using typename Base::Position;
 
+  struct Ahead : Base::Ahead {
+    const uint32_t* word;  // that this thread polls for its block
+
+    LAMPLIGHT_DEVICE Ahead(const CollectiveCall& call, Kernel)
+        : Base::Ahead(call), word(machine::Settled(this->state + machine::Thread())) {}
+  };
+
   LAMPLIGHT_DEVICE Unicast(const CollectiveCall& call, const Position& place, Kernel kernel,
-                           const typename Base::Addresses& addresses)
-      : Base(call, place, addresses), words_(this->State()) {
+                           const Ahead& ahead)
+      : Base(call, place, ahead), words_(this->State()) {
     uint32_t words[protocol::kUnicastWords];
-    machine::PollForBlock(words_, protocol::kUnicastWords, words);
+    machine::PollForBlock(ahead.word, protocol::kUnicastWords, words);
     index_ = words[protocol::kUnicastIndex] % protocol::kGenerations;
     sync_flag_ = words[protocol::kUnicastSyncFlag];
     generation_bytes_ = words[protocol::kUnicastGenerationBytes];
@@ -39,9 +46,9 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
                                                               : Trouble::kCapacity;
   }
 
-  LAMPLIGHT_DEVICE uint64_t OneShotRow(uint32_t rank) const {
-    return Generation(index_) + rank * TensorBytes() +
-           this->place_.token * this->place_.packet_row_bytes;
+  LAMPLIGHT_DEVICE Spot OneShotRow(uint32_t rank) const {
+    return {rank * TensorBytes() + this->place_.token * this->place_.packet_row_bytes,
+            Generation(index_)};
   }
   LAMPLIGHT_DEVICE uint64_t OneShotStride() const { return TensorBytes(); }
 

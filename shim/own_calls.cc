@@ -46,7 +46,7 @@ uint32_t KindOf(const trace::LamportCall& call, trace::Algorithm algorithm, trac
 
 uint64_t TagOf(const trace::LamportCall& call, trace::Algorithm algorithm, trace::DataType type,
                uint64_t epoch) {
-  return kernels::TagOf(CallOf(call, type), KernelOf(algorithm), epoch + 1);
+  return kernels::TagOf(epoch + 1, kernels::ShapeOf(CallOf(call, type), KernelOf(algorithm)));
 }
 
 bool IsWhole(const kernels::Header& header) {

@@ -187,7 +187,9 @@ uint32_t CountIn(uint32_t* counter, uint32_t step) {
 uint64_t CountIn(uint64_t* counter, uint64_t step) {
   return __atomic_fetch_add(counter, step, __ATOMIC_ACQ_REL);
 }
-void Add(uint64_t* counter, uint64_t step) { __atomic_fetch_add(counter, step, __ATOMIC_RELAXED); }
+void AddByFirst(uint64_t* counter, uint64_t step) {
+  __atomic_fetch_add(counter, step, __ATOMIC_RELAXED);
+}
 uint64_t TakeTicket(uint64_t* counter) {
   return __atomic_fetch_add(counter, uint64_t{1}, __ATOMIC_ACQ_REL);
 }

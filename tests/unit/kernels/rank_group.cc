@@ -83,7 +83,7 @@ uint64_t EpochTag(const GroupShape& shape, const Work& work, uint64_t number) {
   call.hidden = work.hidden;
   call.world = shape.world;
   call.data_type = work.data_type;
-  return TagOf(call, work.kernel, number);
+  return TagOf(number, ShapeOf(call, work.kernel));
 }
 
 RankGroup::RankGroup(const GroupShape& shape) : shape_(shape), diagnostics_(shape.world) {
