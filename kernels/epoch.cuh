@@ -54,9 +54,7 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
 
   LAMPLIGHT_DEVICE Epoch(const CollectiveCall& call, const Position& place, Kernel kernel,
                          const Ahead& ahead)
-      : Base(call, place, ahead),
-        state_(static_cast<EpochState*>(call.state)),
-        stages_(StagesOf(kernel)) {
+      : Base(call, place, ahead), state_(static_cast<EpochState*>(call.state)) {
     const uint64_t epoch = machine::Poll(&state_->progress) / kWholeCall;
     tag_ = TagOf(epoch + 1, ahead.shape);
     generation_ = (epoch & 1) != 0 ? call.generation_bytes : 0;
@@ -70,27 +68,17 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
                                             Kernel kernel) {
     if (call.generation_bytes % (2 * kPairBytes) != 0) return Trouble::kMisaligned;
     const uint64_t tokens = call.tokens;
-    const uint32_t world = kWorld == 0 ? call.world : kWorld;
-    const uint32_t stages = StagesOf(kernel);
+    const uint32_t world = Base::WorldOf(call);
+    const uint32_t stages = Base::StagesOf(kernel);
     const uint64_t rows = stages == 1 ? tokens * world : (tokens + world - 1) / world * world;
     return rows * place.packet_row_bytes <= call.generation_bytes / stages ? Trouble::kNothing
                                                                            : Trouble::kCapacity;
   }
   LAMPLIGHT_DEVICE Trouble Admit() const { return Trouble::kNothing; }
 
-  LAMPLIGHT_DEVICE Spot OneShotRow(uint32_t rank) const {
-    return {(static_cast<uint64_t>(this->place_.token) * this->World() + rank) * Row(),
-            generation_};
-  }
-  LAMPLIGHT_DEVICE uint64_t OneShotStride() const { return Row(); }
-  LAMPLIGHT_DEVICE Spot ScatterRow(uint32_t rank) const {
-    const uint32_t world = this->World();
-    return {(static_cast<uint64_t>(this->place_.token / world) * world + rank) * Row(),
-            generation_};
-  }
-  LAMPLIGHT_DEVICE uint64_t ScatterStride() const { return Row(); }
-  LAMPLIGHT_DEVICE Spot BroadcastRow() const {
-    return {this->place_.token * Row(), generation_ + this->call_.generation_bytes / 2};
+  // Where a stage of this call begins.
+  LAMPLIGHT_DEVICE uint64_t Stage(uint32_t stage) const {
+    return generation_ + (stage == 0 ? 0 : this->call_.generation_bytes / 2);
   }
 
   LAMPLIGHT_DEVICE void SendPacket(machine::Words4* packet, const Piece& piece, bool active) const {
@@ -122,7 +110,7 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
       return;
     }
     machine::AddByFirst(&state_->progress, Share());
-    if (this->call_.journal.tickets_or_mark == 0) return;
+    if (this->call_.journal.tickets_or_mark == 0) return;  // the outputs are still to be stored
     if (this->place_.cluster != 0) return LeaveShare(this->call_, kShare);
     LeaveInMark(this->call_, 2, Words(), {}, Share());
   }
@@ -142,10 +130,6 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
     const uint64_t next = tag_ * kWholeCall;
     return {{static_cast<uint32_t>(next), static_cast<uint32_t>(next >> 32), 0, 0}};
   }
-  static LAMPLIGHT_DEVICE uint32_t StagesOf(Kernel kernel) {
-    return kernel == Kernel::kOneShot ? 1 : 2;
-  }
-  LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
   LAMPLIGHT_DEVICE uint64_t Share() const {
     return this->place_.cluster == 0 ? LargeShare(machine::Clusters()) : kShare;
   }
@@ -155,7 +139,6 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
   }
 
   EpochState* state_;
-  uint32_t stages_;
   uint64_t tag_;
   uint64_t generation_;
   uint64_t progress_ = 0;  // behind this cluster's arrival

@@ -59,7 +59,7 @@ class Exchange {
                                                                     : call.peer_table[call.rank])),
           state(static_cast<uint32_t*>(call.state)),
           echoes(kProtocolOf == Protocol::kMnnvl && call.multicast != nullptr) {
-      const uint32_t world = kWorld == 0 ? call.world : kWorld;
+      const uint32_t world = WorldOf(call);
       if (kProtocolOf == Protocol::kUnicast && state == nullptr) {
         state = static_cast<uint32_t*>(call.peer_table[world]);
       }
@@ -78,7 +78,10 @@ class Exchange {
   LAMPLIGHT_DEVICE Exchange(const CollectiveCall& call, const Position& place, const Ahead& ahead)
       : call_(call), place_(place), at_(ahead) {}
 
-  LAMPLIGHT_DEVICE uint32_t World() const { return kWorld == 0 ? call_.world : kWorld; }
+  static LAMPLIGHT_DEVICE uint32_t WorldOf(const CollectiveCall& call) {
+    return kWorld == 0 ? call.world : kWorld;
+  }
+  LAMPLIGHT_DEVICE uint32_t World() const { return WorldOf(call_); }
 
   // To the stage of one peer's buffer. Warps send as one; inactive lanes send nothing.
   LAMPLIGHT_DEVICE void SendTo(uint32_t peer, const Spot& spot, uint32_t slot, const Piece& piece) {
@@ -182,6 +185,23 @@ class Exchange {
   // bits.
   static LAMPLIGHT_DEVICE void Prepare(Piece* piece) { piece->DropNegativeZeros(); }
 
+  // Rows of both algorithms, where a stage holds those of a token side by side; Unicast has its
+  // own.
+  LAMPLIGHT_DEVICE Spot OneShotRow(uint32_t rank) const {
+    return {(static_cast<uint64_t>(place_.token) * World() + rank) * place_.packet_row_bytes,
+            self().Stage(0)};
+  }
+  LAMPLIGHT_DEVICE uint64_t OneShotStride() const { return place_.packet_row_bytes; }
+  LAMPLIGHT_DEVICE Spot ScatterRow(uint32_t rank) const {
+    const uint32_t world = World();
+    return {(static_cast<uint64_t>(place_.token / world) * world + rank) * place_.packet_row_bytes,
+            self().Stage(0)};
+  }
+  LAMPLIGHT_DEVICE uint64_t ScatterStride() const { return place_.packet_row_bytes; }
+  LAMPLIGHT_DEVICE Spot BroadcastRow() const {
+    return {place_.token * place_.packet_row_bytes, self().Stage(1)};
+  }
+
   // What follows is that of the field's protocols, one packet for each unit; Epoch has its own.
 
   // Whether clusters arrive as soon as all of their threads have read the state, not when they have
@@ -222,6 +242,10 @@ class Exchange {
   }
 
  protected:
+  static LAMPLIGHT_DEVICE uint32_t StagesOf(Kernel kernel) {
+    return kernel == Kernel::kOneShot ? 1 : 2;
+  }
+
   // Makes packets of this rank's buffer empty again, each thread of the grid its share.
   LAMPLIGHT_DEVICE void Arm(machine::Words4* target, uint64_t packets,
                             const machine::Words4& empty) const {

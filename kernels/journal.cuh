@@ -53,6 +53,8 @@ LAMPLIGHT_COLD void WriteSlot(const CollectiveCall* call, const uint32_t* words,
   }
 }
 
+// By one thread of the grid: the flag words as they are behind this call, `count` of them; `first`
+// and `second` are the first eight, and the ninth is 0. `share`: of the call, for the mark's count.
 // In the mark, where there is one.
 LAMPLIGHT_DEVICE void LeaveInMark(const CollectiveCall& call, uint32_t count,
                                   const machine::Words4& first, const machine::Words4& second,
@@ -65,6 +67,7 @@ LAMPLIGHT_DEVICE void LeaveInMark(const CollectiveCall& call, uint32_t count,
   machine::AddByFirst(&mark->progress, share);
 }
 
+// The same in the ring, where there is one: from `words`.
 LAMPLIGHT_DEVICE void LeaveWords(const CollectiveCall& call, const uint32_t* words, uint32_t count,
                                  const machine::Words4& first, const machine::Words4& second,
                                  uint64_t share) {

@@ -27,7 +27,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
 
     LAMPLIGHT_DEVICE Ahead(const CollectiveCall& call, Kernel kernel)
         : Base::Ahead(call),
-          needs(StagesOf(kernel) * StageBytes(call, StagesOf(kernel), 0)),
+          needs(Base::StagesOf(kernel) * StageBytes(call, Base::StagesOf(kernel), 0)),
           flag(machine::Settled(this->state + machine::Thread())) {}
   };
 
@@ -35,7 +35,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   LAMPLIGHT_DEVICE Mnnvl(const CollectiveCall& call, const Position& place, Kernel kernel,
                          const Ahead& ahead)
       : Base(call, place, ahead),
-        stages_(StagesOf(kernel)),
+        stages_(Base::StagesOf(kernel)),
         flags_(this->State()),
         needs_(ahead.needs) {
     uint32_t words[protocol::kArrivals];
@@ -63,16 +63,10 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
     return usual ? Trouble::kNothing : Judge();
   }
 
-  LAMPLIGHT_DEVICE Spot OneShotRow(uint32_t rank) const {
-    return {(static_cast<uint64_t>(this->place_.token) * this->World() + rank) * Row(), Stage(0)};
+  // Where a stage of this call begins.
+  LAMPLIGHT_DEVICE uint64_t Stage(uint32_t stage) const {
+    return protocol::StageOffset(index_, stage, stages_, bytes_);
   }
-  LAMPLIGHT_DEVICE uint64_t OneShotStride() const { return Row(); }
-  LAMPLIGHT_DEVICE Spot ScatterRow(uint32_t rank) const {
-    const uint32_t world = this->World();
-    return {(static_cast<uint64_t>(this->place_.token / world) * world + rank) * Row(), Stage(0)};
-  }
-  LAMPLIGHT_DEVICE uint64_t ScatterStride() const { return Row(); }
-  LAMPLIGHT_DEVICE Spot BroadcastRow() const { return {this->place_.token * Row(), Stage(1)}; }
 
   LAMPLIGHT_DEVICE bool IsHere(bool active, const Piece& piece) const {
     bool here = true;
@@ -132,7 +126,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   static LAMPLIGHT_DEVICE void Advance(const CollectiveCall& call, const Standing& standing,
                                        uint32_t bytes) {
     uint32_t* flags = FlagsOf(standing);
-    const uint32_t stages = StagesOf(standing.kernel);
+    const uint32_t stages = Base::StagesOf(standing.kernel);
     const machine::Words4 head = {
         {protocol::NextIndex(standing.index), standing.index, bytes, stages}};
     const machine::Words4 sizes = {
@@ -149,19 +143,11 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
     LeaveWords(call, flags, protocol::kFlagWords, head, sizes, LargeShare(machine::Clusters()));
   }
 
-  static LAMPLIGHT_DEVICE uint32_t StagesOf(Kernel kernel) {
-    return kernel == Kernel::kOneShot ? 1 : 2;
-  }
-  LAMPLIGHT_DEVICE uint64_t Row() const { return this->place_.packet_row_bytes; }
-  LAMPLIGHT_DEVICE uint64_t Stage(uint32_t stage) const {
-    return protocol::StageOffset(index_, stage, stages_, bytes_);
-  }
-
   static LAMPLIGHT_DEVICE uint64_t StageBytes(const CollectiveCall& call, uint32_t stages,
                                               uint32_t stage) {
     const uint64_t tokens = call.tokens;
     const uint64_t row = uint64_t{call.hidden * BytesOf(kType)};
-    const uint32_t world = kWorld == 0 ? call.world : kWorld;
+    const uint32_t world = Base::WorldOf(call);
     if (stages == 1) return tokens * world * row;
     return stage == 0 ? (tokens + world - 1) / world * world * row : tokens * row;
   }

@@ -65,8 +65,8 @@ LAMPLIGHT_DEVICE void LetFollowersStart(const CollectiveCall& call) {
   if ((call.options & kFollowersWait) != 0) machine::LetLaterGridsStart();
 }
 
-// Behind the grids in front, by one thread of the grid, with the state as it is then: a call that
-// cannot be done.
+// A call that cannot be done, by its parameters. One thread of the grid reports it, behind the
+// grids in front, with the state as it is then.
 template <class X>
 LAMPLIGHT_COLD void Refuse(const CollectiveCall* call, Kernel kernel, Trouble trouble,
                            bool reports) {

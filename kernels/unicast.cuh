@@ -84,7 +84,7 @@ class Unicast : public Exchange<Unicast<kType, kWorld>, Protocol::kUnicast, kTyp
   static LAMPLIGHT_DEVICE void Advance(const CollectiveCall& call, const Standing& standing,
                                        uint32_t sync_flag, uint32_t generation_bytes) {
     volatile uint32_t* words = standing.arrivals - protocol::kUnicastArrivals;
-    const uint32_t world = kWorld == 0 ? call.world : kWorld;
+    const uint32_t world = Base::WorldOf(call);
     const uint32_t index = protocol::NextIndex(standing.index);
     const uint32_t elements = call.tokens * call.hidden * world;
     words[protocol::kUnicastIndex] = index;

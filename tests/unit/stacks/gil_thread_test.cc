@@ -55,7 +55,7 @@ void RestoreThread(void* state) {
 
 constexpr GilApi kApi{Ensure, Release, AddPendingCall, SaveThread, RestoreThread};
 
-// Of all askers the test ends only when they are gone: the bodies outlive no test.
+// Every test lets in whoever still asks at its end: no body outlives its test.
 class GilThread : public testing::Test {
  protected:
   void SetUp() override {

@@ -81,18 +81,22 @@ class Runner:
         return capture_model(KEEPING if mode == "held" else RELEASING, stream, memory)
 
 
+def replay(graph, stream):
+    executable = ctypes.c_void_p()
+    check(RELEASING.cudaGraphInstantiate(ctypes.byref(executable), graph, ctypes.c_ulonglong(0)))
+    check(RELEASING.cudaGraphLaunch(executable, stream))
+    check(RUNTIME.cudaDeviceSynchronize())
+
+
 def main():
     mode = sys.argv[1]
-    stream, memory, executable = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
+    stream, memory = ctypes.c_void_p(), ctypes.c_void_p()
     check(RUNTIME.cudaMalloc(ctypes.byref(memory), ctypes.c_size_t(4096)))
     check(RUNTIME.cudaStreamCreateWithFlags(ctypes.byref(stream), 1))
     if mode == "ending":
         end_while_others_want_the_gil(sys.argv[2], stream, memory)
     else:
-        graph = Runner().warm_up(mode, stream, memory)
-        check(RELEASING.cudaGraphInstantiate(ctypes.byref(executable), graph, ctypes.c_ulonglong(0)))
-        check(RELEASING.cudaGraphLaunch(executable, stream))
-        check(RUNTIME.cudaDeviceSynchronize())
+        replay(Runner().warm_up(mode, stream, memory), stream)
     END.set()
     for other in OTHERS:
         other.join()
