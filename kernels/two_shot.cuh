@@ -22,12 +22,20 @@ LAMPLIGHT_DEVICE void Scatter(const CollectiveCall& call, const typename X::Posi
 
 // The sum of one unit of a row of this rank's: reduced and sent on. `own` is this rank's unit.
 template <class X>
-LAMPLIGHT_DEVICE typename X::Piece OwnedSum(X& exchange, uint32_t slot,
-                                            const typename X::Piece& own) {
+LAMPLIGHT_DEVICE typename X::Piece SendSum(X& exchange, uint32_t slot,
+                                           const typename X::Piece& own) {
   typename X::Sums sums;
   exchange.Reduce(exchange.ScatterRow(0), exchange.ScatterStride(), kScatter, slot, own, &sums);
   const typename X::Piece sum = Rounded<X>(sums);
   exchange.SendToAll(exchange.BroadcastRow(), slot, sum);
+  return sum;
+}
+
+// The same by a kernel behind which nobody awaits what this rank sends to itself.
+template <class X>
+LAMPLIGHT_DEVICE typename X::Piece OwnedSum(X& exchange, uint32_t slot,
+                                            const typename X::Piece& own) {
+  const typename X::Piece sum = SendSum(exchange, slot, own);
   exchange.AwaitEcho(exchange.BroadcastRow(), kBroadcast, slot);
   return sum;
 }
@@ -66,6 +74,9 @@ LAMPLIGHT_DEVICE void TwoShot(const CollectiveCall& call) {
 }
 
 // The first kernel of the field's pair: sends and owns, and by itself awaits the sums only if told.
+// Else it ends whenever the peers have scattered: the norm behind it awaits every row, this rank's
+// own among them. In the field it does so too, and what brings multicast's stores may wait for its
+// end.
 template <class X>
 LAMPLIGHT_DEVICE void TwoShotSends(const CollectiveCall& call) {
   const auto body = [&](const auto& place, X& exchange, auto& epilogue, const auto& first) {
@@ -77,8 +88,10 @@ LAMPLIGHT_DEVICE void TwoShotSends(const CollectiveCall& call) {
     exchange.Clear();
     uint32_t k = 0;
     for (uint32_t slot = place.thread; place.WarpHas(slot); slot += place.threads, ++k) {
-      if (awaits || owner == call.rank) {
+      if (awaits) {
         epilogue.Take(k, SumOf(call, place, exchange, owner, slot));
+      } else if (owner == call.rank) {
+        SendSum(exchange, slot, InputUnit<X>(call, place, slot));
       }
     }
     if (!awaits) return epilogue.Meet();

@@ -29,6 +29,7 @@ EXIT_NO_GPU = 77
 STEP_S = 40  # a contender of the benchmark that stands still so long is given up
 ARCHIVE_BYTES = 15 << 20
 TERM_S = 10
+UNPACK_S = 30  # before FlashInfer's cases, and their last report
 SHOWN = re.compile(r"^(PASS|FAIL|HANG|left out|not finished|\d+ cells|\{'gpu'|.*: given up)")
 # The server's cases that several GPUs may end otherwise than one.
 SERVER_CASES = ("good", "good-processes", "legacy-processes", "diverge")
@@ -162,7 +163,7 @@ class Plan:
     def flashinfer(self, name: str, seconds: int, cases: list) -> Step:
         return Step(name, seconds, [str(HERE / "flashinfer" / "run_on_gpu.sh"),
                                     str(self._arguments.build), str(self.results / name), *cases],
-                    {"CARRY": str(self._carry)})
+                    {"CARRY": str(self._carry), "CASE_SECONDS": str(seconds - UNPACK_S)})
 
 
 def problems_of(report: dict, swapped: set) -> str:

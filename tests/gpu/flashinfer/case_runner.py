@@ -19,6 +19,7 @@ HANG_S = 8  # no progress for this long after the poisoned launch: it hangs
 SPEAK_S = 30  # wait this long for the watchdog
 LINGER_S = 2  # behind its last word
 LIMIT_S = 120  # for a whole run, imports included
+CASE_S = 30  # with less time left than this no case is begun
 POISON_LINES = ("sends negative subnormals", "sends a token less")
 WATCHDOG_LINE = "lamplight report"
 
@@ -39,7 +40,7 @@ class Outcome:
     stdout: str
     stderr: str
     poisoned_s: float  # when the poisoned replay was announced, 0: never
-    spoke_s: float  # when Lamplight told of the first hang after that, 0: never
+    spoke_s: float  # when Lamplight told of the first hang since then, 0: never
 
     def tail(self) -> str:
         return " | ".join((self.stdout + self.stderr).strip().splitlines()[-3:])
@@ -54,13 +55,17 @@ class Sites:
 
 
 class Runner:
-    """Invariant: every case has a folder of its own below `out`."""
+    """Invariant: every case has a folder of its own below `out`. `seconds`: for all of them."""
 
-    def __init__(self, build: pathlib.Path, sites: Sites, out: pathlib.Path):
+    def __init__(self, build: pathlib.Path, sites: Sites, out: pathlib.Path, seconds: float):
         self.lamplight = build / "bin" / "lamplight"
         self.sites = sites
         self.out = out
         self.failures = 0
+        self._until = time.monotonic() + seconds
+
+    def has_time(self) -> bool:
+        return time.monotonic() + CASE_S <= self._until
 
     def check(self, case: Case, what: str, problems: list) -> None:
         print(f"{'FAIL' if problems else 'PASS'} {case.name}: {what}", flush=True)
@@ -96,6 +101,7 @@ class Runner:
     def _watch(self, process: subprocess.Popen, case: Case, folder: pathlib.Path,
                shim: bool) -> Outcome:
         begin = time.monotonic()
+        limit = min(LIMIT_S, self._until - begin)
         poisoned = spoke = last_word = 0.0
         quiet_stderr = 0
         while process.poll() is None:
@@ -104,14 +110,15 @@ class Runner:
             errors = (folder / "stderr").read_text(errors="replace")
             said = (folder / "stdout").read_text(errors="replace")
             if not poisoned and any(line in said for line in POISON_LINES):
-                poisoned, quiet_stderr = now, len(errors)
-            words = errors[quiet_stderr:].count(WATCHDOG_LINE) if poisoned else 0
+                poisoned, quiet_stderr, spoke = now, len(errors), 0.0
+            # Before anything is poisoned it is a hang that must not be: nothing to wait for.
+            words = errors[quiet_stderr:].count(WATCHDOG_LINE)
             if words and not spoke:
                 spoke = now
             if words >= max(case.hangs, 1) and not last_word:
                 last_word = now
             waited = poisoned and now - poisoned > (SPEAK_S if shim else HANG_S)
-            if now > LIMIT_S or waited or (last_word and now - last_word > LINGER_S):
+            if now > limit or waited or (last_word and now - last_word > LINGER_S):
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         texts = [(folder / name).read_text(errors="replace") for name in ("stdout", "stderr")]
@@ -145,7 +152,7 @@ def ending_problems(case: Case, outcome: Outcome) -> list:
 
 
 def watchdog_problems(outcome: Outcome) -> list:
-    if not outcome.spoke_s:
+    if not outcome.spoke_s or not outcome.poisoned_s:
         return [f"said nothing within {SPEAK_S} s of the poisoned launch"]
     delay = outcome.spoke_s - outcome.poisoned_s
     return [f"spoke after {delay:.1f} s"] if delay > 2 * TIMEOUT_S else []

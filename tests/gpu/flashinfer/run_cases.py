@@ -9,6 +9,7 @@ check, exit status 1 if any failed.
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import shutil
@@ -84,34 +85,54 @@ def check_report(runner: Runner, case: Case, folder: pathlib.Path) -> None:
     runner.check(case, f"report says {name}", problems)
 
 
-def main() -> int:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", type=pathlib.Path, required=True, help="has bin/lamplight")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="empty or missing")
     parser.add_argument("--old", required=True, metavar="VERSION=SITE", help="a release that hangs")
     parser.add_argument("--new", required=True, metavar="VERSION=SITE", help="a fixed release")
     parser.add_argument("--multicast", type=pathlib.Path, required=True, help="multicast.ptx")
+    parser.add_argument("--seconds", type=float, default=3600,
+                        help="cases that it leaves no time for are named (default 3600)")
     parser.add_argument("case", nargs="*", help="only these, or all that begin so, like pair-")
     arguments = parser.parse_args()
     by_release = {}
     for text in (arguments.old, arguments.new):
         version, _, site = text.partition("=")
         by_release[version] = pathlib.Path(site).resolve()
-    sites = Sites(by_release, arguments.multicast.resolve())
-    single = {case.name: case for case in cases(*by_release)}
-    pairs = {pair.case.name: pair for pair in pair_cases.cases(*by_release, sites.multicast)}
+    arguments.sites = Sites(by_release, arguments.multicast.resolve())
+    arguments.steps = steps_of(arguments.sites)
     unknown = [start for start in arguments.case
-               if not any(name.startswith(start) for name in (*single, *pairs))]
+               if not any(name.startswith(start) for name in arguments.steps)]
     if unknown:
-        parser.error(f"no case {unknown}; cases: {[*single, *pairs]}")
-    wanted = lambda name: not arguments.case or name.startswith(tuple(arguments.case))
+        parser.error(f"no case {unknown}; cases: {[*arguments.steps]}")
+    return arguments
+
+
+def steps_of(sites: Sites) -> dict:
+    """What runs a case, by its name."""
+    steps = {case.name: functools.partial(run_case, case=case) for case in cases(*sites.by_release)}
+    for pair in pair_cases.cases(*sites.by_release, sites.multicast):
+        steps[pair.case.name] = functools.partial(pair_cases.run_pair, pair=pair)
+    return steps
+
+
+def main() -> int:
+    arguments = parse_arguments()
     shutil.rmtree(arguments.out, ignore_errors=True)
     arguments.out.mkdir(parents=True)
-    runner = Runner(arguments.build.resolve(), sites, arguments.out.resolve())
-    for case in filter(lambda case: wanted(case.name), single.values()):
-        run_case(runner, case)
-    for pair in filter(lambda pair: wanted(pair.case.name), pairs.values()):
-        pair_cases.run_pair(runner, pair)
+    runner = Runner(arguments.build.resolve(), arguments.sites, arguments.out.resolve(),
+                    arguments.seconds)
+    left = []
+    for name, step in arguments.steps.items():
+        if arguments.case and not name.startswith(tuple(arguments.case)):
+            continue
+        if runner.has_time():
+            step(runner)
+        else:
+            left.append(name)
+    if left:
+        print(f"left out, no time was left: {' '.join(left)}")
     print("all checks passed" if not runner.failures else f"{runner.failures} checks failed")
     return 1 if runner.failures else 0
 

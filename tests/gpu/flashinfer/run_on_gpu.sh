@@ -7,7 +7,8 @@ set -uo pipefail
 
 if [[ $# -lt 2 || $1 == -h || $1 == --help ]]; then
   echo "usage: run_on_gpu.sh BUILD_DIR OUT [CASE...]   (a CASE may be the start of several: pair-)"
-  echo "  CARRY   folder that prepare.sh packed (default: BUILD_DIR/flashinfer/carry)"
+  echo "  CARRY         folder that prepare.sh packed (default: BUILD_DIR/flashinfer/carry)"
+  echo "  CASE_SECONDS  for all cases; those that it leaves no time for are named (default: 3600)"
   exit $(($# < 2 ? 2 : 0))
 fi
 here=$(cd "$(dirname "$0")" && pwd)
@@ -46,7 +47,7 @@ done
 export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 "$python" "$here/run_cases.py" --build "$build" --out "$work/out" \
   --old "${versions[0]}=$work/${versions[0]}" --new "${versions[1]}=$work/${versions[1]}" \
-  --multicast "$carry/multicast.ptx" \
+  --multicast "$carry/multicast.ptx" --seconds "${CASE_SECONDS:-3600}" \
   "$@" 2>&1 | tee "$out/flashinfer-summary.txt"
 status=${PIPESTATUS[0]}
 for name in old-oneshot-subnormal old-twoshot-subnormal swap-old-oneshot swap-old-twoshot \

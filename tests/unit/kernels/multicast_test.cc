@@ -19,21 +19,25 @@ class MulticastGroup {
       : group_(Shape(route, world, largest, headers)) {
     const uint32_t generations = route.protocol == Protocol::kEpoch ? 2 : 3;
     const size_t bytes = generations * group_.shape().generation_bytes;
-    std::vector<uint32_t*> buffers;
     for (uint32_t rank = 0; rank < world; ++rank) {
-      buffers.push_back(group_.buffer(rank).As<uint32_t>());
       regions_.emplace_back(bytes);
       regions_.back().Fill(MulticastRelay::kBlank);
     }
-    std::vector<MulticastRelay::Path> paths;
-    for (Memory& region : regions_) {
-      group_.multicast.push_back(region.As());
-      paths.push_back({region.As<uint32_t>(), buffers});
-    }
-    relay_ = std::make_unique<MulticastRelay>(paths, bytes, route.protocol == Protocol::kEpoch);
+    for (Memory& region : regions_) group_.multicast.push_back(region.As());
   }
 
   RankGroup& group() { return group_; }
+  // From now on what is stored arrives. Once.
+  void Relay() {
+    std::vector<uint32_t*> buffers;
+    for (uint32_t rank = 0; rank < group_.shape().world; ++rank) {
+      buffers.push_back(group_.buffer(rank).As<uint32_t>());
+    }
+    std::vector<MulticastRelay::Path> paths;
+    for (Memory& region : regions_) paths.push_back({region.As<uint32_t>(), buffers});
+    relay_ = std::make_unique<MulticastRelay>(paths, regions_.front().bytes(),
+                                              group_.shape().protocol == Protocol::kEpoch);
+  }
   void DoAll(const Work& work, std::vector<Tensors>& tensors) {
     group_.DoAll(work, tensors);
     relay_->Settle();
@@ -61,6 +65,7 @@ class Multicast : public testing::TestWithParam<Route> {
   void Check(uint32_t world, Work work, bool headers = false) {
     work.kernel = GetParam().kernel;
     MulticastGroup multicast(GetParam(), world, work, headers);
+    multicast.Relay();
     RankGroup& group = multicast.group();
     // One-shot without headers stores through that address alone.
     group.peers_are_null = work.kernel == Kernel::kOneShot && !headers;
@@ -113,6 +118,28 @@ TEST(MulticastOfTwo, MayBeThePeersOwnAddress) {
       ExpectExact(tensors, work);
     }
   }
+}
+
+// What brings the stores may be queued behind that kernel, as a kernel that plays NVLink is.
+TEST(MulticastPair, FirstKernelEndsBeforeAnythingHasCome) {
+  constexpr Route kPair = {Protocol::kMnnvl, Kernel::kTwoShotSends};
+  const Work work{.kernel = kPair.kernel, .tokens = 5, .hidden = 64};
+  Work norm = work;
+  norm.kernel = Kernel::kTwoShotNorm;
+  MulticastGroup multicast(kPair, 2, work, false);
+  RankGroup& group = multicast.group();
+  group.deadline = std::chrono::seconds(20);
+  std::vector<Tensors> tensors = RandomTensors(2, work, 1);
+  group.Together([&](uint32_t rank) {
+    CollectiveCall call = group.CallOf(rank, work, tensors[rank]);
+    call.options = 0;
+    call.output = nullptr;
+    group.Launch(call, work);
+  });
+  multicast.Relay();
+  group.Together(
+      [&](uint32_t rank) { group.Launch(group.CallOf(rank, norm, tensors[rank]), norm); });
+  ExpectExact(tensors, work);
 }
 
 INSTANTIATE_TEST_SUITE_P(Routes, Multicast, testing::ValuesIn(kRoutes),
