@@ -149,6 +149,7 @@ class DefinitionBuilder {
     kernel.lamport = (record.flags & trace::kKernelLamport) != 0;
     kernel.decoded = (record.flags & trace::kKernelDecoded) != 0;
     kernel.own_flag_first = (record.flags & trace::kKernelOwnFlagFirst) != 0;
+    kernel.word_sentinel = (record.flags & trace::kKernelWordSentinel) != 0;
     kernel.symbol = view.Text(record.symbol);
     kernel.name = Demangled(kernel.symbol);
     kernel.descriptor = view.Text(record.descriptor);

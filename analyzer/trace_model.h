@@ -122,6 +122,7 @@ struct Kernel {
   bool lamport = false;
   bool decoded = false;
   bool own_flag_first = false;  // trace::kKernelOwnFlagFirst
+  bool word_sentinel = false;   // trace::kKernelWordSentinel
   std::string symbol;           // mangled
   std::string name;             // demangled
   std::string descriptor;

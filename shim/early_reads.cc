@@ -38,13 +38,18 @@ bool ReadsEarly(const GraphShape::Call& call) {
          call.function->symbol.find("FusionPatternE0E") == std::string::npos;
 }
 
-// Whether it lets the next kernel start before it has stored its outputs, as FlashInfer's do: those
-// of MNNVL workspaces from era C on always, the non-MNNVL one-shot where its last template argument
-// (trigger at the end) is false. Ours never do.
+// Whether it lets the next kernel start before it has stored its outputs, as FlashInfer's and
+// TensorRT-LLM's do: those of MNNVL workspaces from era C on always, the non-MNNVL one-shot where
+// its last template argument (trigger at the end; the first is the pattern) is false. Ours never
+// do.
 bool TriggersEarly(const Function& function) {
-  if (!function.symbol.starts_with("_ZN10flashinfer")) return false;
+  const std::string& symbol = function.symbol;
+  if (!symbol.starts_with("_ZN10flashinfer") && !symbol.starts_with("_ZN12tensorrt_llm")) {
+    return false;
+  }
   if (function.recognition.flag_layout == trace::FlagLayout::kEraC) return true;
   if (function.recognition.algorithm != trace::Algorithm::kUnicastOneShot) return false;
+  if (symbol.find("FusionPatternE") == std::string::npos) return false;
   constexpr std::string_view kName = "oneshot_lamport";
   const size_t at = function.symbol.find(kName);
   if (at == std::string::npos) return false;

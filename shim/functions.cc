@@ -94,6 +94,7 @@ const Function* Functions::LearnDriver(CUfunction function) {
 const Function* Functions::Describe(CUfunction function, const std::string& module_path) {
   const char* name = nullptr;
   if (driver_.FuncGetName(&name, function) != CUDA_SUCCESS || name == nullptr) return Other();
+  abi_.Saw(name);
   if (!abi_.MaybeLamport(name)) return Other();
   // Ahead of the lock, which the watchdog takes: the driver may load the kernel to answer, and that
   // waits for whatever spins.
@@ -123,7 +124,8 @@ void Functions::Define(const Function& function) {
   builder->parameters = static_cast<uint32_t>(function.parameters.size());
   builder->flags = trace::kKernelLamport | (recognition.decoded ? trace::kKernelDecoded : 0) |
                    (recognition.reads_early ? trace::kKernelReadsEarly : 0) |
-                   (recognition.own_flag_first ? trace::kKernelOwnFlagFirst : 0);
+                   (recognition.own_flag_first ? trace::kKernelOwnFlagFirst : 0) |
+                   (recognition.sentinel == protocol::kSentinel ? trace::kKernelWordSentinel : 0);
   builder.SetString(&trace::Kernel::symbol, function.symbol);
   if (recognition.descriptor != nullptr) {
     builder.SetString(&trace::Kernel::descriptor, recognition.descriptor->name);

@@ -31,7 +31,7 @@ struct Function {
 
 class Functions {
  public:
-  Functions(const DriverApi& driver, const lamport::AbiTable& abi, Recorder& recorder)
+  Functions(const DriverApi& driver, lamport::AbiTable& abi, Recorder& recorder)
       : driver_(driver), abi_(abi), recorder_(recorder) {}
 
   // The entry of a launch's function argument; null before its first Learn.
@@ -61,7 +61,7 @@ class Functions {
   void Define(const Function& function);
 
   const DriverApi& driver_;
-  const lamport::AbiTable& abi_;
+  lamport::AbiTable& abi_;
   Recorder& recorder_;
   HandleMap<const Function> by_launch_;
   HandleMap<const Function> by_driver_;

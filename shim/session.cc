@@ -12,6 +12,7 @@
 
 #include "shim/contexts.h"
 #include "shim/cupti/source.h"
+#include "shim/cupti/static_runtime.h"
 #include "shim/log.h"
 #include "shim/process_record.h"
 #include "shim/resolver.h"
@@ -97,6 +98,14 @@ bool Session::Build() {
   SetLogLevel(config_.log_level);
   if (!config_.complaints.empty()) LogWarning("{}", config_.complaints);
   cupti::Start(false);
+  if (!cupti::InForce()) {
+    if (const std::string library = cupti::LibraryWithStaticRuntime(); !library.empty()) {
+      LogWarning(
+          "{} has a CUDA runtime of its own, whose launches are not seen: set "
+          "LAMPLIGHT_CUPTI=1",
+          library);
+    }
+  }
   std::string error;
   if (!RuntimeIsKnown(&error)) {
     LogError("off: {}", error);

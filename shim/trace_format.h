@@ -212,6 +212,8 @@ inline constexpr uint32_t kKernelDecoded = 2;  // its parameters were checked ag
 inline constexpr uint32_t kKernelReadsEarly = 4;
 // Its barrier stores the flag that the peer's block awaits ahead of those of blocks not there.
 inline constexpr uint32_t kKernelOwnFlagFirst = 8;
+// What has not come is a whole 32-bit word of fp32's −0, whatever the data type.
+inline constexpr uint32_t kKernelWordSentinel = 16;
 
 // A kernel of the host's was launched as another of ours (LAMPLIGHT_SWAP), from here on; or was
 // not, and why.

@@ -21,21 +21,6 @@ uint64_t EpochOf(const uint32_t* words) {
   return (uint64_t{words[1]} << 32 | words[0]) / kernels::kWholeCall;
 }
 
-// The words that name generation and buffer size, by layout.
-std::optional<Generation> GenerationOf(const Workspace& workspace, const uint32_t* words) {
-  switch (workspace.layout) {
-    case trace::FlagLayout::kEraC:
-      return Generation{words[protocol::kCurrentIndex], words[protocol::kBytesPerBuffer]};
-    case trace::FlagLayout::kUnicast:
-      return Generation{words[protocol::kUnicastIndex] % protocol::kGenerations,
-                        words[protocol::kUnicastGenerationBytes]};
-    case trace::FlagLayout::kEpoch:
-      return Generation{static_cast<uint32_t>(EpochOf(words) & 1), workspace.generation_bytes};
-    default:
-      return std::nullopt;
-  }
-}
-
 // Where a token's slot lies does not depend on how many tokens there are.
 bool SlotsStandFast(trace::Algorithm algorithm) {
   return algorithm == trace::Algorithm::kOneShot || algorithm == trace::Algorithm::kTwoShot ||
@@ -71,7 +56,44 @@ bool WorkspaceRead::ReadFlags(Probe& probe, Device& device, uint32_t* words) {
   if (!FlagAddress(probe, device, &address)) return false;
   CUresult error{};
   found_.words = std::min<uint32_t>(workspace_.flag_words, 16);
-  return !Failed(probe.Read(device, address, words, found_.words * 4, kReadLimit, &error), error);
+  if (Failed(probe.Read(device, address, words, found_.words * 4, kReadLimit, &error), error)) {
+    return false;
+  }
+  return workspace_.sizes_address == 0 || ReadSizes(probe, device, words);
+}
+
+// What other workspaces of the layout have in their flag words. It is put there, where it fits, so
+// that the evidence of both reads alike.
+bool WorkspaceRead::ReadSizes(Probe& probe, Device& device, uint32_t* words) {
+  uint64_t address = 0;
+  CUresult error{};
+  if (Failed(probe.Read(device, workspace_.sizes_address, &address, 8, kReadLimit, &error),
+             error) ||
+      Failed(probe.Read(device, address, &sizes_, sizeof sizes_, kReadLimit, &error), error)) {
+    return false;
+  }
+  if (std::max(sizes_.clear_elements, sizes_.generation_bytes) > UINT32_MAX) return true;
+  words[protocol::kUnicastGenerationBytes] = static_cast<uint32_t>(sizes_.generation_bytes);
+  words[protocol::kUnicastClearElements] = static_cast<uint32_t>(sizes_.clear_elements);
+  found_.words = protocol::kUnicastClearElements + 1;
+  return true;
+}
+
+// The words that name generation and buffer size, by layout.
+std::optional<Generation> WorkspaceRead::GenerationNow() const {
+  const uint32_t* words = found_.first;
+  const uint64_t bytes = workspace_.sizes_address != 0 ? sizes_.generation_bytes
+                                                       : words[protocol::kUnicastGenerationBytes];
+  switch (workspace_.layout) {
+    case trace::FlagLayout::kEraC:
+      return Generation{words[protocol::kCurrentIndex], words[protocol::kBytesPerBuffer]};
+    case trace::FlagLayout::kUnicast:
+      return Generation{words[protocol::kUnicastIndex] % protocol::kGenerations, bytes};
+    case trace::FlagLayout::kEpoch:
+      return Generation{static_cast<uint32_t>(EpochOf(words) & 1), workspace_.generation_bytes};
+    default:
+      return std::nullopt;
+  }
 }
 
 // This rank's own buffer: named by the call, or an entry of the peers array.
@@ -156,7 +178,9 @@ void WorkspaceRead::FitCallToHeader() {
 // there are, it is the one whose size the flags hold; nothing: no call that is known.
 std::optional<trace::LamportCall> WorkspaceRead::LastCall() const {
   if (SlotsStandFast(options_.kernel.algorithm)) return options_.call;
-  const uint64_t elements = found_.first[protocol::kUnicastClearElements];
+  const uint64_t elements = workspace_.sizes_address != 0
+                                ? sizes_.clear_elements
+                                : found_.first[protocol::kUnicastClearElements];
   const auto wrote = [&](const trace::LamportCall& call) {
     return uint64_t{call.tokens} * call.dim * call.world == elements;
   };
@@ -169,7 +193,7 @@ std::optional<trace::LamportCall> WorkspaceRead::LastCall() const {
 }
 
 void WorkspaceRead::PlanSlots() {
-  std::optional<Generation> now = GenerationOf(workspace_, found_.first);
+  std::optional<Generation> now = GenerationNow();
   stages_.clear();
   if (!now || found_.local_address == 0) return;
   if (workspace_.layout == trace::FlagLayout::kEpoch) {

@@ -86,6 +86,8 @@ class WorkspaceRead {
   bool Failed(trace::SideChannel status, CUresult error);
   bool FlagAddress(Probe& probe, Device& device, uint64_t* address);
   bool ReadFlags(Probe& probe, Device& device, uint32_t* words);
+  bool ReadSizes(Probe& probe, Device& device, uint32_t* words);
+  std::optional<Generation> GenerationNow() const;
   bool LocalAddress(Probe& probe, Device& device);
   bool ReadSequence(Probe& probe, Device& device, const uint32_t* words, uint32_t* sequence);
   bool ReadHeaders(Probe& probe, Device& device, const uint32_t* words);
@@ -106,6 +108,12 @@ class WorkspaceRead {
   WorkspaceEvidence found_;
   const Workspace& workspace_;
   Options options_;
+  // Behind Workspace::sizes_address.
+  struct Sizes {
+    uint64_t clear_elements = 0;
+    uint64_t generation_bytes = 0;
+  };
+  Sizes sizes_;
   std::vector<PlannedStage> stages_;
   std::vector<Bytes> first_, second_;  // by planned stage
 };

@@ -68,6 +68,7 @@ Workspace* Workspaces::Define(const lamport::Recognition& recognition, uint32_t 
   workspace->flag_words = static_cast<uint16_t>(recognition.flag_words);
   workspace->indirect = call.flags_indirect;
   workspace->flags_address = call.flags_address;
+  workspace->sizes_address = call.sizes_address;
   workspace->peers_address = call.peers_address;
   workspace->local_address = call.local_address;
   workspace->multicast_address = call.multicast_address;

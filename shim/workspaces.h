@@ -24,6 +24,7 @@ struct Workspace {
   uint16_t flag_words = 0;
   bool indirect = false;  // flags_address holds a pointer to the flag words
   uint64_t flags_address = 0;
+  uint64_t sizes_address = 0;  // of a pointer to int64 {elements to clear, bytes of a generation}
   uint64_t peers_address = 0;
   uint64_t local_address = 0;
   uint64_t multicast_address = 0;

@@ -11,11 +11,13 @@
 namespace lamplight {
 namespace {
 
-// Bytes of an element; 0: not a call that is armed by its data type, or not known.
+// Bytes of what has come or not as a whole, an element or a 32-bit word; 0: not such a call, or not
+// known. TensorRT-LLM's arms and polls words whatever its data type.
 uint32_t WidthOf(const Model& model, const Call& call) {
   if (call.kernel == kNone || !call.advances()) return 0;
   const Kernel& kernel = model.kernels[call.kernel];
   if (kernel.algorithm != trace::Algorithm::kUnicastOneShot) return 0;
+  if (kernel.word_sentinel) return 4;
   if (kernel.data_type == trace::DataType::kUnknown) return 0;
   return trace::BytesOf(kernel.data_type);
 }

@@ -12,6 +12,7 @@
 #include "shim/config.h"
 #include "shim/cupti/callbacks.h"
 #include "shim/cupti/library.h"
+#include "shim/cupti/static_runtime.h"
 #include "shim/hooks/guard.h"
 #include "shim/log.h"
 #include "shim/recorder/record_builder.h"
@@ -94,7 +95,8 @@ void Try(const Wish& wish, Attempt* attempt) {
 bool Wished(const Wish& wish, bool injected) {
   if (wish.kind == Wish::kOff || Config::Disabled()) return false;
   if (wish.kind == Wish::kOn) return true;
-  return injected && ResolveRuntime("cudaGetDeviceCount") == nullptr;
+  if (!injected) return false;
+  return ResolveRuntime("cudaGetDeviceCount") == nullptr || !LibraryWithStaticRuntime().empty();
 }
 
 }  // namespace

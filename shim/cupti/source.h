@@ -16,7 +16,7 @@ namespace lamplight::shim::cupti {
 struct Wish {
   enum Kind {
     kOff,
-    kAuto,  // only where the process has no CUDA runtime that the hooks could stand in front of
+    kAuto,  // only where there is none that the hooks could stand in front of, or another beside it
     kOn,
   };
   Kind kind = kOff;

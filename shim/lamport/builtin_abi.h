@@ -1,4 +1,4 @@
-// The text of abi.json, built into the library. Constant.
+// The texts of abi.json and abi_tensorrt_llm.json, built into the library. Constant.
 #pragma once
 
 #include <string_view>
@@ -6,5 +6,6 @@
 namespace lamplight::lamport {
 
 extern const std::string_view kBuiltinAbi;
+extern const std::string_view kBuiltinTensorRtLlmAbi;
 
 }  // namespace lamplight::lamport

@@ -124,13 +124,17 @@ bool Plausible(const Numbers& numbers) {
 }
 
 // Where the flag words are, directly or behind the workspace's pointer.
-bool PlaceFlags(const Descriptor& descriptor, const Numbers& numbers, DecodedCall* out) {
+bool PlaceFlags(const Recognition& recognition, const Numbers& numbers, DecodedCall* out) {
+  const Descriptor& descriptor = *recognition.descriptor;
   if (out->flags_address == 0) return false;
   out->flags_indirect = descriptor.flags_indirect;
   if (!descriptor.flags_indirect) return out->flags_address % sizeof(uint32_t) == 0;
   const uint64_t world = descriptor.slot_per_rank != 0 ? numbers.world : 0;
-  const uint64_t slot = descriptor.slot_per_rank * world + descriptor.slot;
-  out->flags_address += slot * sizeof(uint64_t);
+  const auto address_of = [&](uint64_t slot) {
+    return out->flags_address + (descriptor.slot_per_rank * world + slot) * sizeof(uint64_t);
+  };
+  if (recognition.sizes_slot) out->sizes_address = address_of(*recognition.sizes_slot);
+  out->flags_address = address_of(descriptor.slot);
   return out->flags_address % sizeof(uint64_t) == 0;
 }
 
@@ -187,7 +191,7 @@ bool Decode(const Recognition& recognition, const void* const* kernel_params,
   }
   TakeAddresses(values, out);
   Complete(recognition, &numbers);
-  if (!Plausible(numbers) || !PlaceFlags(descriptor, numbers, out)) return false;
+  if (!Plausible(numbers) || !PlaceFlags(recognition, numbers, out)) return false;
   PlacePeers(recognition, numbers, out);
   Describe(descriptor, numbers, shape, &out->call);
   return true;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,15 +75,20 @@ struct Semantics {
   std::string era;
   trace::FlagLayout flag_layout = trace::FlagLayout::kUnknown;
   uint16_t flag_words = 0;
+  // As `slot`: workspace[slot_per_rank * world + sizes_slot] leads to int64 {elements to clear,
+  // bytes of a generation}, where the flag words do not hold them.
+  std::optional<uint16_t> sizes_slot;
   protocol::Compare compare = protocol::Compare::kUnknown;
   bool reads_early = false;     // residual and weights, before the grid-dependency sync
   bool own_flag_first = false;  // its barrier lets a peer go on before all flags are stored
 };
 
-// Semantics in releases [from, below) of the package; empty bounds are open.
+// Semantics in releases [from, below) of the package, empty bounds are open; or, with `seen`, in a
+// process that has launched a kernel whose mangled name holds that.
 struct VersionCase {
   std::string from;
   std::string below;
+  std::string seen;
   Semantics semantics;
 };
 

@@ -160,7 +160,7 @@ class KernelParser {
   }
 
   void ReadFlags(const JsonReader& flags, Semantics* semantics) {
-    if (!flags.IsObject({"layout", "words", "slot_per_rank", "slot"})) return;
+    if (!flags.IsObject({"layout", "words", "slot_per_rank", "slot", "sizes_slot"})) return;
     semantics->flag_layout =
         flags.OneOf<trace::FlagLayout>("layout", trace::FlagLayout::kUnknown,
                                        {{"A", trace::FlagLayout::kEraA},
@@ -174,19 +174,28 @@ class KernelParser {
     result_.slot_per_rank =
         static_cast<uint16_t>(flags.Number("slot_per_rank", result_.slot_per_rank, 0, kMaxSlot));
     result_.slot = static_cast<uint16_t>(flags.Number("slot", result_.slot, 0, kMaxSlot));
+    semantics->sizes_slot.reset();
+    if (flags.Has("sizes_slot")) {
+      semantics->sizes_slot = static_cast<uint16_t>(flags.Number("sizes_slot", 0, 0, kMaxSlot));
+    }
   }
 
   void ReadVersions() {
     if (!reader_.Has("versions")) return;
-    result_.package = reader_.Member("package").OwnText();
     for (const JsonReader& entry : reader_.Array("versions")) {
-      if (!entry.IsObject(
-              {"from", "below", "era", "compare", "flags", "reads_early", "own_flag_first"})) {
+      if (!entry.IsObject({"from", "below", "seen", "era", "compare", "flags", "reads_early",
+                           "own_flag_first"})) {
         continue;
       }
       VersionCase version;
       version.from = ReadVersion(entry, "from");
       version.below = ReadVersion(entry, "below");
+      version.seen = entry.Text("seen");
+      if (version.seen.empty()) {
+        result_.package = reader_.Member("package").OwnText();
+      } else if (entry.Has("from") || entry.Has("below")) {
+        entry.Complain("has \"seen\" and a version, expected one of them");
+      }
       version.semantics = result_.semantics;
       ReadSemantics(entry, &version.semantics);
       result_.versions.push_back(std::move(version));

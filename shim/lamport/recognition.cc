@@ -56,15 +56,10 @@ bool SameLayout(std::span<const ParameterSpan> left, std::span<const ParameterSp
                     });
 }
 
-const Semantics& SemanticsFor(const Descriptor& descriptor, std::string_view module_path) {
-  const std::string_view version = VersionInPath(module_path, descriptor.package);
-  if (version.empty()) return descriptor.semantics;
-  for (const VersionCase& known : descriptor.versions) {
-    if (!known.from.empty() && CompareVersions(version, known.from) < 0) continue;
-    if (!known.below.empty() && CompareVersions(version, known.below) >= 0) continue;
-    return known.semantics;
-  }
-  return descriptor.semantics;
+bool Holds(const VersionCase& known, std::string_view version) {
+  if (version.empty()) return false;
+  if (!known.from.empty() && CompareVersions(version, known.from) < 0) return false;
+  return known.below.empty() || CompareVersions(version, known.below) < 0;
 }
 
 uint32_t SentinelOf(const Descriptor& descriptor, trace::DataType data_type) {
@@ -80,6 +75,7 @@ void Fill(const Descriptor& descriptor, const SymbolFacts& facts, const Semantic
   result->era = semantics.era;
   result->flag_layout = semantics.flag_layout;
   result->flag_words = semantics.flag_words;
+  result->sizes_slot = semantics.sizes_slot;
   result->compare = semantics.compare;
   result->reads_early = semantics.reads_early;
   result->own_flag_first = semantics.own_flag_first;
@@ -121,6 +117,7 @@ std::unique_ptr<AbiTable> AbiTable::Load(std::string_view user_paths,
     }
   }
   table->Add(kBuiltinAbi, "built-in descriptors", errors);
+  table->Add(kBuiltinTensorRtLlmAbi, "built-in descriptors of TensorRT-LLM", errors);
   return table;
 }
 
@@ -128,8 +125,38 @@ void AbiTable::Add(std::string_view text, const std::string& file,
                    std::vector<std::string>* errors) {
   DescriptorFile parsed;
   if (!ParseDescriptors(text, file, &parsed, errors)) return;
+  for (const Descriptor& descriptor : parsed.descriptors) {
+    for (const VersionCase& known : descriptor.versions) {
+      if (known.seen.empty() || MarkOf(known.seen) != nullptr) continue;
+      marks_.push_back(std::make_unique<Mark>());
+      marks_.back()->part = known.seen;
+    }
+  }
   std::move(parsed.descriptors.begin(), parsed.descriptors.end(), std::back_inserter(descriptors_));
   std::move(parsed.families.begin(), parsed.families.end(), std::back_inserter(families_));
+}
+
+AbiTable::Mark* AbiTable::MarkOf(std::string_view part) const noexcept {
+  for (const auto& mark : marks_) {
+    if (mark->part == part) return mark.get();
+  }
+  return nullptr;
+}
+
+void AbiTable::Saw(std::string_view mangled) noexcept {
+  for (const auto& mark : marks_) {
+    if (mangled.find(mark->part) != std::string_view::npos) mark->seen = true;
+  }
+}
+
+const Semantics& AbiTable::SemanticsFor(const Descriptor& descriptor,
+                                        std::string_view module_path) const {
+  const std::string_view version = VersionInPath(module_path, descriptor.package);
+  for (const VersionCase& known : descriptor.versions) {
+    const bool holds = known.seen.empty() ? Holds(known, version) : MarkOf(known.seen)->seen.load();
+    if (holds) return known.semantics;
+  }
+  return descriptor.semantics;
 }
 
 const Family* AbiTable::FamilyOf(std::string_view mangled) const noexcept {

@@ -1,12 +1,14 @@
 // Tells Lamport kernels by their mangled names and reads their launch parameters.
 //
-// AbiTable is immutable after Load: any number of threads may recognise and decode. Decode takes no
-// lock and allocates nothing, so that it can run in every eager launch.
+// Any number of threads may use an AbiTable: after Load it changes in Saw only, which is atomic.
+// Decode takes no lock and allocates nothing, so that it can run in every eager launch.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,8 +42,9 @@ struct Recognition {
   uint32_t world = 0;                       // template argument, 0: not in the name
   uint32_t dim = 0;                         // template argument, 0: not in the name
   uint32_t flag_words = 0;
-  bool waits = false;        // template argument
-  bool reads_early = false;  // Semantics, for these two
+  std::optional<uint16_t> sizes_slot;  // Semantics
+  bool waits = false;                  // template argument
+  bool reads_early = false;            // Semantics, for these two
   bool own_flag_first = false;
 };
 
@@ -54,6 +57,10 @@ class AbiTable {
 
   // Cheap: true for every name that Recognise would call Lamport, and perhaps for a few more.
   bool MaybeLamport(std::string_view mangled) const noexcept;
+
+  // The process launches a kernel of this name, whatever it is: it may tell apart releases whose
+  // all-reduce kernels look alike. Before any Recognise that is to know of it.
+  void Saw(std::string_view mangled) noexcept;
 
   // `parameters` in the driver's order. `module_path`, the file that the kernel's code came from,
   // tells releases with the same signature apart where it names the version; may be empty.
@@ -68,8 +75,17 @@ class AbiTable {
   Recognition Describe(std::string_view mangled, std::span<const ParameterSpan> parameters,
                        std::string_view module_path) const;
   const Family* FamilyOf(std::string_view mangled) const noexcept;
+  const Semantics& SemanticsFor(const Descriptor& descriptor, std::string_view module_path) const;
+
+  // VersionCase::seen.
+  struct Mark {
+    std::string part;
+    std::atomic<bool> seen{false};
+  };
+  Mark* MarkOf(std::string_view part) const noexcept;
 
   std::vector<Descriptor> descriptors_;  // the first that fits wins: user files come first
+  std::vector<std::unique_ptr<Mark>> marks_;
   std::vector<Family> families_;
 };
 
@@ -87,6 +103,7 @@ struct DecodedCall {
   trace::LamportCall call{};  // kernel_id and workspace_id stay 0
   bool flags_indirect = false;
   uint64_t flags_address = 0;  // of the words, or of the pointer to them where flags_indirect
+  uint64_t sizes_address = 0;  // of the pointer to the sizes, see Semantics; 0: none
   uint64_t peers_address = 0;
   uint64_t local_address = 0;
   uint64_t diagnostic_address = 0;  // of a kernel of ours

@@ -37,6 +37,32 @@ struct MnnvlParameters {
 static_assert(sizeof(MnnvlParameters) == 128 && offsetof(MnnvlParameters, flags) == 120);
 static_assert(offsetof(MnnvlParameters, ranks) == 64 && offsetof(MnnvlParameters, epsilon) == 80);
 
+// TensorRT-LLM's E: MnnvlAllReduceKernelParams<T>, by value; F has more behind it.
+struct PatternParameters {
+  void* output;
+  void* prenorm;
+  const void* shard;
+  const void* residual_in;
+  const void* gamma;
+  void* const* peers;
+  void* local;
+  void* multicast;
+  void* quant_output;
+  void* scale_output;
+  const float* output_scale;
+  int32_t tokens;
+  int32_t dim;
+  int32_t ranks;
+  int32_t rank;
+  float epsilon;
+  uint32_t* flags;
+  bool waits;
+  int32_t scale_layout;
+};
+static_assert(sizeof(PatternParameters) == 128 && offsetof(PatternParameters, tokens) == 88);
+static_assert(offsetof(PatternParameters, flags) == 112);
+static_assert(offsetof(PatternParameters, scale_layout) == 124);
+
 // Non-MNNVL, 0.2.9 and later: AllReduceFusionParams<T>, by value; 128 bytes, 136 from 0.6.11 on.
 struct UnicastParameters {
   int32_t ranks;
@@ -118,6 +144,12 @@ class Reader {
         return NormInWords(true);
       case FieldLayout::kNormByValue:
         return NormByValue();
+      case FieldLayout::kPatternOneShot:
+        return ByPattern(Kernel::kOneShot, kernel_.norms);
+      case FieldLayout::kPatternTwoShot:
+        return ByPattern(Kernel::kTwoShotSends, false);
+      case FieldLayout::kPatternNorm:
+        return ByPattern(Kernel::kTwoShotNorm, kernel_.norms);
       case FieldLayout::kUnicastUnbiased:
       case FieldLayout::kUnicast:
         return UnicastOneShot();
@@ -225,6 +257,36 @@ class Reader {
     Mnnvl(Kernel::kTwoShotNorm);
     Take(At<MnnvlParameters>(0));
     call().options = kernels::kNorm;
+    return nullptr;
+  }
+
+  const char* ByPattern(Kernel kernel, bool norms) {
+    Mnnvl(kernel);
+    const auto p = At<PatternParameters>(0);
+    call().output = kernel_.no_norm ? nullptr : p.output;
+    call().residual_out = p.prenorm;
+    call().input = p.shard;
+    call().residual_in = p.residual_in;
+    call().gamma = p.gamma;
+    call().peer_table = p.peers;
+    call().multicast = p.multicast;
+    // The others poll their own entry of the peers.
+    if (kernel == Kernel::kTwoShotNorm) call().local = p.local;
+    call().quant_output = p.quant_output;
+    call().scale_output = p.scale_output;
+    call().output_scale = p.output_scale;
+    call().world = static_cast<uint32_t>(p.ranks);
+    call().rank = static_cast<uint32_t>(p.rank);
+    call().tokens = static_cast<uint32_t>(p.tokens);
+    call().hidden = static_cast<uint32_t>(p.dim);
+    call().epsilon = p.epsilon;
+    call().state = p.flags;
+    if (norms) call().options = kernels::kNorm;
+    if (kernel == Kernel::kTwoShotSends && p.waits) call().options = kernels::kAwaitSums;
+    // SWIZZLED 0, LINEAR 1.
+    if (p.scale_layout < 0 || p.scale_layout > 1) return "its layout of scales is not known";
+    call().scale_layout =
+        p.scale_layout == 0 ? kernels::ScaleLayout::kSwizzled128x4 : kernels::ScaleLayout::kLinear;
     return nullptr;
   }
 

@@ -26,6 +26,15 @@ constexpr struct {
     {"flashinfer-mnnvl-rmsnorm-EG", FieldLayout::kNormByValue},
     {"flashinfer-unicast-oneshot-128", FieldLayout::kUnicastUnbiased},
     {"flashinfer-unicast-oneshot-136", FieldLayout::kUnicast},
+    {"tensorrt-llm-mnnvl-oneshot-C", FieldLayout::kOneShotC},
+    {"tensorrt-llm-mnnvl-twoshot-C", FieldLayout::kTwoShotCD},
+    {"tensorrt-llm-mnnvl-rmsnorm-C", FieldLayout::kNormC},
+    {"tensorrt-llm-mnnvl-oneshot-E", FieldLayout::kPatternOneShot},
+    {"tensorrt-llm-mnnvl-twoshot-E", FieldLayout::kPatternTwoShot},
+    {"tensorrt-llm-mnnvl-rmsnorm-E", FieldLayout::kPatternNorm},
+    {"tensorrt-llm-mnnvl-oneshot-F", FieldLayout::kPatternOneShot},
+    {"tensorrt-llm-mnnvl-twoshot-F", FieldLayout::kPatternTwoShot},
+    {"tensorrt-llm-mnnvl-rmsnorm-F", FieldLayout::kPatternNorm},
 };
 
 std::optional<FieldLayout> LayoutNamed(std::string_view descriptor) {
@@ -72,6 +81,34 @@ std::optional<Quantisation> QuantisationOf(std::string_view argument) {
   }
 }
 
+// "LNS1_9ar_fusion22AllReduceFusionPatternE1E": the enumerator's number. TensorRT-LLM,
+// kernels/communicationKernels/allReduceFusionKernels.h, AllReduceFusionPattern.
+const char* ReadPattern(const std::vector<std::string_view>& arguments, size_t index,
+                        FieldKernel* out) {
+  constexpr std::string_view kName = "AllReduceFusionPatternE";
+  if (arguments.size() <= index) return "its template arguments are not known";
+  const std::string_view argument = arguments[index];
+  const size_t at = argument.find(kName);
+  if (at == std::string_view::npos || at + kName.size() + 2 != argument.size()) {
+    return "its fusion pattern is not known";
+  }
+  const char pattern = argument[at + kName.size()];
+  if (pattern < '0' || pattern > '5') return "its fusion pattern is not known";
+  constexpr Quantisation kQuantisations[] = {Quantisation::kNone, Quantisation::kNone,
+                                             Quantisation::kFp8,  Quantisation::kNvfp4,
+                                             Quantisation::kFp8,  Quantisation::kNvfp4};
+  out->quantisation = kQuantisations[pattern - '0'];
+  out->norms = pattern != '0';
+  out->no_norm = pattern == '2' || pattern == '3';
+  return nullptr;
+}
+
+// A one-shot of F may add up a mixture of experts first: (world, type, pattern, finalises, …).
+const char* ReadPatternOneShot(const std::vector<std::string_view>& arguments, FieldKernel* out) {
+  const bool finalises = arguments.size() > 4 && lamport::LiteralValue(arguments[3]) != 0u;
+  return finalises ? "it adds up a mixture of experts" : ReadPattern(arguments, 2, out);
+}
+
 // What the template arguments say: (world, type, norms or waits, quantisation, …), or for the norm
 // (type, quantisation, …).
 const char* ReadArguments(const std::vector<std::string_view>& arguments, FieldKernel* out) {
@@ -96,6 +133,11 @@ const char* ReadArguments(const std::vector<std::string_view>& arguments, FieldK
       return arguments.size() > 2 ? nullptr : "its template arguments are not known";
     case FieldLayout::kNormByValue:
       return quantised(1);
+    case FieldLayout::kPatternOneShot:
+      return ReadPatternOneShot(arguments, out);
+    case FieldLayout::kPatternNorm:
+      return ReadPattern(arguments, 1, out);
+    case FieldLayout::kPatternTwoShot:
     case FieldLayout::kTwoShotCD:
     case FieldLayout::kNormC:
     case FieldLayout::kNormD:

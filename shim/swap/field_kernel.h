@@ -21,14 +21,20 @@ enum class FieldLayout : uint8_t {
   kNormByValue,
   kUnicastUnbiased,  // non-MNNVL one-shot, 0.2.9 to 0.6.10: no weight bias
   kUnicast,          // 0.6.11 and later
+  // TensorRT-LLM's E and F: one struct by value too, but another. Its C is laid out as kOneShotC,
+  // kTwoShotCD and kNormC.
+  kPatternOneShot,
+  kPatternTwoShot,
+  kPatternNorm,
 };
 
 struct FieldKernel {
   FieldLayout layout{};
   kernels::DataType data_type{};
   uint32_t world = 0;
-  bool norms = false;  // one-shot: with residual and norm
-  bool waits = false;  // two-shot: awaits the sums itself
+  bool norms = false;    // one-shot: with residual and norm
+  bool waits = false;    // two-shot: awaits the sums itself
+  bool no_norm = false;  // the norm is not stored, only quantised
   kernels::Quantisation quantisation{};
 };
 

@@ -209,6 +209,23 @@ def check_auto(bench: Bench) -> None:
     expect_all_through_cupti(bench.report(bench.folder / "driver"))
 
 
+def check_static_runtime(bench: Bench) -> None:
+    """A library with a runtime of its own beside the one that the hooks stand in front of."""
+    library = bench.build / "tests" / "integration" / "libtensorrt_llm_stand_in.so"
+    seen_through = {}
+    for value in ("0", "auto"):
+        folder = bench.folder / value
+        environment = bench.environment(LD_PRELOAD=f"{bench.shim}:{library}", LAMPLIGHT_DIR=folder,
+                                        LAMPLIGHT_CUPTI=value)
+        done = bench.run([bench.server, *SERVER.split()], 60, environment)
+        expect(done.status == scenario.OK, done.last_words())
+        told = f"{library} has a CUDA runtime of its own" in done.errors
+        expect(told == (value == "0"), f"LAMPLIGHT_CUPTI={value}: stderr: {done.errors}")
+        seen_through[value] = seen(bench.report(folder))
+    expect(seen_through["0"] == [None, None], "it was asked for")
+    expect(all(one["in_force"] for one in seen_through["auto"]), f"{seen_through}")
+
+
 def check_bad_value(bench: Bench) -> None:
     done = bench.serve_traced(SERVER, bench.folder / "trace", 30, LAMPLIGHT_CUPTI="yes")
     expect(done.status == scenario.OK, done.last_words())
@@ -259,7 +276,7 @@ CHECKS |= {
     "missing-driver": check_unavailable_driver, "inert": check_inert, "disabled": check_disabled,
     "injected": check_injected, "other-injection": check_other_injection, "auto": check_auto,
     "bad-value": check_bad_value, "nodes-refused": check_nodes_refused,
-    "not-swapped": check_not_swapped,
+    "not-swapped": check_not_swapped, "static-runtime": check_static_runtime,
 }
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hazards of FlashInfer's non-MNNVL kernels: each is named, what is not is not."""
+"""Hazards of FlashInfer's and TensorRT-LLM's non-MNNVL kernels: each is named, what is not is not."""
 
 import dataclasses
 import functools
@@ -16,6 +16,8 @@ class Case:
     confidence: str = "proven"
     mode: str = ""  # of unicast_host; empty: the case's own name
     swap: str = ""
+    refused: bool = False  # LAMPLIGHT_SWAP replaces nothing
+    family: str = "flashinfer"
     evidence: tuple = ()  # what the evidence must say
     errors: tuple = ()  # and stderr
     status: int = scenario.OK  # of unicast_host: 3 where the ranks stand still
@@ -63,11 +65,31 @@ CASES = {
 }
 
 
+# TensorRT-LLM's: words are polled whatever the type, so two widths do not mix anything up.
+def of_tensorrt_llm() -> dict:
+    return {
+        "one-width": Case(),
+        "two-widths": Case(),
+        "swapped": Case(mode="one-width", swap="1", refused=True,
+                        errors=("not swapped: ", "no kernel of ours stands for it")),
+        "early-read": CASES["early-read"],
+        "larger-grid": CASES["larger-grid"],
+        "fewer-tokens": FEWER,
+        "fewer-tokens-eager": CASES["fewer-tokens-eager"],
+        "fewer-tokens-then-more": CASES["fewer-tokens-then-more"],
+    }
+
+
+CASES.update({f"{family}-{name}": dataclasses.replace(case, family=family, mode=case.mode or name)
+              for family in ("trtllm-32", "trtllm-64")
+              for name, case in of_tensorrt_llm().items()})
+
+
 def check_case(name: str, bench: Bench) -> None:
     case = CASES[name]
     trace = bench.folder / "trace"
     command = [bench.lamplight, "run", "--out", trace, "--timeout", 2, "--",
-               bench.build / "bin" / "unicast_host", case.mode or name]
+               bench.build / "bin" / "unicast_host", case.mode or name, case.family]
     extra = {"LAMPLIGHT_SWAP": case.swap} if case.swap else {}
     done = bench.run(command, 60, bench.environment(**extra))
     expect(done.status == case.status, f"unicast_host ended with {done.status}: {done.errors}")
@@ -81,6 +103,8 @@ def check_case(name: str, bench: Bench) -> None:
            f"exit {report['exit_status']}: {found}")
     expect(bool(case.hazard) == bool(found), f"findings {found}")
     expect(bool(case.swap) == bool(report["swaps"]), f"swaps {report['swaps']}")
+    for swap in report["swaps"] if case.refused else ():
+        expect(not swap["by"], f"swapped {swap}")
     if not case.hazard:
         return
     expect(len(found) == 1, f"findings {[(f['hazard'], f['title']) for f in found]}")

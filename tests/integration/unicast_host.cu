@@ -1,9 +1,10 @@
-// A host with two ranks in one process that launches FlashInfer's non-MNNVL kernels (names and
-// parameters of 0.2.9 to 0.6.10), in the orders that are hazards and in some that are not.
+// A host with two ranks in one process that launches FlashInfer's or TensorRT-LLM's non-MNNVL
+// kernels, in the orders that are hazards and in some that are not.
 //
-// usage: unicast_host MODE; the modes are those of main() below. The simulated device executes the
-// kernels; their bodies here are empty, so a GPU is no place for this program. It exits with 3
-// where the ranks stand still.
+// usage: unicast_host MODE [FAMILY]; the modes are those of main() below, FAMILY is "flashinfer"
+// (default), or TensorRT-LLM's with sizes of 32 bits among the flag words ("trtllm-32") or of 64
+// bits apart ("trtllm-64"). The simulated device executes the kernels; their bodies here are empty,
+// so a GPU is no place for this program. It exits with 3 where the ranks stand still.
 #include <cuda_runtime.h>
 
 #include <array>
@@ -14,41 +15,11 @@
 #include <cstdlib>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "green_stream.h"
-
-struct __align__(2) __nv_bfloat16;
-
-namespace flashinfer::trtllm_allreduce_fusion {
-
-enum class AllReduceFusionPattern : int { kAllReduce = 0, kARResidualRMSNorm = 1 };
-
-template <class T>
-struct AllReduceFusionParams {
-  int nranks, rank, size, hidden_dim;
-  void** workspace;
-  void *allreduce_in, *allreduce_out, *residual_in, *residual_out, *norm_out, *quant_out,
-      *scale_out, *rms_gamma;
-  float rms_eps;
-  float* scale_factor;
-  bool use_oneshot;
-  int layout;
-  cudaStream_t stream;
-  AllReduceFusionPattern pattern;
-  bool trigger_completion_at_end;
-};
-static_assert(sizeof(AllReduceFusionParams<float>) == 128);
-
-template <AllReduceFusionPattern Pattern, class T, int NRanks, bool Fp32Acc, bool AtEnd>
-__global__ void allreduce_fusion_kernel_oneshot_lamport(AllReduceFusionParams<T>) {}
-
-template <AllReduceFusionPattern Pattern, class T, int NRanks, bool Fp32Acc>
-__global__ void allreduce_fusion_kernel_twoshot_sync(AllReduceFusionParams<T>,
-                                                     std::array<int, NRanks>,
-                                                     std::array<int, NRanks>) {}
-
-}  // namespace flashinfer::trtllm_allreduce_fusion
+#include "unicast_field.cuh"
 
 namespace unicast_host {
 
@@ -61,12 +32,16 @@ namespace {
 namespace field = flashinfer::trtllm_allreduce_fusion;
 using Pattern = field::AllReduceFusionPattern;
 using Bf16 = __nv_bfloat16;
+namespace trtllm = tensorrt_llm::kernels::ar_fusion;
+
+enum class Family { kFlashInfer, kSizesOf32, kSizesOf64 };
 
 constexpr int kWorld = 2;
 constexpr int kDim = 64;
 constexpr int kMaxTokens = 8;
-constexpr int kManyTokens = 256;         // more than a share of 8 multiprocessors has at once
-constexpr uint32_t kMark = 0x80008000u;  // two empty 16-bit elements
+constexpr int kManyTokens = 256;            // more than a share of 8 multiprocessors has at once
+constexpr uint32_t kMark = 0x80008000u;     // two empty 16-bit elements
+constexpr uint32_t kForeign = 0xdeadbeefu;  // where no kernel's words are
 
 void Fail(const std::string& problem) {
   std::fprintf(stderr, "unicast_host: %s\n", problem.c_str());
@@ -90,14 +65,38 @@ struct Tensors {
   void *in, *out, *residual_in, *residual_out, *norm_out, *gamma;
 };
 
+// FlashInfer's parameters as TensorRT-LLM has them.
+template <class T>
+trtllm::AllReduceFusionParams AsTensorRtLlm(const field::AllReduceFusionParams<T>& p) {
+  constexpr int kFloat = 0, kBf16 = 7;
+  trtllm::AllReduceFusionParams q{};
+  q.nranks = p.nranks;
+  q.rank = p.rank;
+  q.dtype = std::is_same_v<T, float> ? kFloat : kBf16;
+  q.size = p.size;
+  q.hidden_dim = p.hidden_dim;
+  q.workspace = p.workspace;
+  q.allreduce_in = p.allreduce_in;
+  q.allreduce_out = p.allreduce_out;
+  q.residual_in = p.residual_in;
+  q.residual_out = p.residual_out;
+  q.norm_out = p.norm_out;
+  q.rms_gamma = p.rms_gamma;
+  q.rms_eps = p.rms_eps;
+  q.use_oneshot = p.use_oneshot;
+  q.pattern = static_cast<trtllm::AllReduceFusionPattern>(p.pattern);
+  return q;
+}
+
 struct Rank {
   int rank = 0;
+  Family family = Family::kFlashInfer;
   cudaStream_t stream = nullptr;
   void** workspace = nullptr;
-  void *comm = nullptr, *flags = nullptr, *lamport = nullptr, *words = nullptr;
+  void *comm = nullptr, *flags = nullptr, *lamport = nullptr, *words = nullptr, *sizes = nullptr;
   Tensors tensors{};
 
-  Rank(int own, uint32_t generation_bytes, bool on_share) : rank(own) {
+  Rank(int own, Family whose, uint32_t generation_bytes, bool on_share) : rank(own), family(whose) {
     if (on_share) {
       stream = engine::GreenStream(false);
     } else {
@@ -107,11 +106,28 @@ struct Rank {
     flags = Upload(std::vector<uint32_t>(256 * kWorld, 0));
     lamport = Upload(std::vector<uint32_t>(3 * generation_bytes / 4, kMark));
     words = Upload(std::vector<uint32_t>{0, 0, 0, generation_bytes, 0, 0, 0, 0});
+    if (family == Family::kSizesOf64) {
+      words = Upload(std::vector<uint32_t>{0, 0, 0, kForeign, kForeign, 0, 0, 0});
+      sizes = Upload(std::vector<uint64_t>{0, generation_bytes});
+    }
+    if (family != Family::kFlashInfer) Arm(3 * generation_bytes / 4);
     for (void** tensor : {&tensors.in, &tensors.out, &tensors.residual_in, &tensors.residual_out,
                           &tensors.norm_out, &tensors.gamma}) {
       // Ones, as fp32 and (every other) as bf16.
       *tensor = Upload(std::vector<uint32_t>(kManyTokens * kDim, 0x3f803f80u));
     }
+  }
+
+  void Arm(int elements) {
+    if (family == Family::kSizesOf32) {
+      trtllm::lamport_initialize_kernel<<<1, 32, 0, stream>>>(static_cast<float*>(lamport),
+                                                              elements);
+    } else {
+      trtllm::lamport_initialize_kernel<<<1, 32, 0, stream>>>(static_cast<float*>(lamport),
+                                                              static_cast<size_t>(elements));
+    }
+    CHECK(cudaGetLastError());
+    CHECK(cudaStreamSynchronize(stream));
   }
 
   template <class T>
@@ -151,8 +167,17 @@ struct Rank {
   template <class T, Pattern pattern, bool at_end = true>
   void OneShot(int tokens, bool pdl = false, const Tensors* other = nullptr) const {
     auto parameters = Parameters<T>(other != nullptr ? *other : tensors, pattern, tokens);
-    void* arguments[] = {&parameters};
-    auto* kernel = field::allreduce_fusion_kernel_oneshot_lamport<pattern, T, kWorld, true, at_end>;
+    if (family == Family::kFlashInfer) {
+      void* arguments[] = {&parameters};
+      auto* kernel =
+          field::allreduce_fusion_kernel_oneshot_lamport<pattern, T, kWorld, true, at_end>;
+      return Launch(reinterpret_cast<const void*>(kernel), tokens, arguments, pdl);
+    }
+    constexpr auto kPattern = static_cast<trtllm::AllReduceFusionPattern>(pattern);
+    auto theirs = AsTensorRtLlm(parameters);
+    void* arguments[] = {&theirs};
+    auto* kernel =
+        trtllm::allreduce_fusion_kernel_oneshot_lamport<kPattern, T, kWorld, false, at_end>;
     Launch(reinterpret_cast<const void*>(kernel), tokens, arguments, pdl);
   }
 
@@ -160,9 +185,17 @@ struct Rank {
     auto parameters = Parameters<Bf16>(tensors, Pattern::kAllReduce, tokens);
     parameters.use_oneshot = false;
     std::array<int, kWorld> begin{0, tokens / 2}, count{tokens / 2, tokens - tokens / 2};
-    void* arguments[] = {&parameters, &begin, &count};
+    if (family == Family::kFlashInfer) {
+      void* arguments[] = {&parameters, &begin, &count};
+      auto* kernel =
+          field::allreduce_fusion_kernel_twoshot_sync<Pattern::kAllReduce, Bf16, kWorld, true>;
+      return Launch(reinterpret_cast<const void*>(kernel), tokens, arguments, false);
+    }
+    auto theirs = AsTensorRtLlm(parameters);
+    void* arguments[] = {&theirs, &begin, &count};
     auto* kernel =
-        field::allreduce_fusion_kernel_twoshot_sync<Pattern::kAllReduce, Bf16, kWorld, true>;
+        trtllm::allreduce_fusion_kernel_twoshot_sync<trtllm::AllReduceFusionPattern::kAllReduce,
+                                                     Bf16, kWorld, false>;
     Launch(reinterpret_cast<const void*>(kernel), tokens, arguments, false);
   }
 
@@ -174,15 +207,18 @@ struct Rank {
 
 using Ranks = std::vector<Rank>;
 
-Ranks MakeRanks(uint32_t generation_bytes, bool on_shares) {
+Ranks MakeRanks(Family family, uint32_t generation_bytes, bool on_shares) {
   Ranks ranks;
-  for (int rank = 0; rank < kWorld; ++rank) ranks.emplace_back(rank, generation_bytes, on_shares);
+  for (int rank = 0; rank < kWorld; ++rank) {
+    ranks.emplace_back(rank, family, generation_bytes, on_shares);
+  }
   for (Rank& rank : ranks) {
     std::vector<void*> table;
     for (void* Rank::*part : {&Rank::comm, &Rank::flags, &Rank::lamport}) {
       for (const Rank& peer : ranks) table.push_back(peer.*part);
     }
     table.push_back(rank.words);
+    if (rank.sizes != nullptr) table.push_back(rank.sizes);
     rank.workspace = Upload(table);
   }
   return ranks;
@@ -295,10 +331,14 @@ void TooLarge(const Ranks& ranks) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 64;
-  const std::string mode = argv[1];
+  if (argc != 2 && argc != 3) return 64;
+  const std::string mode = argv[1], whose = argc == 3 ? argv[2] : "flashinfer";
+  const bool apart = whose == "trtllm-64", theirs = apart || whose == "trtllm-32";
+  if (!theirs && whose != "flashinfer") Fail("no family \"" + whose + "\"");
+  const Family family =
+      apart ? Family::kSizesOf64 : (theirs ? Family::kSizesOf32 : Family::kFlashInfer);
   CHECK(cudaFree(nullptr));
-  const Ranks ranks = MakeRanks(mode == "too-large" ? 1024 : 1 << 17, mode == "on-shares");
+  const Ranks ranks = MakeRanks(family, mode == "too-large" ? 1024 : 1 << 17, mode == "on-shares");
   if (mode == "one-width") return OneWidth(ranks, 4), 0;
   if (mode == "many-tokens" || mode == "on-shares") return OneWidth(ranks, kManyTokens), 0;
   if (mode == "two-widths") return TwoWidths(ranks), 0;

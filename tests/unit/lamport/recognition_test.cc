@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <set>
 
 #include "tests/unit/lamport/field_kernels.h"
@@ -143,6 +144,56 @@ TEST(Recognition, UnicastFamilyKeepsItsFlagsBehindTheWorkspace) {
     EXPECT_TRUE(found.descriptor->flags_indirect);
     EXPECT_EQ(RecogniseField(release, "twoshot_sync").algorithm, Algorithm::kUnicastTwoShot);
   }
+}
+
+TEST(Recognition, TensorRtLlmsMnnvlKernelsAreToldApartByTheirParameters) {
+  for (const char* release : {"trtllm C", "trtllm Cv", "trtllm E", "trtllm F"}) {
+    const Recognition one = RecogniseField(release, "28oneshot");
+    EXPECT_EQ(one.algorithm, Algorithm::kOneShot) << release;
+    EXPECT_EQ(one.flag_layout, FlagLayout::kEraC) << release;
+    EXPECT_EQ(one.world, 8u) << release;
+    EXPECT_EQ(one.data_type, DataType::kBf16) << release;
+    EXPECT_EQ(RecogniseField(release, "22twoshot").algorithm, Algorithm::kTwoShot) << release;
+    EXPECT_EQ(RecogniseField(release, "14rmsNorm").algorithm, Algorithm::kRmsNorm) << release;
+    EXPECT_EQ(one.descriptor->name,
+              std::string("tensorrt-llm-mnnvl-oneshot-") + release[std::strlen("trtllm ")]);
+  }
+  // Whether it flushes depends on how it was built.
+  EXPECT_EQ(RecogniseField("trtllm Cv", "28oneshot").compare, Compare::kUnknown);
+  EXPECT_EQ(RecogniseField("trtllm F", "28oneshot").compare, Compare::kBitwise);
+  EXPECT_EQ(RecogniseField("trtllm A", "24twoshot").flag_layout, FlagLayout::kEraA);
+  EXPECT_EQ(RecogniseField("trtllm B", "24twoshot").flag_layout, FlagLayout::kUnknown);
+}
+
+// The same names and parameters: what arms the buffers tells where the sizes are.
+TEST(Recognition, TensorRtLlmsUnicastStateIsToldByWhatArmsIt) {
+  const FieldKernel& kernel = FindKernel("trtllm 136v", "oneshot_lamportILNS2_22AllReduceFusion");
+  const auto recognise = [&](const char* seen) {
+    const std::unique_ptr<AbiTable> table = AbiTable::Load("", nullptr);
+    table->Saw("_ZN10flashinfer23trtllm_allreduce_fusion25lamport_initialize_kernelIfEEvPT_m");
+    table->Saw(seen);
+    return table->Recognise(kernel.symbol, kernel.parameters);
+  };
+  const Recognition unknown = recognise("");
+  EXPECT_TRUE(unknown.decoded);
+  EXPECT_EQ(unknown.flag_layout, FlagLayout::kUnknown);
+  EXPECT_EQ(unknown.flag_words, 3u) << "there may be no more";
+  const Recognition narrow =
+      recognise("_ZN12tensorrt_llm3_v17kernels9ar_fusion25lamport_initialize_kernelEPfi");
+  EXPECT_EQ(narrow.flag_layout, FlagLayout::kUnicast);
+  EXPECT_EQ(narrow.flag_words, 5u);
+  EXPECT_FALSE(narrow.sizes_slot);
+  const Recognition apart =
+      recognise("_ZN12tensorrt_llm3_v17kernels9ar_fusion25lamport_initialize_kernelEPfm");
+  EXPECT_EQ(apart.flag_layout, FlagLayout::kUnicast);
+  EXPECT_EQ(apart.flag_words, 3u);
+  EXPECT_EQ(apart.sizes_slot, 1u);
+  for (const Recognition& found : {unknown, narrow, apart}) {
+    EXPECT_EQ(found.algorithm, Algorithm::kUnicastOneShot);
+    EXPECT_EQ(found.sentinel, protocol::kSentinel) << "words, whatever the type";
+    EXPECT_TRUE(found.reads_early);
+  }
+  EXPECT_EQ(RecogniseField("trtllm 112", "oneshot").flag_layout, FlagLayout::kUnicast);
 }
 
 TEST(Recognition, EveryWorldAndTypeMatches) {

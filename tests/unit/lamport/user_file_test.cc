@@ -110,6 +110,35 @@ TEST_F(UserFile, WinsOverTheBuiltInDescriptors) {
   EXPECT_EQ(table->Recognise(kernel.symbol, kernel.parameters).descriptor->name, "mine");
 }
 
+TEST_F(UserFile, SizesMayLieApartWhereAnotherKernelTellsSo) {
+  const std::string mine = R"({
+    "name": "mine", "algorithm": "unicast-oneshot",
+    "flags": {"layout": "unknown", "words": 3, "slot_per_rank": 3, "slot": 0},
+    "versions": [{"seen": "mine4arms", "flags": {"layout": "unicast", "words": 3, "sizes_slot": 1}}],
+    "symbol": {"prefix": "_ZN4mine9allReduce"},
+    "parameters": [
+      {"role": "workspace", "type": "address"}, {"role": "tokens", "type": "i32"},
+      {"role": "dim", "type": "i32"}, {"role": "rank", "type": "i32"},
+      {"role": "world", "type": "i32"}]})";
+  const auto table = AbiTable::Load(Write("a.json", File(mine)), nullptr);
+  const std::vector<ParameterSpan> spans = {{0, 8}, {8, 4}, {12, 4}, {16, 4}, {20, 4}};
+  uint64_t workspace = 0x1000;
+  int32_t tokens = 3, dim = 64, rank = 1, world = 2;
+  void* pointers[] = {&workspace, &tokens, &dim, &rank, &world};
+  const auto decode = [&] {
+    DecodedCall call;
+    const Recognition found = table->Recognise("_ZN4mine9allReduceEv", spans);
+    EXPECT_TRUE(Decode(found, pointers, LaunchShape{}, &call));
+    return call;
+  };
+  EXPECT_EQ(decode().flags_address, 0x1000u + 6 * 8);
+  EXPECT_EQ(decode().sizes_address, 0u);
+  table->Saw("_ZN4mine4armsEPfm");
+  EXPECT_EQ(decode().flags_address, 0x1000u + 6 * 8);
+  EXPECT_EQ(decode().sizes_address, 0x1000u + 7 * 8);
+  EXPECT_EQ(decode().peers_address, 0x1000u + 4 * 8);
+}
+
 TEST_F(UserFile, OneBadFileDoesNotSpoilTheOthers) {
   std::vector<std::string> errors;
   const std::string paths = Write("bad.json", "{") + "::" + Write("good.json", File(kKernel)) +
@@ -162,6 +191,11 @@ TEST(DescriptorErrors, NamePlaceValueAndFix) {
               "is \"token\", expected one of out");
   ExpectError(Replaced(good, "\"advances\": true", "\"advances\": 1"), "/kernels/0/advances",
               "is 1, expected one of true, false, waits");
+  ExpectError(Replaced(good, "\"advances\": true",
+                       R"("versions": [{"seen": "x", "from": "1.0"}], "advances": true)"),
+              "/kernels/0/versions/0", "has \"seen\" and a version");
+  ExpectError(Replaced(good, "\"words\": 9", R"("words": 9, "sizes_slot": -1)"),
+              "/kernels/0/flags/sizes_slot", "is -1");
   ExpectError(Replaced(good, "\"name\": \"mine\"", "\"name\": \"\""), "/kernels/0/name",
               "expected a non-empty string");
 }

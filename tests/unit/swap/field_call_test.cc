@@ -65,6 +65,19 @@ FieldLaunch ByValue(std::string_view part, std::string_view release = "0.7.2") {
   return launch.Set(0, kScales, 104).Set(0, 0, 112).Set(0, kFlags, 120);
 }
 
+// TensorRT-LLM's struct of eras E and F.
+FieldLaunch ByPattern(std::string_view part, std::string_view release = "trtllm F") {
+  FieldLaunch launch(release, part);
+  size_t offset = 0;
+  for (const uint64_t address : {kOut, kPrenorm, kShard, kResidual, kGamma, kPeers, kLocal,
+                                 kMulticast, kQuantised, kScales, kScale}) {
+    launch.Set(0, address, offset);
+    offset += 8;
+  }
+  launch.Set(0, 16, 88).Set(0, 2880, 92).Set(0, 8, 96).Set(0, 3, 100).Set(0, 1e-5f, 104);
+  return launch.Set(0, kFlags, 112).Set(0, false, 120).Set(0, 0, 124);
+}
+
 FieldLaunch Unicast(std::string_view release, int32_t pattern) {
   FieldLaunch launch(release,
                      "39allreduce_fusion_kernel_oneshot_lamportILNS0_22AllReduceFusion"
@@ -106,6 +119,55 @@ TEST(FieldCall, ReadsOneShotOfEveryEra) {
   }
   EXPECT_EQ(MustRead(OneShotWords("0.6.4", false)).call.weight_bias, 0.0f);
   EXPECT_EQ(MustRead(OneShotWords("0.6.12", true)).call.weight_bias, 1.0f);
+}
+
+TEST(FieldCall, ReadsTensorRtLlms) {
+  constexpr char kOneShot[] = "28oneshotAllreduceFusionKernelILh8E13__nv_bfloat16";
+  for (const FieldLaunch& launch :
+       {OneShotWords("trtllm C", false), OneShotWords("trtllm Cv", false),
+        ByPattern("bfloat16LNS1_9ar_fusion22AllReduceFusionPatternE1E", "trtllm E"),
+        ByPattern("bfloat16LNS1_9ar_fusion22AllReduceFusionPatternE1E")}) {
+    const FieldCall field = MustRead(launch);
+    EXPECT_EQ(field.kernel, Kernel::kOneShot);
+    EXPECT_EQ(field.protocol, Protocol::kMnnvl);
+    ExpectTensors(field.call);
+    EXPECT_EQ(field.call.weight_bias, 0.0f);
+    EXPECT_EQ(field.call.local, nullptr);
+  }
+  EXPECT_EQ(MustRead(ByPattern(kOneShot)).call.options, 0) << "pattern 0 has no norm";
+
+  FieldLaunch sends = ByPattern("22twoshotAllreduceKernel");
+  EXPECT_EQ(MustRead(sends).kernel, Kernel::kTwoShotSends);
+  EXPECT_EQ(MustRead(sends).call.options, 0);
+  EXPECT_EQ(MustRead(sends.Set(0, true, 120)).call.options, kernels::kAwaitSums);
+  const FieldCall norm = MustRead(ByPattern("14rmsNormLamport"));
+  EXPECT_EQ(norm.kernel, Kernel::kTwoShotNorm);
+  EXPECT_EQ(norm.call.options, kernels::kNorm);
+  EXPECT_EQ(Address(norm.call.local), kLocal);
+  EXPECT_FALSE(norm.rank_unknown);
+}
+
+TEST(FieldCall, ReadsWhatTensorRtLlmsPatternsStore) {
+  const auto of = [](int pattern, int32_t layout) {
+    FieldLaunch launch = ByPattern("ar_fusion22AllReduceFusionPatternE" + std::to_string(pattern));
+    return launch.Set(0, layout, 124);
+  };
+  const CollectiveCall fp8 = MustRead(of(2, 0)).call;
+  EXPECT_EQ(fp8.quantisation, Quantisation::kFp8);
+  EXPECT_EQ(fp8.output, nullptr) << "this pattern stores no norm";
+  EXPECT_EQ(Address(fp8.quant_output), kQuantised);
+  EXPECT_EQ(Address(fp8.output_scale), kScale);
+  EXPECT_EQ(Address(MustRead(of(4, 0)).call.output), kOut);
+  const CollectiveCall linear = MustRead(of(5, 1)).call;
+  EXPECT_EQ(linear.quantisation, Quantisation::kNvfp4);
+  EXPECT_EQ(Address(linear.scale_output), kScales);
+  EXPECT_EQ(linear.scale_layout, kernels::ScaleLayout::kLinear) << "1 here, 2 in FlashInfer";
+  EXPECT_EQ(MustRead(of(5, 0)).call.scale_layout, kernels::ScaleLayout::kSwizzled128x4);
+  EXPECT_EQ(Refusal(of(5, 2)), "its layout of scales is not known");
+  EXPECT_EQ(Refusal(of(6, 0)), "its fusion pattern is not known");
+  EXPECT_EQ(Refusal(ByPattern("PatternE6ELb1Ef")), "it adds up a mixture of experts");
+  FieldLaunch unicast("trtllm 136v", "oneshot_lamportILNS2_22AllReduceFusionPatternE1");
+  EXPECT_EQ(Refusal(unicast), "no kernel of ours stands for it");
 }
 
 TEST(FieldCall, OneShotWithoutNormHasNoNorm) {

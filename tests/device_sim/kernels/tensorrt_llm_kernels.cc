@@ -1,0 +1,106 @@
+// TensorRT-LLM's unicast kernels, 1.2.0rc6 and later (inline namespace _v1): what has not come is a
+// 32-bit word of −0, whatever the data type. Which kernel arms the buffers tells where the sizes
+// are: in the flag words, or, from about 1.3.0rc0 on, as 64-bit numbers of their own.
+#include <atomic>
+#include <cstddef>
+#include <string>
+
+#include "unicast.h"
+
+namespace device_sim {
+namespace {
+
+using unicast::Tokens;
+
+struct Parameters {
+  int32_t ranks;
+  int32_t rank;
+  int32_t data_type;
+  int32_t elements;
+  int32_t hidden;
+  void** workspace;
+  const void* input;
+  const void* residual_in;
+  void* sums;
+  void* residual_out;
+  void* norm_out;
+  void* quant_output;
+  void* scale_output;
+  const void* gamma;
+  float epsilon;
+  const float* scale;
+  bool oneshot;
+  int32_t layout;
+  void* stream;
+  int32_t pattern;
+  bool trigger_at_end;
+};
+static_assert(sizeof(Parameters) == 136 && offsetof(Parameters, workspace) == 24);
+static_assert(offsetof(Parameters, gamma) == 88 && offsetof(Parameters, pattern) == 128);
+
+std::atomic<bool> sizes_apart{false};
+
+template <class T>
+unicast::Call<T> CallOf(KernelContext& context, const Parameters& p) {
+  const unicast::Launch launch = {p.rank,     p.elements, p.hidden,      p.workspace,
+                                  p.input,    p.sums,     p.residual_in, p.residual_out,
+                                  p.norm_out, p.gamma,    p.epsilon,     p.pattern};
+  auto* words = static_cast<int32_t*>(p.workspace[3 * unicast::kWorld]);
+  auto* sizes = sizes_apart ? static_cast<int64_t*>(p.workspace[3 * unicast::kWorld + 1]) : nullptr;
+  return {context, launch, {words, sizes}};
+}
+
+template <class T>
+void OneShot(KernelContext& context, Parameters parameters) {
+  CallOf<T>(context, parameters).OneShot();
+}
+
+template <class T>
+void TwoShot(KernelContext& context, Parameters parameters, Tokens, Tokens) {
+  CallOf<T>(context, parameters).TwoShot();
+}
+
+void Arm(float* buffer, uint64_t elements) {
+  for (uint64_t i = 0; i < elements; ++i) buffer[i] = -0.0f;
+}
+void ArmBySizesOf32(KernelContext&, float* buffer, int elements) {
+  sizes_apart = false;
+  Arm(buffer, static_cast<uint64_t>(elements));
+}
+void ArmBySizesOf64(KernelContext&, float* buffer, size_t elements) {
+  sizes_apart = true;
+  Arm(buffer, elements);
+}
+
+constexpr char kFamily[] = "_ZN12tensorrt_llm3_v17kernels9ar_fusion";
+
+std::string Symbol(const char* kernel, int pattern, const char* type) {
+  return std::string(kFamily) + kernel + "ILNS2_22AllReduceFusionPatternE" +
+         std::to_string(pattern) + "E" + type + "Li2E";
+}
+
+constexpr char kOneShot[] = "39allreduce_fusion_kernel_oneshot_lamport";
+constexpr char kTwoShot[] = "36allreduce_fusion_kernel_twoshot_sync";
+constexpr char kBf16[] = "13__nv_bfloat16";
+
+// The kernels of one fusion pattern.
+struct Family {
+  explicit Family(int pattern)
+      : narrow(Symbol(kOneShot, pattern, kBf16), OneShot<unicast::Bf16InWords>),
+        wide(Symbol(kOneShot, pattern, "f"), OneShot<unicast::Fp32>),
+        two_shot(Symbol(kTwoShot, pattern, kBf16), TwoShot<unicast::Bf16InWords>) {}
+
+  KernelRegistration<Parameters> narrow;
+  KernelRegistration<Parameters> wide;
+  KernelRegistration<Parameters, Tokens, Tokens> two_shot;
+};
+
+const Family plain(0);
+const Family normed(1);
+const KernelRegistration arm_32(std::string(kFamily) + "25lamport_initialize_kernelEPfi",
+                                ArmBySizesOf32);
+const KernelRegistration arm_64(std::string(kFamily) + "25lamport_initialize_kernelEPfm",
+                                ArmBySizesOf64);
+
+}  // namespace
+}  // namespace device_sim
