@@ -25,7 +25,7 @@ inline void CallText(uint32_t tokens, uint32_t hidden, uint32_t kind, bool with_
                      size_t bytes) {
   constexpr const char* kTypes[] = {"fp16", "bf16", "fp32", "?"};
   const bool one_shot = (kind >> 2 & 3) == static_cast<uint32_t>(Kernel::kOneShot);
-  char world[32] = "";
+  char world[24] = "";
   if (with_world) std::snprintf(world, sizeof world, " among %u ranks", kind >> 8);
   std::snprintf(text, bytes, "%s, %u token%s x %u %s%s", one_shot ? "one-shot" : "two-shot", tokens,
                 tokens == 1 ? "" : "s", hidden, kTypes[kind & 3], world);
@@ -33,7 +33,7 @@ inline void CallText(uint32_t tokens, uint32_t hidden, uint32_t kind, bool with_
 
 inline int DivergenceText(const Diagnostic& d, char* text, size_t bytes) {
   const bool worlds = d.kind >> 8 != d.peer_kind >> 8;
-  char own[96], peers[96];
+  char own[72], peers[72];
   CallText(d.tokens, d.hidden, d.kind, worlds, own, sizeof own);
   CallText(d.peer_tokens, d.peer_hidden, d.peer_kind, worlds, peers, sizeof peers);
   return std::snprintf(text, bytes,

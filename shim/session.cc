@@ -50,6 +50,17 @@ bool RuntimeIsKnown(std::string* why) {
 
 void OnRecorderError(const char* reason) { Session::Fail(reason); }
 
+// Once: a forked child begins anew, and the loader's lock, which looking takes, may be held in it
+// by a thread that it does not have.
+void TellOfStaticRuntime() {
+  static std::atomic<bool> looked{false};
+  if (cupti::InForce() || looked.exchange(true)) return;
+  const std::string library = cupti::LibraryWithStaticRuntime();
+  if (library.empty()) return;
+  LogWarning("{} has a CUDA runtime of its own, whose launches are not seen: set LAMPLIGHT_CUPTI=1",
+             library);
+}
+
 }  // namespace
 
 Session* Session::Start() noexcept {
@@ -98,14 +109,7 @@ bool Session::Build() {
   SetLogLevel(config_.log_level);
   if (!config_.complaints.empty()) LogWarning("{}", config_.complaints);
   cupti::Start(false);
-  if (!cupti::InForce()) {
-    if (const std::string library = cupti::LibraryWithStaticRuntime(); !library.empty()) {
-      LogWarning(
-          "{} has a CUDA runtime of its own, whose launches are not seen: set "
-          "LAMPLIGHT_CUPTI=1",
-          library);
-    }
-  }
+  TellOfStaticRuntime();
   std::string error;
   if (!RuntimeIsKnown(&error)) {
     LogError("off: {}", error);

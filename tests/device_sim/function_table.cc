@@ -1,9 +1,12 @@
 // Thread-safe: one reader-writer lock.
 #include "tests/device_sim/function_table.h"
 
+#include <pthread.h>
+
 #include <chrono>
 #include <cstdio>
 #include <mutex>
+#include <new>
 #include <set>
 #include <shared_mutex>
 #include <thread>
@@ -20,8 +23,15 @@ struct Table {
   std::unordered_map<const void*, Kernel*> by_name;
 };
 
+// A child that is forked while others read must not find the lock taken: it looks up kernels, and
+// forgets them at its end. Its lock is a new one: this one knows its writer by the thread's id,
+// which is another there.
 Table& TheTable() {
-  static Table& table = *new Table;
+  static Table& table = []() -> Table& {
+    pthread_atfork([] { TheTable().mutex.lock(); }, [] { TheTable().mutex.unlock(); },
+                   [] { new (&TheTable().mutex) std::shared_mutex; });
+    return *new Table;
+  }();
   return table;
 }
 
