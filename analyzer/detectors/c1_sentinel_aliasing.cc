@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "analyzer/detectors/advice.h"
 #include "analyzer/detectors/wording.h"
 
 namespace lamplight {
@@ -185,17 +186,6 @@ void AddEvidence(const Model& model, const RankState& state, const StuckCalls& s
   if (!verdict.doubt.empty()) finding->missing.push_back(verdict.doubt);
 }
 
-void AddActions(Finding* finding) {
-  finding->actions = {
-      "Upgrade FlashInfer to 0.6.15 or newer: its kernels compare bitwise (checked to "
-      "0.7.4).",
-      "Until then switch the fused all-reduce off: start SGLang without "
-      "--enable-flashinfer-allreduce-fusion, or in vLLM turn the fusion pass fuse_allreduce_rms "
-      "off.",
-      "Own kernels: compare words as integers with 0x80000000, or build without -use_fast_math.",
-  };
-}
-
 std::string Summary(const Model& model, const RankState& state, const Verdict& verdict) {
   const std::string rank = "Rank " + std::to_string(model.workspaces[state.workspace].rank);
   const std::string from = RankList(AliasedPeers(state, verdict.stage));
@@ -226,7 +216,7 @@ Finding Describe(const Model& model, const RankState& state, const StuckCalls& s
   PlaceAtHang(model, state, stuck, &finding);
   AddEvidence(model, state, stuck, verdict, &finding);
   AddSlots(model, state, WordKind::kAlias, &finding);
-  AddActions(&finding);
+  finding.actions = AdviceOnFlushing(finding);
   return finding;
 }
 

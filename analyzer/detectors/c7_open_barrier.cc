@@ -1,9 +1,10 @@
-// FlashInfer's two-shot barrier before 0.7.2: a block stores the flag that its peer awaits first,
-// and those of the blocks that this grid does not have afterwards. A peer that is quick enough to
-// launch a larger grid meanwhile finds the flag before last there, which is not the one it waits to
-// go away.
+// The two-shot barrier of FlashInfer before 0.7.2, and of TensorRT-LLM: a block stores the flag
+// that its peer awaits first, and those of the blocks that this grid does not have afterwards. A
+// peer that is quick enough to launch a larger grid meanwhile finds the flag before last there,
+// which is not the one it waits to go away.
 #include "analyzer/detectors/c7_open_barrier.h"
 
+#include "analyzer/detectors/advice.h"
 #include "analyzer/detectors/history.h"
 #include "analyzer/detectors/wording.h"
 
@@ -43,12 +44,12 @@ std::string Blocks(const Model& model, const Operation& operation) {
 Finding Describe(const Model& model, Index workspace, const Growth& growth) {
   Finding finding;
   finding.hazard = "C7";
-  finding.title = "The barrier of FlashInfer's two-shot before 0.7.2 can be passed early";
   finding.severity = Severity::kAdvisory;
   finding.confidence = Confidence::kPossible;
   finding.ranks = {model.workspaces[workspace].rank};
   PlaceAtReplay(model, workspace, growth.larger.replay, &finding);
   finding.place.nodes = {NodeOf(model, growth.larger)};
+  finding.title = "The barrier of " + Whose(finding) + " two-shot can be passed early";
   finding.occurrences = growth.count;
   finding.summary =
       "A two-shot launch of " + RankName(model, workspace) +
@@ -58,7 +59,7 @@ Finding Describe(const Model& model, Index workspace, const Growth& growth) {
   finding.evidence = {"first " + Blocks(model, growth.smaller),
                       "then " + Blocks(model, growth.larger)};
   finding.missing = {"whether it ever happened: it leaves nothing behind but wrong sums"};
-  finding.actions = {"Use FlashInfer 0.7.2 or later."};
+  finding.actions = AdviceOnOpenBarrier(finding);
   return finding;
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <tuple>
 
+#include "analyzer/detectors/advice.h"
 #include "analyzer/detectors/history.h"
 #include "analyzer/detectors/wording.h"
 
@@ -140,10 +141,7 @@ Finding Describe(const Model& model, const Group& group, Relation relation) {
     finding.evidence.push_back(who + std::to_string(group.reads) +
                                " such reads in all graphs that have run");
   }
-  finding.actions = {
-      "Use FlashInfer 0.7.1 or later, whose kernels wait first.",
-      "Until then launch this call without programmatic dependence (launch_with_pdl=False), or "
-      "swap it (LAMPLIGHT_SWAP=1): our kernel waits before it reads anything."};
+  finding.actions = AdviceOnEarlyReads(finding);
   return finding;
 }
 

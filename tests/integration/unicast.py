@@ -19,6 +19,7 @@ class Case:
     refused: bool = False  # LAMPLIGHT_SWAP replaces nothing
     family: str = "flashinfer"
     evidence: tuple = ()  # what the evidence must say
+    action: str = ""  # and the advice
     errors: tuple = ()  # and stderr
     status: int = scenario.OK  # of unicast_host: 3 where the ranks stand still
     awaited: tuple = ()  # the tokens whose words rank 0 awaits of rank 1
@@ -38,14 +39,16 @@ CASES = {
     "two-widths": Case("C2", evidence=("operation 1: unicast one-shot, 4 tokens x 64 bf16",
                                        "operation 3: unicast one-shot, 4 tokens x 64 fp32")),
     "two-widths-swapped": Case("C2", mode="two-widths", swap="1", errors=(NOT_SWAPPED,)),
-    "early-read": Case("C8", evidence=("node 1 reads its residual (512 bytes at ", "writes there")),
+    "early-read": Case("C8", evidence=("node 1 reads its residual (512 bytes at ", "writes there"),
+                       action="Use FlashInfer 0.7.1 or later"),
     "early-read-swapped": Case(mode="early-read", swap="1"),
     "early-read-ordered": Case(),
     "early-read-at-end": Case(),
     "behind-residual": Case("C8", "advisory", "possible",
                             evidence=("has an address of it among its parameters",)),
     "behind-input": Case(),
-    "larger-grid": Case("C7", "advisory", "possible", evidence=("4 blocks", "8 blocks")),
+    "larger-grid": Case("C7", "advisory", "possible", evidence=("4 blocks", "8 blocks"),
+                        action="Use FlashInfer 0.7.2 or later"),
     "smaller-grid": Case(),
     "too-large": Case("C4", swap="1", evidence=("refused, its results are NaN",),
                       errors=("swapped kernel: rank 0 refused", "swapped kernel: rank 1 refused")),
@@ -72,8 +75,8 @@ def of_tensorrt_llm() -> dict:
         "two-widths": Case(),
         "swapped": Case(mode="one-width", swap="1", refused=True,
                         errors=("not swapped: ", "no kernel of ours stands for it")),
-        "early-read": CASES["early-read"],
-        "larger-grid": CASES["larger-grid"],
+        "early-read": dataclasses.replace(CASES["early-read"], action="TRTLLM_ENABLE_PDL=0"),
+        "larger-grid": dataclasses.replace(CASES["larger-grid"], action="allreduce_strategy: NCCL"),
         "fewer-tokens": FEWER,
         "fewer-tokens-eager": CASES["fewer-tokens-eager"],
         "fewer-tokens-then-more": CASES["fewer-tokens-then-more"],
@@ -114,6 +117,7 @@ def check_case(name: str, bench: Bench) -> None:
     text = " | ".join(finding["evidence"])
     for words in case.evidence:
         expect(words in text, f"no \"{words}\" in {text}")
+    expect(case.action in " | ".join(finding["actions"]), f"advice {finding['actions']}")
     slots = [(slot["rank"], slot["peer"], slot["token"]) for slot in finding["slots"]]
     expect(slots == [(0, 1, token) for token in case.awaited], f"slots {slots}")
 

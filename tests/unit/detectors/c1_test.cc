@@ -52,6 +52,18 @@ TEST_F(C1, NamesPeerTokenAndWords) {
   EXPECT_EQ(finding.slots[0].positions, (std::vector<uint32_t>{1, 7, 9}));
 }
 
+TEST_F(C1, AdvisesByWhoseKernelItIs) {
+  EXPECT_NE(Detect().findings.at(0).actions.at(0).find("Upgrade FlashInfer"), std::string::npos);
+  kernel().descriptor = "tensorrt-llm-mnnvl-oneshot-C";
+  kernel().compare = protocol::Compare::kUnknown;
+  const Finding finding = Detect().findings.at(0);
+  EXPECT_EQ(finding.confidence, Confidence::kProven);
+  for (const std::string& action : finding.actions) {
+    EXPECT_EQ(action.find("FlashInfer"), std::string::npos) << action;
+  }
+  EXPECT_NE(finding.actions.at(0).find("FAST_MATH"), std::string::npos) << finding.actions.at(0);
+}
+
 TEST_F(C1, NothingWhenNoWordAliases) {
   slot().alias = 0;
   ExpectNothing();
