@@ -81,8 +81,8 @@ void AddRun(CLI::App* app, RunOptions* options) {
       ->type_name("MODE")
       ->check(OneOf({"default", "strict", "journal"}));
   run->add_flag("--swap", options->swap,
-                "Launch Lamplight's fixed kernels in the place of FlashInfer's Lamport\n"
-                "all-reduce kernels; what cannot be proved to be the same stays as it is");
+                "Launch Lamplight's fixed kernels in the place of the Lamport all-reduce kernels\n"
+                "of FlashInfer and others; what cannot be proved to be the same stays as it is");
   run->add_flag("--cupti", options->cupti,
                 "See calls of the driver API too, as programs with a static CUDA runtime\n"
                 "make them; profilers cannot use CUPTI in these processes then");

@@ -50,11 +50,11 @@ bool RuntimeIsKnown(std::string* why) {
 
 void OnRecorderError(const char* reason) { Session::Fail(reason); }
 
-// Once: a forked child begins anew, and the loader's lock, which looking takes, may be held in it
-// by a thread that it does not have.
+// What nobody asked CUPTI for. Once: a forked child begins anew, and the loader's lock, which
+// looking takes, may be held in it by a thread that it does not have.
 void TellOfStaticRuntime() {
   static std::atomic<bool> looked{false};
-  if (cupti::InForce() || looked.exchange(true)) return;
+  if (cupti::Wish::FromEnvironment().kind != cupti::Wish::kOff || looked.exchange(true)) return;
   const std::string library = cupti::LibraryWithStaticRuntime();
   if (library.empty()) return;
   LogWarning("{} has a CUDA runtime of its own, whose launches are not seen: set LAMPLIGHT_CUPTI=1",

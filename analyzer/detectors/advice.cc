@@ -24,8 +24,8 @@ std::string Whose(const Finding& finding) {
 std::vector<std::string> AdviceOnFlushing(const Finding& finding) {
   if (OfTensorRtLlm(finding)) {
     return {
-        "Build TensorRT-LLM without FAST_MATH, which is its default, or use 1.3.0 or newer (from "
-        "about rc17 on its MNNVL kernels compare bitwise).",
+        "Build TensorRT-LLM without FAST_MATH, as its default is, or use a release whose MNNVL "
+        "kernels compare bitwise (about 1.3.0rc17 and later).",
         kStrategy};
   }
   return {

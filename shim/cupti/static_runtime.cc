@@ -2,16 +2,18 @@
 
 #include <link.h>
 
+#include <climits>
+#include <cstdio>
 #include <cstring>
 
 namespace lamplight::shim::cupti {
 namespace {
 
-constexpr char kLibrary[] = "libtensorrt_llm";
+constexpr char kLibrary[] = "libtensorrt_llm.so";
 constexpr char kRuntime[] = "libcudart.so";
 
 // What the object's dynamic section names as needed. The loader has turned addresses there into
-// those of this process.
+// those of this process, unless the section is read-only.
 bool Needs(const dl_phdr_info& object, const char* library) {
   const ElfW(Dyn)* section = nullptr;
   for (int i = 0; i < object.dlpi_phnum; ++i) {
@@ -20,7 +22,9 @@ bool Needs(const dl_phdr_info& object, const char* library) {
   }
   const char* names = nullptr;
   for (const auto* entry = section; entry != nullptr && entry->d_tag != DT_NULL; ++entry) {
-    if (entry->d_tag == DT_STRTAB) names = reinterpret_cast<const char*>(entry->d_un.d_ptr);
+    if (entry->d_tag != DT_STRTAB) continue;
+    const bool relative = entry->d_un.d_ptr < object.dlpi_addr;
+    names = reinterpret_cast<const char*>(entry->d_un.d_ptr + (relative ? object.dlpi_addr : 0));
   }
   for (const auto* entry = section; names != nullptr && entry->d_tag != DT_NULL; ++entry) {
     if (entry->d_tag != DT_NEEDED) continue;
@@ -33,19 +37,18 @@ int Look(dl_phdr_info* object, size_t, void* out) {
   const char* path = object->dlpi_name == nullptr ? "" : object->dlpi_name;
   const char* slash = std::strrchr(path, '/');
   const char* name = slash == nullptr ? path : slash + 1;
-  if (std::strncmp(name, kLibrary, std::strlen(kLibrary)) != 0) return 0;
-  if (Needs(*object, kRuntime)) return 0;
-  *static_cast<const char**>(out) = path;
+  if (std::strcmp(name, kLibrary) != 0 || Needs(*object, kRuntime)) return 0;
+  std::snprintf(static_cast<char*>(out), PATH_MAX, "%s", path);  // it is the loader's
   return 1;
 }
 
 }  // namespace
 
 std::string LibraryWithStaticRuntime() noexcept {
-  const char* path = nullptr;
-  dl_iterate_phdr(Look, &path);
+  char path[PATH_MAX] = "";
+  dl_iterate_phdr(Look, path);
   try {
-    return path == nullptr ? "" : path;
+    return path;
   } catch (...) {
     return {};
   }

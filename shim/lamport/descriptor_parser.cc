@@ -177,6 +177,9 @@ class KernelParser {
     semantics->sizes_slot.reset();
     if (flags.Has("sizes_slot")) {
       semantics->sizes_slot = static_cast<uint16_t>(flags.Number("sizes_slot", 0, 0, kMaxSlot));
+      if (semantics->flag_layout != trace::FlagLayout::kUnicast) {
+        flags.Complain("has \"sizes_slot\", which is for the layout \"unicast\" only");
+      }
     }
   }
 

@@ -37,7 +37,7 @@ struct MnnvlParameters {
 static_assert(sizeof(MnnvlParameters) == 128 && offsetof(MnnvlParameters, flags) == 120);
 static_assert(offsetof(MnnvlParameters, ranks) == 64 && offsetof(MnnvlParameters, epsilon) == 80);
 
-// TensorRT-LLM's E: MnnvlAllReduceKernelParams<T>, by value; F has more behind it.
+// TensorRT-LLM's F: MnnvlAllReduceKernelParams<T>, by value, whose rest is of mixtures of experts.
 struct PatternParameters {
   void* output;
   void* prenorm;
@@ -283,6 +283,10 @@ class Reader {
     call().state = p.flags;
     if (norms) call().options = kernels::kNorm;
     if (kernel == Kernel::kTwoShotSends && p.waits) call().options = kernels::kAwaitSums;
+    // Its name does not say of which pattern it is. The norm behind it would be left as it is.
+    if (kernel == Kernel::kTwoShotSends && !p.waits && p.residual_in == nullptr) {
+      return "its norm has no residual";
+    }
     // SWIZZLED 0, LINEAR 1.
     if (p.scale_layout < 0 || p.scale_layout > 1) return "its layout of scales is not known";
     call().scale_layout =

@@ -21,7 +21,7 @@ enum class FieldLayout : uint8_t {
   kNormByValue,
   kUnicastUnbiased,  // non-MNNVL one-shot, 0.2.9 to 0.6.10: no weight bias
   kUnicast,          // 0.6.11 and later
-  // TensorRT-LLM's E and F: one struct by value too, but another. Its C is laid out as kOneShotC,
+  // TensorRT-LLM's F: one struct by value too, but another. Its C is laid out as kOneShotC,
   // kTwoShotCD and kNormC.
   kPatternOneShot,
   kPatternTwoShot,

@@ -95,7 +95,7 @@ class Plan:
             self.server("server", 130, SERVER_CASES),
             self.kernels("sanitizers", 190, "check$"),
             self.overhead(),
-            self.flashinfer("flashinfer", 250, ["swap-", "pair-"]),
+            self.flashinfer("flashinfer", 420, ["swap-", "pair-"]),
             self.server("server-all", 330, ()),
         ]
 

@@ -211,7 +211,7 @@ def check_auto(bench: Bench) -> None:
 
 def check_static_runtime(bench: Bench) -> None:
     """A library with a runtime of its own beside the one that the hooks stand in front of."""
-    library = bench.build / "tests" / "integration" / "libtensorrt_llm_stand_in.so"
+    library = bench.build / "tests" / "integration" / "stand_in" / "libtensorrt_llm.so"
     seen_through = {}
     for value in ("0", "auto"):
         folder = bench.folder / value

@@ -19,7 +19,7 @@ HANG_S = 8  # no progress for this long after the poisoned launch: it hangs
 SPEAK_S = 30  # wait this long for the watchdog
 LINGER_S = 2  # behind its last word
 LIMIT_S = 120  # for a whole run, imports included
-CASE_S = 30  # with less time left than this no case is begun
+CASE_S = 60  # with less time left than this no case is begun
 POISON_LINES = ("sends negative subnormals", "sends a token less")
 WATCHDOG_LINE = "lamplight report"
 
@@ -152,7 +152,9 @@ def ending_problems(case: Case, outcome: Outcome) -> list:
 
 
 def watchdog_problems(outcome: Outcome) -> list:
-    if not outcome.spoke_s or not outcome.poisoned_s:
+    if not outcome.poisoned_s:
+        return ["nothing was poisoned"]
+    if not outcome.spoke_s:
         return [f"said nothing within {SPEAK_S} s of the poisoned launch"]
     delay = outcome.spoke_s - outcome.poisoned_s
     return [f"spoke after {delay:.1f} s"] if delay > 2 * TIMEOUT_S else []

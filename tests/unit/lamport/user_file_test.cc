@@ -196,6 +196,8 @@ TEST(DescriptorErrors, NamePlaceValueAndFix) {
               "/kernels/0/versions/0", "has \"seen\" and a version");
   ExpectError(Replaced(good, "\"words\": 9", R"("words": 9, "sizes_slot": -1)"),
               "/kernels/0/flags/sizes_slot", "is -1");
+  ExpectError(Replaced(good, "\"words\": 9", R"("words": 9, "sizes_slot": 1)"), "/kernels/0/flags",
+              "is for the layout \"unicast\"");
   ExpectError(Replaced(good, "\"name\": \"mine\"", "\"name\": \"\""), "/kernels/0/name",
               "expected a non-empty string");
 }

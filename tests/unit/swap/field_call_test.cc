@@ -65,7 +65,7 @@ FieldLaunch ByValue(std::string_view part, std::string_view release = "0.7.2") {
   return launch.Set(0, kScales, 104).Set(0, 0, 112).Set(0, kFlags, 120);
 }
 
-// TensorRT-LLM's struct of eras E and F.
+// TensorRT-LLM's struct of era F; that of E is its beginning.
 FieldLaunch ByPattern(std::string_view part, std::string_view release = "trtllm F") {
   FieldLaunch launch(release, part);
   size_t offset = 0;
@@ -125,7 +125,6 @@ TEST(FieldCall, ReadsTensorRtLlms) {
   constexpr char kOneShot[] = "28oneshotAllreduceFusionKernelILh8E13__nv_bfloat16";
   for (const FieldLaunch& launch :
        {OneShotWords("trtllm C", false), OneShotWords("trtllm Cv", false),
-        ByPattern("bfloat16LNS1_9ar_fusion22AllReduceFusionPatternE1E", "trtllm E"),
         ByPattern("bfloat16LNS1_9ar_fusion22AllReduceFusionPatternE1E")}) {
     const FieldCall field = MustRead(launch);
     EXPECT_EQ(field.kernel, Kernel::kOneShot);
@@ -140,6 +139,9 @@ TEST(FieldCall, ReadsTensorRtLlms) {
   EXPECT_EQ(MustRead(sends).kernel, Kernel::kTwoShotSends);
   EXPECT_EQ(MustRead(sends).call.options, 0);
   EXPECT_EQ(MustRead(sends.Set(0, true, 120)).call.options, kernels::kAwaitSums);
+  sends.Set(0, uint64_t{0}, 24);
+  EXPECT_EQ(Refusal(sends), "") << "a plain all-reduce";
+  EXPECT_EQ(Refusal(sends.Set(0, false, 120)), "its norm has no residual");
   const FieldCall norm = MustRead(ByPattern("14rmsNormLamport"));
   EXPECT_EQ(norm.kernel, Kernel::kTwoShotNorm);
   EXPECT_EQ(norm.call.options, kernels::kNorm);
@@ -166,6 +168,7 @@ TEST(FieldCall, ReadsWhatTensorRtLlmsPatternsStore) {
   EXPECT_EQ(Refusal(of(5, 2)), "its layout of scales is not known");
   EXPECT_EQ(Refusal(of(6, 0)), "its fusion pattern is not known");
   EXPECT_EQ(Refusal(ByPattern("PatternE6ELb1Ef")), "it adds up a mixture of experts");
+  EXPECT_EQ(Refusal(ByPattern("PatternE1E", "trtllm E")), "no kernel of ours stands for it");
   FieldLaunch unicast("trtllm 136v", "oneshot_lamportILNS2_22AllReduceFusionPatternE1");
   EXPECT_EQ(Refusal(unicast), "no kernel of ours stands for it");
 }
