@@ -214,7 +214,9 @@ class Reader {
     return nullptr;
   }
 
-  void Take(const MnnvlParameters& p) {
+  // What the structs by value of both have under the same names.
+  template <class Parameters>
+  void Take(const Parameters& p) {
     call().output = p.output;
     call().residual_out = p.prenorm;
     call().input = p.shard;
@@ -228,17 +230,22 @@ class Reader {
     call().tokens = static_cast<uint32_t>(p.tokens);
     call().hidden = static_cast<uint32_t>(p.dim);
     call().epsilon = p.epsilon;
-    call().weight_bias = p.weight_bias;
     call().output_scale = p.output_scale;
     call().quant_output = p.quant_output;
     call().scale_output = p.scale_output;
-    call().scale_layout = static_cast<kernels::ScaleLayout>(p.scale_layout);
     call().state = p.flags;
+  }
+
+  void TakeByValue() {
+    const auto p = At<MnnvlParameters>(0);
+    Take(p);
+    call().weight_bias = p.weight_bias;
+    call().scale_layout = static_cast<kernels::ScaleLayout>(p.scale_layout);
   }
 
   const char* OneShotByValue() {
     Mnnvl(Kernel::kOneShot);
-    Take(At<MnnvlParameters>(0));
+    TakeByValue();
     // What the kernel polls is its own entry of the peers; `local` need not be set.
     call().local = nullptr;
     if (kernel_.norms) call().options = kernels::kNorm;
@@ -247,7 +254,7 @@ class Reader {
 
   const char* TwoShotByValue() {
     Mnnvl(Kernel::kTwoShotSends);
-    Take(At<MnnvlParameters>(0));
+    TakeByValue();
     call().local = nullptr;
     if (kernel_.waits) call().options = kernels::kAwaitSums;
     return nullptr;
@@ -255,7 +262,7 @@ class Reader {
 
   const char* NormByValue() {
     Mnnvl(Kernel::kTwoShotNorm);
-    Take(At<MnnvlParameters>(0));
+    TakeByValue();
     call().options = kernels::kNorm;
     return nullptr;
   }
@@ -263,24 +270,10 @@ class Reader {
   const char* ByPattern(Kernel kernel, bool norms) {
     Mnnvl(kernel);
     const auto p = At<PatternParameters>(0);
-    call().output = kernel_.no_norm ? nullptr : p.output;
-    call().residual_out = p.prenorm;
-    call().input = p.shard;
-    call().residual_in = p.residual_in;
-    call().gamma = p.gamma;
-    call().peer_table = p.peers;
-    call().multicast = p.multicast;
+    Take(p);
+    if (kernel_.no_norm) call().output = nullptr;
     // The others poll their own entry of the peers.
-    if (kernel == Kernel::kTwoShotNorm) call().local = p.local;
-    call().quant_output = p.quant_output;
-    call().scale_output = p.scale_output;
-    call().output_scale = p.output_scale;
-    call().world = static_cast<uint32_t>(p.ranks);
-    call().rank = static_cast<uint32_t>(p.rank);
-    call().tokens = static_cast<uint32_t>(p.tokens);
-    call().hidden = static_cast<uint32_t>(p.dim);
-    call().epsilon = p.epsilon;
-    call().state = p.flags;
+    if (kernel != Kernel::kTwoShotNorm) call().local = nullptr;
     if (norms) call().options = kernels::kNorm;
     if (kernel == Kernel::kTwoShotSends && p.waits) call().options = kernels::kAwaitSums;
     // Its name does not say of which pattern it is. The norm behind it would be left as it is.

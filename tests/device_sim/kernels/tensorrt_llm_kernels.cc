@@ -10,8 +10,6 @@
 namespace device_sim {
 namespace {
 
-using unicast::Tokens;
-
 struct Parameters {
   int32_t ranks;
   int32_t rank;
@@ -40,24 +38,9 @@ static_assert(offsetof(Parameters, gamma) == 88 && offsetof(Parameters, pattern)
 
 std::atomic<bool> sizes_apart{false};
 
-template <class T>
-unicast::Call<T> CallOf(KernelContext& context, const Parameters& p) {
-  const unicast::Launch launch = {p.rank,     p.elements, p.hidden,      p.workspace,
-                                  p.input,    p.sums,     p.residual_in, p.residual_out,
-                                  p.norm_out, p.gamma,    p.epsilon,     p.pattern};
-  auto* words = static_cast<int32_t*>(p.workspace[3 * unicast::kWorld]);
-  auto* sizes = sizes_apart ? static_cast<int64_t*>(p.workspace[3 * unicast::kWorld + 1]) : nullptr;
-  return {context, launch, {words, sizes}};
-}
-
-template <class T>
-void OneShot(KernelContext& context, Parameters parameters) {
-  CallOf<T>(context, parameters).OneShot();
-}
-
-template <class T>
-void TwoShot(KernelContext& context, Parameters parameters, Tokens, Tokens) {
-  CallOf<T>(context, parameters).TwoShot();
+unicast::State StateOf(const Parameters& p) {
+  void** state = p.workspace + 3 * unicast::kWorld;
+  return {static_cast<int32_t*>(state[0]), sizes_apart ? static_cast<int64_t*>(state[1]) : nullptr};
 }
 
 void Arm(float* buffer, uint64_t elements) {
@@ -72,31 +55,10 @@ void ArmBySizesOf64(KernelContext&, float* buffer, size_t elements) {
   Arm(buffer, elements);
 }
 
+using Family = unicast::Family<Parameters, StateOf, unicast::Bf16InWords>;
 constexpr char kFamily[] = "_ZN12tensorrt_llm3_v17kernels9ar_fusion";
-
-std::string Symbol(const char* kernel, int pattern, const char* type) {
-  return std::string(kFamily) + kernel + "ILNS2_22AllReduceFusionPatternE" +
-         std::to_string(pattern) + "E" + type + "Li2E";
-}
-
-constexpr char kOneShot[] = "39allreduce_fusion_kernel_oneshot_lamport";
-constexpr char kTwoShot[] = "36allreduce_fusion_kernel_twoshot_sync";
-constexpr char kBf16[] = "13__nv_bfloat16";
-
-// The kernels of one fusion pattern.
-struct Family {
-  explicit Family(int pattern)
-      : narrow(Symbol(kOneShot, pattern, kBf16), OneShot<unicast::Bf16InWords>),
-        wide(Symbol(kOneShot, pattern, "f"), OneShot<unicast::Fp32>),
-        two_shot(Symbol(kTwoShot, pattern, kBf16), TwoShot<unicast::Bf16InWords>) {}
-
-  KernelRegistration<Parameters> narrow;
-  KernelRegistration<Parameters> wide;
-  KernelRegistration<Parameters, Tokens, Tokens> two_shot;
-};
-
-const Family plain(0);
-const Family normed(1);
+const Family plain(kFamily, "S2_", 0);
+const Family normed(kFamily, "S2_", 1);
 const KernelRegistration arm_32(std::string(kFamily) + "25lamport_initialize_kernelEPfi",
                                 ArmBySizesOf32);
 const KernelRegistration arm_64(std::string(kFamily) + "25lamport_initialize_kernelEPfm",

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "bf16.h"
 #include "tests/device_sim/sim_kernel.h"
@@ -21,8 +22,23 @@ inline constexpr uint32_t kWorld = 2;
 inline constexpr uint32_t kGenerations = 3;
 inline constexpr int kBarrierFlags = 256;
 
-// What a launch says, whoever's it is.
+// What a launch says, whoever's it is: their structs have the same under these names.
 struct Launch {
+  template <class Parameters>
+  explicit Launch(const Parameters& p)
+      : rank(p.rank),
+        elements(p.elements),
+        hidden(p.hidden),
+        workspace(p.workspace),
+        input(p.input),
+        sums(p.sums),
+        residual_in(p.residual_in),
+        residual_out(p.residual_out),
+        norm_out(p.norm_out),
+        gamma(p.gamma),
+        epsilon(p.epsilon),
+        pattern(p.pattern) {}
+
   int32_t rank;
   int32_t elements;
   int32_t hidden;
@@ -212,5 +228,38 @@ class Call {
 };
 
 using Tokens = std::array<int32_t, kWorld>;
+
+// The kernels of one fusion pattern; StateOf finds the state of a launch. `prefix` is the mangled
+// namespace, `substitution` what stands for it before the pattern's type.
+template <class Parameters, State (*StateOf)(const Parameters&), class Narrow>
+struct Family {
+  Family(const std::string& prefix, const char* substitution, int pattern)
+      : narrow(Symbol(prefix, kOneShot, substitution, pattern, kBf16), OneShot<Narrow>),
+        wide(Symbol(prefix, kOneShot, substitution, pattern, "f"), OneShot<Fp32>),
+        two_shot(Symbol(prefix, kTwoShot, substitution, pattern, kBf16), TwoShot) {}
+
+  KernelRegistration<Parameters> narrow;
+  KernelRegistration<Parameters> wide;
+  KernelRegistration<Parameters, Tokens, Tokens> two_shot;
+
+ private:
+  static constexpr char kOneShot[] = "39allreduce_fusion_kernel_oneshot_lamport";
+  static constexpr char kTwoShot[] = "36allreduce_fusion_kernel_twoshot_sync";
+  static constexpr char kBf16[] = "13__nv_bfloat16";
+
+  static std::string Symbol(const std::string& prefix, const char* kernel, const char* substitution,
+                            int pattern, const char* type) {
+    return prefix + kernel + "ILN" + substitution + "22AllReduceFusionPatternE" +
+           std::to_string(pattern) + "E" + type + "Li2E";
+  }
+
+  template <class T>
+  static void OneShot(KernelContext& context, Parameters p) {
+    Call<T>(context, Launch(p), StateOf(p)).OneShot();
+  }
+  static void TwoShot(KernelContext& context, Parameters p, Tokens, Tokens) {
+    Call<Narrow>(context, Launch(p), StateOf(p)).TwoShot();
+  }
+};
 
 }  // namespace device_sim::unicast
