@@ -29,6 +29,7 @@ struct SlotWords {
   uint32_t words = 0;
   uint32_t sentinel = 0;
   uint32_t alias = 0;
+  uint32_t stored = kUnknown;       // sentinel words that were stored as data
   std::vector<uint32_t> positions;  // first words concerned, counted from the start of the slot
 };
 

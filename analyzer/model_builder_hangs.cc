@@ -148,6 +148,9 @@ class HangBuilder {
     slot.changed = record.changed;
     slot.first_sentinel = Positions(record.first_sentinel);
     slot.first_alias = Positions(record.first_alias);
+    slot.stored = record.stored_sentinel;
+    slot.stored_leading = record.stored_leading;
+    slot.first_stored = Positions(record.first_stored);
     hang->slots.push_back(std::move(slot));
   }
 

@@ -155,6 +155,8 @@ void Fields(const trace::SlotState& r, F&& f) {
   f("stage", r.stage), f("peer", r.peer), f("token", r.token), f("role", r.role);
   f("words", r.words), f("sentinel", r.sentinel), f("alias", r.alias), f("arrived", r.arrived);
   f("changed", r.changed), f("first_sentinel", r.first_sentinel), f("first_alias", r.first_alias);
+  f("stored_sentinel", r.stored_sentinel), f("stored_leading", r.stored_leading);
+  f("first_stored", r.first_stored);
 }
 
 template <class F>

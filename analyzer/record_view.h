@@ -3,6 +3,7 @@
 // A view owns nothing; it lives as long as its TraceFile. Thread-safe: immutable.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -19,6 +20,13 @@ namespace lamplight {
 // Control characters and bytes that are not UTF-8 become \xNN (newlines stay where asked): what
 // comes out of a trace may be printed on a terminal or written as JSON.
 std::string Sanitized(std::string_view text, bool keep_newlines = false);
+
+// Bytes of T in the version that brought it. Records of older versions end there; the fields that
+// were appended since read as all ones, kNoId.
+template <class T>
+inline constexpr size_t kFirstBytes = sizeof(T);
+template <>
+inline constexpr size_t kFirstBytes<trace::SlotState> = offsetof(trace::SlotState, stored_sentinel);
 
 // Invariant: the record's CRC held, and `bytes` is exactly the record.
 class RecordView {
@@ -39,9 +47,11 @@ class RecordView {
 
   template <class T>
   std::optional<T> At(size_t offset) const {
-    if (offset > bytes_.size() || bytes_.size() - offset < sizeof(T)) return std::nullopt;
+    if (offset > bytes_.size() || bytes_.size() - offset < kFirstBytes<T>) return std::nullopt;
     std::optional<T> value(std::in_place);
-    std::memcpy(&*value, bytes_.data() + offset, sizeof(T));
+    const size_t known = std::min(sizeof(T), bytes_.size() - offset);
+    std::memcpy(&*value, bytes_.data() + offset, known);
+    std::memset(reinterpret_cast<std::byte*>(&*value) + known, 0xff, sizeof(T) - known);
     return value;
   }
 

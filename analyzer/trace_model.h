@@ -347,8 +347,13 @@ struct SlotState {
   uint32_t alias = 0;
   uint32_t arrived = 0;
   uint32_t changed = 0;
+  // Sentinel words that were stored as data, and those of them that lead their 16-byte packet;
+  // kUnknown: a trace older than 1.4.
+  uint32_t stored = kUnknown;
+  uint32_t stored_leading = kUnknown;
   std::vector<uint32_t> first_sentinel;  // at most four positions
   std::vector<uint32_t> first_alias;
+  std::vector<uint32_t> first_stored;
 };
 
 // Whether a node's input holds, during the hang, what this rank has sent in the stuck call.

@@ -161,6 +161,16 @@ protocol::WordClass ClassOf(uint32_t word, Absence absence) {
   return absent ? protocol::WordClass::kArmed : protocol::WordClass::kArrived;
 }
 
+constexpr uint32_t kPacketWords = 4;  // that one instruction stores
+
+// One of its words or halves is no mark. Words that are all alike may be armed for another width.
+bool HasArrived(std::span<const uint32_t> packet, Absence absence) {
+  const auto all_are = [&](uint32_t mark) {
+    return std::ranges::all_of(packet, [mark](uint32_t word) { return word == mark; });
+  };
+  return !all_are(absence.sentinel) && !all_are(protocol::kSentinel);
+}
+
 // Positions of the first few words of a kind.
 void NotePosition(uint32_t (&positions)[4], uint32_t count, uint32_t position) {
   if (count < 4) positions[count] = position;
@@ -173,6 +183,7 @@ trace::SlotState Empty(const StageLayout& layout, uint32_t peer, uint32_t token)
   state.token = token;
   std::fill(std::begin(state.first_sentinel), std::end(state.first_sentinel), trace::kNoId);
   std::fill(std::begin(state.first_alias), std::end(state.first_alias), trace::kNoId);
+  std::fill(std::begin(state.first_stored), std::end(state.first_stored), trace::kNoId);
   return state;
 }
 
@@ -197,6 +208,21 @@ void ClassifyLines(const StageLayout& layout, const std::byte* first, const std:
     } else {
       state->sentinel += words;
       NotePosition(state->first_sentinel, absent_lines++, line * kLineWords);
+    }
+  }
+}
+
+// A packet is there as a whole or not at all, so that absent words of one that is there are data.
+void NoteStored(const std::byte* row, Absence absence, trace::SlotState* state) {
+  for (uint32_t begin = 0; begin < state->words; begin += kPacketWords) {
+    uint32_t words[kPacketWords];
+    const std::span packet(words, std::min(kPacketWords, state->words - begin));
+    std::memcpy(words, row + begin * 4ull, packet.size_bytes());
+    if (!HasArrived(packet, absence)) continue;
+    for (uint32_t i = 0; i < packet.size(); ++i) {
+      if (!IsAbsent(packet[i], absence)) continue;
+      state->stored_leading += i == 0;
+      NotePosition(state->first_stored, state->stored_sentinel++, begin + i);
     }
   }
 }
@@ -227,6 +253,7 @@ trace::SlotState ClassifyOne(const StageLayout& layout, const StageLayout::Slot&
         break;
     }
   }
+  NoteStored(second + slot.offset, absence, &state);
   return state;
 }
 
@@ -236,6 +263,8 @@ void AddTo(trace::SlotState* sum, const trace::SlotState& state) {
   sum->alias += state.alias;
   sum->arrived += state.arrived;
   sum->changed += state.changed;
+  sum->stored_sentinel += state.stored_sentinel;
+  sum->stored_leading += state.stored_leading;
   sum->role |= state.role;
 }
 

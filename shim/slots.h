@@ -55,7 +55,8 @@ struct Absence {
 bool IsAbsent(uint32_t word, Absence absence);
 
 // Compares two reads of a stage. For each peer one summary (token kNoId) of all its slots, and one
-// record for every slot that is not simply arrived and unchanged, at most `max_details`.
+// record for every slot that is not simply arrived and unchanged, at most `max_details`. Positions
+// are the details' only.
 std::vector<trace::SlotState> ClassifySlots(const StageLayout& layout,
                                             std::span<const std::byte> first,
                                             std::span<const std::byte> second, uint32_t max_details,

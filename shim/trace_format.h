@@ -454,6 +454,11 @@ struct SlotState {
   uint32_t changed;            // words that differ between the reads
   uint32_t first_sentinel[4];  // word positions in the slot, kNoId: none
   uint32_t first_alias[4];
+  // 1.4. Of the sentinel words, those in a 16-byte packet of which something else has arrived.
+  // Packets are stored whole, so these words are data.
+  uint32_t stored_sentinel;
+  uint32_t stored_leading;  // of those, the first of their packet: some kernels test no other
+  uint32_t first_stored[4];
 };
 inline constexpr uint32_t kSlotCurrent = 1;  // the generation that the flags name current
 inline constexpr uint32_t kSlotNext = 2;     // the one after it: should be armed everywhere
@@ -702,7 +707,7 @@ static_assert(sizeof(Swap) == 40);
 static_assert(sizeof(PythonFrame) == 24 && sizeof(PythonSite) == 32);
 static_assert(sizeof(Hang) == 24 + 16 + 56 + 8);
 static_assert(sizeof(FlagsRead) == 24 + 16 + 16 + 64 + 8);
-static_assert(sizeof(SlotState) == 24 + 48 + 32);
+static_assert(sizeof(SlotState) == 24 + 48 + 32 + 24);
 static_assert(sizeof(HostThread) == 48 && sizeof(Text) == 40 && sizeof(HangEnd) == 32);
 static_assert(sizeof(InputMatch) == 24 + 32);
 static_assert(sizeof(PeerHeader) == 24 + 48);

@@ -16,6 +16,8 @@ struct Totals {
   uint64_t sentinel = 0;
   uint64_t alias = 0;
   uint64_t changed = 0;
+  uint64_t stored = 0;  // of the sentinel words
+  uint64_t leading = 0;
   std::vector<uint32_t> absent_peers;  // no word of theirs has arrived
 };
 
@@ -28,19 +30,24 @@ Totals Sum(const WorkspaceEvidence& evidence, uint32_t role, uint32_t stage) {
     totals.sentinel += slot.sentinel;
     totals.alias += slot.alias;
     totals.changed += slot.changed;
+    totals.stored += slot.stored_sentinel;
+    totals.leading += slot.stored_leading;
     if (slot.words > 0 && slot.sentinel == slot.words) totals.absent_peers.push_back(slot.peer);
   }
   return totals;
 }
 
-const trace::SlotState* FirstAlias(const WorkspaceEvidence& evidence, uint32_t role,
-                                   uint32_t stage) {
+// "; first: peer 1, token 3, word 12", of the words that `count` counts; empty: none is listed.
+std::string FirstText(const WorkspaceEvidence& evidence, uint32_t role, uint32_t stage,
+                      uint32_t trace::SlotState::*count, uint32_t (trace::SlotState::*first)[4]) {
   const auto found =
       std::find_if(evidence.slots.begin(), evidence.slots.end(), [=](const auto& slot) {
-        return slot.token != trace::kNoId && slot.alias > 0 && slot.stage == stage &&
+        return slot.token != trace::kNoId && slot.*count > 0 && slot.stage == stage &&
                (slot.role & role);
       });
-  return found == evidence.slots.end() ? nullptr : &*found;
+  if (found == evidence.slots.end()) return "";
+  return "; first: peer " + std::to_string(found->peer) + ", token " +
+         std::to_string(found->token) + ", word " + std::to_string(((*found).*first)[0]);
 }
 
 std::string SideChannelText(const WorkspaceEvidence& evidence) {
@@ -64,17 +71,22 @@ std::string List(const std::vector<uint32_t>& ranks) {
 
 std::string AliasText(const WorkspaceEvidence& evidence, uint32_t role, uint32_t stage,
                       const Totals& totals) {
-  std::string text = "all " + std::to_string(totals.words) + " awaited words" +
-                     (stage == 0 ? "" : " of stage " + std::to_string(stage)) +
-                     " have arrived, and " + std::to_string(totals.alias) +
-                     " of them look absent to a compare that flushes subnormals (C1)";
-  const trace::SlotState* first = FirstAlias(evidence, role, stage);
-  if (first == nullptr) return text;
-  return text + "; first: peer " + std::to_string(first->peer) + ", token " +
-         std::to_string(first->token) + ", word " + std::to_string(first->first_alias[0]);
+  return "all " + std::to_string(totals.words) + " awaited words" +
+         (stage == 0 ? "" : " of stage " + std::to_string(stage)) + " have arrived, and " +
+         std::to_string(totals.alias) +
+         " of them look absent to a compare that flushes subnormals (C1)" +
+         FirstText(evidence, role, stage, &trace::SlotState::alias, &trace::SlotState::first_alias);
 }
 
-std::string MissingText(const Totals& totals) {
+std::string MissingText(const WorkspaceEvidence& evidence, uint32_t role, uint32_t stage,
+                        const Totals& totals) {
+  if (totals.leading > 0 && totals.stored == totals.sentinel) {
+    return "all packets have arrived, and " + std::to_string(totals.stored) + " of their " +
+           std::to_string(totals.words) +
+           " words are the mark of what has not: data that no kernel takes (C1)" +
+           FirstText(evidence, role, stage, &trace::SlotState::stored_sentinel,
+                     &trace::SlotState::first_stored);
+  }
   if (!totals.absent_peers.empty()) {
     return "nothing has arrived from rank " + List(totals.absent_peers);
   }
@@ -141,7 +153,7 @@ std::string BehindText(const WorkspaceEvidence& evidence) {
   const uint32_t stage = AwaitedBehindTheFlags(evidence).value_or(0);
   const Totals totals = Sum(evidence, trace::kSlotDirty, stage);
   return "the flags have moved on while blocks still poll: " +
-         (totals.sentinel > 0 ? MissingText(totals)
+         (totals.sentinel > 0 ? MissingText(evidence, trace::kSlotDirty, stage, totals)
                               : AliasText(evidence, trace::kSlotDirty, stage, totals));
 }
 
@@ -168,7 +180,9 @@ std::string Judge(const WorkspaceEvidence& evidence) {
     const Totals totals = Sum(evidence, trace::kSlotCurrent, stage);
     any |= totals.words > 0;
     if (totals.changed > 0) return rank + "its buffer is still changing";
-    if (totals.sentinel > 0) return rank + MissingText(totals);
+    if (totals.sentinel > 0) {
+      return rank + MissingText(evidence, trace::kSlotCurrent, stage, totals);
+    }
     if (totals.alias > 0) return rank + AliasText(evidence, trace::kSlotCurrent, stage, totals);
   }
   return rank + (any ? "all awaited words have arrived"

@@ -8,6 +8,11 @@ namespace {
 constexpr char kStrategy[] =
     "Until then take another all-reduce: allreduce_strategy: NCCL in TensorRT-LLM's options.";
 
+constexpr char kNoFusion[] =
+    "Until then switch the fused all-reduce off: start SGLang without "
+    "--enable-flashinfer-allreduce-fusion, or in vLLM turn the fusion pass fuse_allreduce_rms "
+    "off.";
+
 bool OfTensorRtLlm(const Finding& finding) {
   const std::vector<NodeRef>& nodes = finding.place.nodes;
   return !nodes.empty() && std::ranges::all_of(nodes, [](const NodeRef& node) {
@@ -31,10 +36,38 @@ std::vector<std::string> AdviceOnFlushing(const Finding& finding) {
   return {
       "Upgrade FlashInfer to 0.6.15 or newer: its kernels compare bitwise (checked to "
       "0.7.4).",
-      "Until then switch the fused all-reduce off: start SGLang without "
-      "--enable-flashinfer-allreduce-fusion, or in vLLM turn the fusion pass fuse_allreduce_rms "
-      "off.",
+      kNoFusion,
       "Own kernels: compare words as integers with 0x80000000, or build without -use_fast_math.",
+  };
+}
+
+std::vector<std::string> AdviceOnMarksAsSums(const Finding& finding) {
+  const std::string swap =
+      "Or swap the kernels, on all ranks (LAMPLIGHT_SWAP=1): ours do not flush subnormals to zero, "
+      "so no sum of what they send is -0.";
+  if (OfTensorRtLlm(finding)) {
+    return {
+        "Build TensorRT-LLM without FAST_MATH, as its default is: without flush-to-zero no sum of "
+        "what these kernels send is -0. Or use a release that sends sums of -0 as +0 (about "
+        "1.3.0rc17 and later).",
+        swap, kStrategy};
+  }
+  return {
+      "Upgrade FlashInfer to 0.6.13 or newer: its kernels send sums of -0 as +0 (read in 0.6.13 "
+      "and "
+      "0.7.4).",
+      swap,
+      "Until then take the one-shot, which sends no sums "
+      "(MNNVLAllreduceFusionStrategy.ONESHOT), where sizes allow it.",
+      kNoFusion,
+      "Own kernels: turn -0 into +0 once more after the sum, before it is stored.",
+  };
+}
+
+std::vector<std::string> AdviceOnMarksAsInputs() {
+  return {
+      "Turn -0 into +0 before it is sent. All kernels of FlashInfer's and TensorRT-LLM's that were "
+      "read do: look at a kernel of your own, or at what else stores into this workspace.",
   };
 }
 

@@ -14,6 +14,8 @@ namespace lamplight {
 std::string Whose(const Finding& finding);
 
 std::vector<std::string> AdviceOnFlushing(const Finding& finding);     // C1
+std::vector<std::string> AdviceOnMarksAsSums(const Finding& finding);  // C1, a sum of −0
+std::vector<std::string> AdviceOnMarksAsInputs();                      // C1, an input of −0
 std::vector<std::string> AdviceOnOpenBarrier(const Finding& finding);  // C7
 std::vector<std::string> AdviceOnEarlyReads(const Finding& finding);   // C8
 

@@ -10,8 +10,6 @@
 namespace lamplight {
 namespace {
 
-constexpr uint32_t kScatter = 0;
-constexpr uint32_t kBroadcast = 1;
 constexpr uint32_t kWordsPerPacket = 4;  // 16-byte loads; some kernels test their first word only
 
 struct StageSum {
@@ -75,19 +73,6 @@ bool BlocksAreMissing(const RankState& state, const StuckCalls& stuck) {
     known = true;
   }
   return known;
-}
-
-// In a two-shot pair the stage tells which of the two kernels polls.
-void KeepKernelsThatPoll(const Model& model, uint32_t stage, StuckCalls* stuck) {
-  const auto polls = [&](const Operation& operation) {
-    if (operation.call->kernel == kNone) return true;
-    const trace::Algorithm algorithm = model.kernels[operation.call->kernel].algorithm;
-    if (stage == kScatter) return algorithm != trace::Algorithm::kRmsNorm;
-    return algorithm != trace::Algorithm::kTwoShot || operation.call->advances();
-  };
-  std::vector<Operation> kept;
-  std::ranges::copy_if(stuck->operations, std::back_inserter(kept), polls);
-  if (!kept.empty()) stuck->operations = std::move(kept);
 }
 
 struct Verdict {

@@ -71,11 +71,21 @@ struct Link {
   std::string text;
 };
 
+// A hang of the rank that the finding explains, where its cause is another rank's.
+bool ExplainsHangOf(const Model& model, const Finding& finding, Index communicator, uint32_t rank) {
+  return communicator != kNone && std::ranges::any_of(finding.hangs, [&](Index hang) {
+           const Index workspace = model.hangs[hang].workspace;
+           return workspace != kNone && model.workspaces[workspace].communicator == communicator &&
+                  model.workspaces[workspace].rank == rank;
+         });
+}
+
 bool IsRankOf(const Model& model, const Finding& finding, Index communicator, uint32_t rank) {
   if (finding.place.communicator == communicator &&
       std::ranges::find(finding.ranks, rank) != finding.ranks.end()) {
     return true;
   }
+  if (ExplainsHangOf(model, finding, communicator, rank)) return true;
   for (const Consequence& consequence : finding.consequences) {
     if (consequence.rank == rank && finding.place.communicator == communicator) return true;
   }

@@ -66,9 +66,7 @@ void AddSlots(const std::vector<const SlotState*>& slots, uint32_t own_rank, Ran
     PeerWords& sum = by_peer[{slot->stage, slot->peer}];
     sum.stage = slot->stage;
     sum.peer = slot->peer;
-    sum.words += slot->words;
-    sum.sentinel += slot->sentinel;
-    sum.alias += slot->alias;
+    sum.Add(*slot);
   }
   for (const auto& [key, sum] : by_peer) state->awaited.push_back(sum);
 }
@@ -134,7 +132,8 @@ std::optional<RankState> BehindTheFlags(const Model& model, const RankState& sta
   late.awaited.clear();
   for (const SlotState* slot : slots) {
     if (slot->changed != 0) return std::nullopt;
-    late.awaited.push_back({slot->peer, slot->stage, slot->words, slot->sentinel, slot->alias});
+    late.awaited.push_back({slot->peer, slot->stage});
+    late.awaited.back().Add(*slot);
   }
   const StuckCalls stuck = FindStuckCalls(model, late);
   if (stuck.operations.empty() || stuck.guessed) return std::nullopt;
@@ -167,6 +166,15 @@ RankState StateOf(const Model& model, Index hang_index, Index workspace) {
 }
 
 }  // namespace
+
+void PeerWords::Add(const SlotState& slot) {
+  words += slot.words;
+  sentinel += slot.sentinel;
+  alias += slot.alias;
+  if (slot.stored == kUnknown || slot.stored_leading == kUnknown) return;
+  stored += slot.stored;
+  leading += slot.stored_leading;
+}
 
 uint64_t RankState::Sentinel() const {
   uint64_t sum = 0;

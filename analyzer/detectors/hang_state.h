@@ -13,6 +13,10 @@
 
 namespace lamplight {
 
+// Stages of the two-shot; the one-shot has the first alone.
+inline constexpr uint32_t kScatter = 0;
+inline constexpr uint32_t kBroadcast = 1;
+
 enum class Progress : uint8_t {
   kUnreadable,  // the side channel gave nothing; `why` tells what happened
   kMoving,      // words changed between the two reads: not stuck there
@@ -30,6 +34,10 @@ struct PeerWords {
   uint64_t words = 0;
   uint64_t sentinel = 0;
   uint64_t alias = 0;
+  uint64_t stored = 0;   // sentinel words that are known to have been stored as data
+  uint64_t leading = 0;  // of those, the first of their packet
+
+  void Add(const SlotState& slot);
 };
 
 struct RankState {
@@ -64,5 +72,7 @@ struct StuckCalls {
   std::vector<std::string> reasons;  // by what candidates were left out, one line each
 };
 StuckCalls FindStuckCalls(const Model& model, const RankState& state);
+// In a two-shot pair the stage tells which of the two kernels polls: the others go.
+void KeepKernelsThatPoll(const Model& model, uint32_t stage, StuckCalls* stuck);
 
 }  // namespace lamplight

@@ -5,6 +5,7 @@
 
 #include "analyzer/detectors/c10_divergence.h"
 #include "analyzer/detectors/c16_not_collective.h"
+#include "analyzer/detectors/c1_payload_is_sentinel.h"
 #include "analyzer/detectors/c1_sentinel_aliasing.h"
 #include "analyzer/detectors/c2_other_width.h"
 #include "analyzer/detectors/c3_frozen_index.h"
@@ -24,8 +25,9 @@ namespace {
 using Detector = Detection (*)(const Model&);
 
 // Where several explain one hang, the earlier one is named first.
-constexpr Detector kDetectors[] = {DetectC1, DetectC2, DetectC3,  DetectC3b, DetectC7,
-                                   DetectC8, DetectC9, DetectC10, DetectC16, DetectTroubles};
+constexpr Detector kDetectors[] = {DetectC1,  DetectC1Payload, DetectC2,      DetectC3,
+                                   DetectC3b, DetectC7,        DetectC8,      DetectC9,
+                                   DetectC10, DetectC16,       DetectTroubles};
 
 int Weight(const Finding& finding) {
   const int severity = finding.severity == Severity::kAdvisory ? 2 : finding.hazard == "H0" ? 1 : 0;

@@ -263,6 +263,18 @@ StuckCalls DueEager(const Model& model, const RankState& state, const OpWindow& 
 
 }  // namespace
 
+void KeepKernelsThatPoll(const Model& model, uint32_t stage, StuckCalls* stuck) {
+  const auto polls = [&](const Operation& operation) {
+    if (operation.call->kernel == kNone) return true;
+    const trace::Algorithm algorithm = model.kernels[operation.call->kernel].algorithm;
+    if (stage == kScatter) return algorithm != trace::Algorithm::kRmsNorm;
+    return algorithm != trace::Algorithm::kTwoShot || operation.call->advances();
+  };
+  std::vector<Operation> kept;
+  std::ranges::copy_if(stuck->operations, std::back_inserter(kept), polls);
+  if (!kept.empty()) stuck->operations = std::move(kept);
+}
+
 StuckCalls FindStuckCalls(const Model& model, const RankState& state) {
   const Hang& hang = model.hangs[state.hang];
   const auto window = WindowOf(model, hang, state.workspace);

@@ -29,7 +29,20 @@ void PlaceInExec(const Model& model, Index exec, Index replay, Place* place) {
 }
 
 uint32_t WordsOfKind(const SlotState& slot, WordKind kind) {
-  return kind == WordKind::kAlias ? slot.alias : slot.sentinel;
+  switch (kind) {
+    case WordKind::kAlias:
+      return slot.alias;
+    case WordKind::kStored:
+      return slot.stored == kUnknown ? 0 : slot.stored;
+    case WordKind::kSentinel:
+      break;
+  }
+  return slot.sentinel;
+}
+
+const std::vector<uint32_t>& PositionsOfKind(const SlotState& slot, WordKind kind) {
+  if (kind == WordKind::kAlias) return slot.first_alias;
+  return kind == WordKind::kStored ? slot.first_stored : slot.first_sentinel;
 }
 
 SlotWords Describe(const Model& model, const SlotState& slot, WordKind kind) {
@@ -41,7 +54,8 @@ SlotWords Describe(const Model& model, const SlotState& slot, WordKind kind) {
           slot.words,
           slot.sentinel,
           slot.alias,
-          kind == WordKind::kAlias ? slot.first_alias : slot.first_sentinel};
+          slot.stored,
+          PositionsOfKind(slot, kind)};
 }
 
 std::string Number(double value) {

@@ -34,7 +34,7 @@ void AddFlagEvidence(const Model& model, const RankState& state, Finding* findin
 void AddAnnouncements(const Model& model, const RankState& state, Finding* finding);
 std::string AnnouncedName(uint32_t tokens, uint32_t hidden, uint32_t kind);
 // Slots of the hang with words of the wanted kind: single ones where recorded, sums otherwise.
-enum class WordKind : uint8_t { kSentinel, kAlias };
+enum class WordKind : uint8_t { kSentinel, kAlias, kStored };
 void AddSlots(const Model& model, const RankState& state, WordKind kind, Finding* finding);
 
 }  // namespace lamplight

@@ -22,6 +22,7 @@ Json SlotJson(const SlotWords& slot) {
           {"words", slot.words},
           {"sentinel", slot.sentinel},
           {"alias", slot.alias},
+          {"stored", NumberOrNull(slot.stored)},
           {"positions", slot.positions}};
 }
 

@@ -36,6 +36,7 @@ class Case:
 
 THREADS = "--ranks threads --dim 2880 "
 POISON = "--kernel legacy --payload subnormal "
+ZERO_SUM = "--requests 60 --algorithm twoshot --payload negative-zero-sum "
 CASES = [
     Case("good", THREADS + "--requests 300 --verify", OK),
     Case("good-twoshot", THREADS + "--requests 300 --algorithm twoshot --verify", OK),
@@ -51,6 +52,11 @@ CASES = [
          POISON, HANG, frozenset({"C1"}), peer=1),
     Case("legacy-twoshot", THREADS + "--requests 60 --algorithm twoshot " + POISON, HANG,
          frozenset({"C1"}), peer=1),
+    # Sums that -ftz=true rounds to -0: the payload is the sentinel.
+    Case("zero-sum", THREADS + ZERO_SUM + "--kernel legacy", HANG, frozenset({"C1"})),
+    Case("zero-sum-token5", THREADS + ZERO_SUM + "--kernel legacy --poison-token 5", HANG,
+         frozenset({"C1"})),
+    Case("zero-sum-good", THREADS + ZERO_SUM + "--verify", OK),
     Case("legacy-processes", "--dim 2880 --requests 20 " + POISON, HANG, frozenset({"C1"}), peer=1),
     Case("baked-index", THREADS + "--requests 60 --lockstep --kernel baked-index", OK, frozenset({"C3"}),
          abi=True),

@@ -34,6 +34,7 @@ CASES = {
     "incident-twoshot": Swapped("--kernel legacy --algorithm twoshot " + POISON, PAIR),
     "incident-world4": Swapped("--world 4 --kernel legacy --poison-rank 2 " + POISON, ONE_SHOT,
                                swapping=4),
+    "zero-sum": Swapped("--kernel legacy --algorithm twoshot --payload negative-zero-sum", PAIR),
     "newer-kernels": Swapped("--kernel good --algorithm auto " + POISON, ONE_SHOT),
     "strict": Swapped("--kernel legacy " + POISON, ONE_SHOT, mode="strict"),
     "one-rank-of-two": Swapped("--kernel legacy", ONE_SHOT, swap="ranks:1", swapping=1),

@@ -13,6 +13,9 @@ from scenario import Bench, expect
 WORKLOAD = "--dim 64 --requests 60 --hang-limit 8 "
 TIMEOUT_S = 2
 POISON = "--payload subnormal "
+ZERO_SUM = "--payload negative-zero-sum "
+ZERO_SUM_TOKEN3 = ("--eager-percent 0 --poison-request 28 --poison-token 3 --kernel legacy "
+                   "--algorithm twoshot " + ZERO_SUM)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +49,16 @@ VARIANTS = {
     "owns-memory-stall": Variant("--shards stream-ordered --fault host-stall", scenario.HANG,
                                  "C16"),
     "owns-memory-good": Variant("--shards stream-ordered --verify " + POISON, scenario.OK),
+    "zero-sum": Variant("--kernel legacy --algorithm twoshot " + ZERO_SUM, scenario.HANG, "C1"),
+    "zero-sum-world4": Variant("--world 4 --kernel legacy --algorithm twoshot " + ZERO_SUM,
+                               scenario.HANG, "C1"),
+    # The first token of the call is through: its flags have moved on.
+    "zero-sum-token3": Variant(ZERO_SUM_TOKEN3, scenario.HANG, "C1", replay=29, buckets="8"),
+    "zero-sum-token3-layer0": Variant(ZERO_SUM_TOKEN3 + "--poison-layer 0 ", scenario.HANG, "C1",
+                                      replay=29, buckets="8"),
+    "zero-sum-oneshot": Variant("--kernel legacy --verify " + ZERO_SUM, scenario.OK),
+    "zero-sum-good": Variant("--kernel good --algorithm twoshot --verify " + ZERO_SUM,
+                             scenario.OK),
     "legacy-healthy-payload": Variant("--kernel legacy", scenario.OK),
     "good-poison": Variant("--kernel good --verify " + POISON, scenario.OK),
     "good-twoshot": Variant("--kernel good --algorithm twoshot --verify", scenario.OK),
@@ -81,6 +94,28 @@ def check_slots(variant: Variant, finding: dict, errors: str) -> None:
                f"rank {rank}: the first is {first}, sent was token {token}, word {word}")
 
 
+def check_sums(finding: dict, errors: str) -> None:
+    """The sums that the finding names are those that the server says its ranks' parts make."""
+    sent = re.search(r"sends (\d+) parts of tiny negative sums .* token (\d+), word (\d+)", errors)
+    expect(sent, f"the server did not say what it sent: {errors}")
+    count, token, word = map(int, sent.groups())
+    world = len({slot["rank"] for slot in finding["slots"]})
+    for rank in range(world):
+        mine = [slot for slot in finding["slots"] if slot["rank"] == rank]
+        expect([slot["stored"] for slot in mine] == [1] * count, f"rank {rank}: {mine}")
+        expect(all(slot["stage"] == 1 and slot["peer"] == slot["token"] % world for slot in mine),
+               f"rank {rank}: not its owners' sums: {mine}")
+        first = min(mine, key=lambda slot: slot["token"])
+        expect((first["token"], first["positions"]) == (token, [word]),
+               f"rank {rank}: the first is {first}, expected token {token}, word {word}")
+    moved_on = any("moved the flags on" in line for line in finding["evidence"])
+    expect(moved_on == (token > 0), f"evidence {finding['evidence']}")
+    owners = sorted({slot["peer"] for slot in finding["slots"]})
+    expect(finding["ranks"] == owners, f"ranks {finding['ranks']}, expected {owners}")
+    expect(len(finding["hangs"]) == world, f"hangs {finding['hangs']}")
+    expect(not finding["consequences"], f"consequences {finding['consequences']}")
+
+
 def check_finding(variant: Variant, finding: dict, errors: str) -> None:
     if variant.hazard in ("C1", "C3", "C3b"):
         expect(finding["confidence"] == "proven", f"confidence is {finding['confidence']}")
@@ -91,6 +126,8 @@ def check_finding(variant: Variant, finding: dict, errors: str) -> None:
         expect(replay == variant.replay, f"replay {replay}, expected {variant.replay}")
     if variant.peer >= 0:
         check_slots(variant, finding, errors)
+    if ZERO_SUM in variant.arguments:
+        check_sums(finding, errors)
 
 
 def check_watchdog(errors: str) -> None:

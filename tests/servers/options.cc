@@ -80,15 +80,19 @@ void AddVariants(CLI::App& app, Options& o) {
 }
 
 void AddTrouble(CLI::App& app, Options& o) {
-  AddChoice<bool>(app, "--payload", o.poison, {{"random", false}, {"subnormal", true}},
-                  "subnormal: from --poison-request on, one rank's shard has negative bf16 "
-                  "subnormals in some odd elements");
+  AddChoice<Payload>(app, "--payload", o.payload,
+                     {{"random", Payload::kRandom},
+                      {"subnormal", Payload::kSubnormal},
+                      {"negative-zero-sum", Payload::kNegativeZeroSum}},
+                     "subnormal: from --poison-request on, one rank's shard has negative bf16 "
+                     "subnormals in some odd elements; negative-zero-sum: all ranks' shards add up "
+                     "to +0 beside a tiny negative value, -0 where subnormals are flushed");
   app.add_option("--poison-request", o.poison_request,
-                 "First request with subnormals, served by a graph (default: half-way)");
+                 "First request with that payload, served by a graph (default: half-way)");
   app.add_option("--poison-token", o.poison_token,
                  "Only token that gets them, modulo the request's tokens; -1: all")
       ->check(CLI::Range(-1, 1 << 20));
-  app.add_option("--poison-rank", o.poison_rank, "Rank that sends them; -1: all ranks");
+  app.add_option("--poison-rank", o.poison_rank, "Rank that sends subnormals; -1: all ranks");
   app.add_option("--poison-layer", o.poison_layer, "All-reduce they go into (default: the last)");
   AddChoice<Fault>(app, "--fault", o.fault,
                    {{"none", Fault::kNone},

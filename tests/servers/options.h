@@ -10,6 +10,8 @@ namespace piecewise {
 
 enum class Kernel { kLegacy, kGood, kBakedIndex, kLostUpdate };
 enum class AlgorithmChoice { kOneShot, kTwoShot, kAuto };
+// kNegativeZeroSum: rows whose sums a kernel that flushes subnormals to zero rounds to −0.
+enum class Payload { kRandom, kSubnormal, kNegativeZeroSum };
 enum class Fault { kNone, kHostStall, kDiverge, kOverlap, kSkip };
 
 // Documented in --help.
@@ -29,9 +31,9 @@ struct Options {
   bool threads = false;
   Kernel kernel = Kernel::kGood;
   AlgorithmChoice algorithm = AlgorithmChoice::kOneShot;
-  bool poison = false;      // --payload subnormal
+  Payload payload = Payload::kRandom;
   int poison_token = -1;    // −1: all tokens
-  int poison_request = -1;  // −1: half-way; only read when `poison` is set
+  int poison_request = -1;  // −1: half-way; not read for random payloads
   int poison_rank = 1;
   int poison_layer = -1;  // −1: the last one
   int requests = 200;
@@ -52,6 +54,7 @@ struct Options {
   int rank = -1;
   int rendezvous_fd = -1;
 
+  bool poison() const { return payload != Payload::kRandom; }
   int max_tokens() const { return buckets.back(); }
   bool TwoShotFor(int tokens) const;
 };

@@ -24,7 +24,7 @@ uint64_t Hash(const Options& options, Purpose purpose, uint64_t a, uint64_t b) {
 
 // Requests on which something is staged need a form of their own.
 void ApplyStage(const Options& options, Request& request) {
-  if (options.poison && request.number == options.poison_request) request.eager = false;
+  if (options.poison() && request.number == options.poison_request) request.eager = false;
   if (options.fault == Fault::kNone || request.number != options.fault_request) return;
   request.eager = options.fault == Fault::kSkip;
 }
@@ -34,6 +34,27 @@ uint16_t SmallBf16(uint64_t bits) {
   const uint64_t sign = bits & 0x8000u;
   const uint64_t exponent = 0x7cu + (bits >> 7 & 3u);  // 2^-3 .. 2^0
   return static_cast<uint16_t>(sign | exponent << 7 | (bits & 0x7fu));
+}
+
+// A patch of 0 is none. Kernels send −0 as +0.
+constexpr uint16_t kPatchOfZero = 0x8000;
+
+// In one packet of every token, the first word: its lower elements are all 0; of the upper ones the
+// first rank sends 1.5 and the last −1.75 times the smallest normal, the others 0. Both are normal,
+// and what is left in the end is a negative subnormal.
+void AddNegativeZeroSums(const Options& options, int rank, int only, Poison& poison) {
+  const auto dim = static_cast<size_t>(options.dim);
+  for (size_t token = 0; token * dim < poison.patch.size(); ++token) {
+    if (only >= 0 && static_cast<int>(token) != only) continue;
+    const size_t low = token % (dim / 8) * 8;
+    poison.patch[token * dim + low] = kPatchOfZero;
+    poison.patch[token * dim + low + 1] = rank == 0                   ? uint16_t{0x00c0}
+                                          : rank == options.world - 1 ? uint16_t{0x80e0}
+                                                                      : kPatchOfZero;
+    if (poison.elements++ > 0) continue;
+    poison.first_token = static_cast<int>(token);
+    poison.first_element = static_cast<int>(low + 1);
+  }
 }
 
 }  // namespace
@@ -77,7 +98,8 @@ std::vector<uint16_t> MakeGamma(int dim) {
 }
 
 bool SendsPoison(const Options& options, int rank) {
-  return options.poison && (options.poison_rank < 0 || options.poison_rank == rank);
+  if (options.payload == Payload::kNegativeZeroSum) return true;
+  return options.poison() && (options.poison_rank < 0 || options.poison_rank == rank);
 }
 
 Poison MakePoison(const Options& options, int rank, int tokens) {
@@ -85,6 +107,10 @@ Poison MakePoison(const Options& options, int rank, int tokens) {
   Poison poison;
   poison.patch.assign(static_cast<size_t>(tokens) * dim, 0);
   const int only = options.poison_token < 0 ? -1 : options.poison_token % tokens;
+  if (options.payload == Payload::kNegativeZeroSum) {
+    AddNegativeZeroSums(options, rank, only, poison);
+    return poison;
+  }
   for (size_t i = 1; i < poison.patch.size(); i += 2) {
     if (only >= 0 && static_cast<int>(i / dim) != only) continue;
     const uint64_t hash = Hash(options, kPoison, static_cast<uint64_t>(rank), i);

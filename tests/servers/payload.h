@@ -44,11 +44,12 @@ bool SendsPoison(const Options& options, int rank);
 
 struct Poison {
   std::vector<uint16_t> patch;  // [tokens][dim], 0: unpatched
-  int elements = 0;
+  int elements = 0;             // subnormals, or sums that may become −0
   int first_token = -1;
   int first_element = -1;
 };
-// Negative bf16 subnormals in some odd elements of every token.
+// Negative bf16 subnormals in some odd elements of every token; or, of every rank, what adds up to
+// one in every token.
 Poison MakePoison(const Options& options, int rank, int tokens);
 
 // FNV-1a over bytes, 64 bit.

@@ -109,12 +109,14 @@ bool Rank::FaultNow(const Request& request, Fault fault) const {
 void Rank::StartPoison(const Request& request) {
   if (!SendsPoison(options_, rank_) || request.number != options_.poison_request) return;
   const Poison poison = MakePoison(options_, rank_, request.tokens);
-  std::fprintf(
-      stderr,
-      "rank %d: request %d (%d tokens, bucket %d) sends %d negative subnormals in layer %d, "
-      "the first in token %d, word %d\n",
-      rank_, request.number, request.tokens, options_.buckets[BucketFor(options_, request.tokens)],
-      poison.elements, options_.poison_layer, poison.first_token, poison.first_element / 2);
+  const bool sums = options_.payload == Payload::kNegativeZeroSum;
+  std::fprintf(stderr,
+               "rank %d: request %d (%d tokens, bucket %d) sends %d %s in layer %d, "
+               "the first in token %d, word %d\n",
+               rank_, request.number, request.tokens,
+               options_.buckets[BucketFor(options_, request.tokens)], poison.elements,
+               sums ? "parts of tiny negative sums" : "negative subnormals", options_.poison_layer,
+               poison.first_token, poison.first_element / 2);
   model_.Patch(poison.patch, stream_.get());
 }
 

@@ -46,7 +46,7 @@ void Norm(const Options& o, const std::vector<uint16_t>& gamma, Token& token) {
 // Poison stays in place from its first request on, on the rows of that request.
 std::vector<Poison> PoisonFor(const Options& o, const Request& request) {
   std::vector<Poison> poison(static_cast<size_t>(o.world));
-  if (!o.poison || request.number < o.poison_request) return poison;
+  if (!o.poison() || request.number < o.poison_request) return poison;
   const int tokens = MakeRequest(o, o.poison_request).tokens;
   for (int rank = 0; rank < o.world; ++rank) {
     if (SendsPoison(o, rank)) poison[static_cast<size_t>(rank)] = MakePoison(o, rank, tokens);

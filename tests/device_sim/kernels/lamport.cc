@@ -21,6 +21,14 @@ uint16_t Low(uint32_t word) { return static_cast<uint16_t>(word); }
 uint16_t High(uint32_t word) { return static_cast<uint16_t>(word >> 16); }
 uint32_t Join(uint16_t low, uint16_t high) { return low | static_cast<uint32_t>(high) << 16; }
 
+// The flag that makes a compare flush subnormals makes sums flush them too.
+float Add(float sum, uint16_t element, bool flush) {
+  const auto flushed = [flush](float value) {
+    return flush && std::fpclassify(value) == FP_SUBNORMAL ? std::copysign(0.0f, value) : value;
+  };
+  return flushed(sum + flushed(FromBf16(element)));
+}
+
 }  // namespace
 
 uint32_t Blocks(const KernelContext& context) {
@@ -118,14 +126,15 @@ std::vector<uint32_t> SanitisedRow(const Job& job, uint32_t token) {
 
 std::vector<uint32_t> AwaitSum(const Lamport& lamport, const Job& job, const uint32_t* first,
                                protocol::Compare compare) {
+  const bool flush = compare == protocol::Compare::kFlushToZero;
   std::vector<uint32_t> sums(job.row_words());
   for (size_t i = 0; i < sums.size(); ++i) {
     float low = 0;
     float high = 0;
     for (uint32_t rank = 0; rank < job.world; ++rank) {
       const uint32_t word = lamport.Await(first + rank * job.row_words() + i, compare);
-      low += FromBf16(Low(word));
-      high += FromBf16(High(word));
+      low = Add(low, Low(word), flush);
+      high = Add(high, High(word), flush);
     }
     sums[i] = Join(ToBf16(low), ToBf16(high));
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <set>
 #include <thread>
 #include <vector>
@@ -109,6 +110,51 @@ TEST(Payload, PoisonCanBeKeptToOneToken) {
   const auto row = poison.patch.begin() + 512;
   EXPECT_EQ(poison.elements, 512 - std::count(row, row + 512, 0));
   EXPECT_EQ(std::count(poison.patch.begin(), poison.patch.end(), 0), 3 * 512 - poison.elements);
+}
+
+// Ranks' parts of a sum, by element; 0 where nothing is patched.
+std::vector<std::vector<uint16_t>> PartsOf(const Options& o, int tokens) {
+  std::vector<std::vector<uint16_t>> parts;
+  for (int rank = 0; rank < o.world; ++rank) {
+    EXPECT_TRUE(SendsPoison(o, rank));
+    parts.push_back(MakePoison(o, rank, tokens).patch);
+  }
+  return parts;
+}
+
+TEST(Payload, NegativeZeroSumsAreTinyInTheLastStepOnly) {
+  const Options o = Parse({"--payload", "negative-zero-sum", "--world", "4", "--dim", "16"});
+  constexpr float kSmallestNormal = 0x1p-126f;
+  const auto parts = PartsOf(o, 3);
+  std::vector<size_t> at;
+  for (size_t i = 1; i < parts[0].size(); i += 2) {
+    if (parts[0][i] == 0) continue;
+    at.push_back(i / 2);
+    float sum = 0;
+    for (const auto& part : parts) {
+      EXPECT_EQ(part[i - 1], 0x8000) << "the lower half of the word";
+      const float value = FromBf16(part[i]);
+      EXPECT_TRUE(value == 0 || std::fabs(value) >= kSmallestNormal) << "would be flushed itself";
+      sum += value;
+      const bool last = &part == &parts.back();
+      EXPECT_TRUE(last || sum >= kSmallestNormal) << "would be flushed too early";
+    }
+    EXPECT_LT(sum, 0);
+    EXPECT_GT(sum, -kSmallestNormal);
+  }
+  EXPECT_EQ(at, (std::vector<size_t>{0, 8 + 4, 16})) << "first words of packets";
+  const Poison poison = MakePoison(o, 2, 3);
+  EXPECT_EQ(poison.elements, 3);
+  EXPECT_EQ(poison.first_token, 0);
+  EXPECT_EQ(poison.first_element, 1);
+}
+
+TEST(Payload, NegativeZeroSumsCanBeKeptToOneToken) {
+  const Options o = Parse({"--payload", "negative-zero-sum", "--dim", "16", "--poison-token", "5"});
+  const Poison poison = MakePoison(o, 0, 3);  // 5 modulo 3 tokens
+  EXPECT_EQ(poison.elements, 1);
+  EXPECT_EQ(poison.first_token, 2);
+  EXPECT_EQ(std::count(poison.patch.begin(), poison.patch.end(), 0), 3 * 16 - 2);
 }
 
 TEST(Payload, InputsDifferByRankAndRequestOnly) {

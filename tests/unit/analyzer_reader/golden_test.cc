@@ -82,6 +82,10 @@ TEST_P(GoldenTrace, GivesTheModelItGave) {
   EXPECT_EQ(hang.slots[0].alias, 5u);
   EXPECT_EQ(hang.slots[0].first_alias, std::vector<uint32_t>{3});
   EXPECT_EQ(hang.slots[1].alias, 0u);
+  const bool counts_stored = GetParam() >= "1.4";
+  EXPECT_EQ(hang.slots[0].stored, counts_stored ? 0u : kUnknown);
+  EXPECT_EQ(hang.slots[0].stored_leading, counts_stored ? 0u : kUnknown);
+  EXPECT_TRUE(hang.slots[0].first_stored.empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, GoldenTrace, ::testing::Values("1.0", "1.1", "1.2", "1.3"),

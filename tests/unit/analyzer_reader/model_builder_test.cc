@@ -307,6 +307,41 @@ TEST_F(ModelBuilder, UpdatesAndNodeParametersMakeVersionsFromTheNextReplayOn) {
   EXPECT_EQ(model.replays[5].version, 0u);
 }
 
+// As versions before 1.4 wrote it.
+struct ShorterSlotState {
+  trace::RecordHeader header;
+  uint32_t fields[20];
+};
+
+TEST_F(ModelBuilder, SlotsTellMarksThatWereStored) {
+  TraceBuilder builder = BuildScenario(Scenario());
+  trace::SlotState slot = {};
+  slot.header.type = static_cast<uint16_t>(trace::RecordType::kSlotState);
+  slot.hang_id = 1;
+  slot.sentinel = 6;
+  slot.stored_sentinel = 5;
+  slot.stored_leading = 2;
+  std::fill(std::begin(slot.first_stored), std::end(slot.first_stored), trace::kNoId);
+  slot.first_stored[0] = 8;
+  builder.Define(slot);
+  ShorterSlotState shorter = {};
+  static_assert(sizeof shorter == 104);
+  std::memcpy(&shorter, &slot, sizeof shorter);
+  builder.Define(shorter);
+  const Model model = Build({builder});
+  EXPECT_TRUE(model.losses.empty());
+  ASSERT_EQ(model.hangs.at(0).slots.size(), 4u);
+  const SlotState& whole = model.hangs[0].slots[2];
+  EXPECT_EQ(whole.stored, 5u);
+  EXPECT_EQ(whole.stored_leading, 2u);
+  EXPECT_EQ(whole.first_stored, std::vector<uint32_t>{8});
+  const SlotState& older = model.hangs[0].slots[3];
+  EXPECT_EQ(older.sentinel, 6u);
+  EXPECT_EQ(older.stored, kUnknown);
+  EXPECT_EQ(older.stored_leading, kUnknown);
+  EXPECT_TRUE(older.first_stored.empty());
+}
+
 TEST_F(ModelBuilder, HangIsJoinedWithItsEvidence) {
   Scenario scenario;
   scenario.hang_ends = true;

@@ -398,6 +398,7 @@ class ScenarioBuilder {
     slot.arrived = slot.words - slot.alias;
     for (uint32_t& position : slot.first_sentinel) position = trace::kNoId;
     for (uint32_t& position : slot.first_alias) position = trace::kNoId;
+    for (uint32_t& position : slot.first_stored) position = trace::kNoId;
     if (slot.alias != 0) slot.first_alias[0] = 3;
     trace_.Define(slot);
   }

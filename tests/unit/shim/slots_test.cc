@@ -215,6 +215,96 @@ TEST_F(Classified, HalfWordSentinelsAreAbsentInEitherHalfAndNeverAlias) {
   EXPECT_EQ(states[2].arrived, 2u);
 }
 
+// A row of three packets, the last one short.
+class Stored : public ::testing::Test {
+ protected:
+  static constexpr uint32_t kData = 0x3f803f80;
+  static constexpr uint32_t kMark = protocol::kSentinel;
+
+  trace::SlotState Classify(const std::vector<uint32_t>& row, Absence absence = {}) {
+    StageLayout layout;
+    layout.words = static_cast<uint32_t>(row.size());
+    layout.bytes = row.size() * 4;
+    layout.slots = {{3, 1, 0, true}};
+    const auto bytes = std::as_bytes(std::span(row));
+    states_ = ClassifySlots(layout, bytes, bytes, 10, absence);
+    return states_.back();
+  }
+  static std::vector<uint32_t> First(const trace::SlotState& state) {
+    return {std::begin(state.first_stored), std::end(state.first_stored)};
+  }
+
+  std::vector<trace::SlotState> states_;
+};
+
+constexpr uint32_t kNoWord = trace::kNoId;
+
+TEST_F(Stored, MarksInPacketsThatHaveArrived) {
+  const auto state = Classify({kMark, kData, kData, kData,  //
+                               kData, kData, kData, kMark,  //
+                               kData, kMark});
+  EXPECT_EQ(state.sentinel, 3u);
+  EXPECT_EQ(state.stored_sentinel, 3u);
+  EXPECT_EQ(state.stored_leading, 1u);
+  EXPECT_EQ(First(state), (std::vector<uint32_t>{0, 7, 9, kNoWord}));
+}
+
+TEST_F(Stored, NotThoseOfPacketsThatHaveNot) {
+  const auto state = Classify({kData, kData, kData, kData,  //
+                               kMark, kMark, kMark, kMark,  //
+                               kMark, kMark});
+  EXPECT_EQ(state.sentinel, 6u);
+  EXPECT_EQ(state.stored_sentinel, 0u);
+  EXPECT_EQ(state.stored_leading, 0u);
+  EXPECT_EQ(First(state), (std::vector<uint32_t>{kNoWord, kNoWord, kNoWord, kNoWord}));
+}
+
+TEST_F(Stored, CountPacketByPacketAndListTheFirstFour) {
+  const auto state = Classify({kMark, kMark, kMark, kMark,  //
+                               kMark, kMark, kMark, kData,  //
+                               kMark, kData, kMark, kMark});
+  EXPECT_EQ(state.sentinel, 10u);
+  EXPECT_EQ(state.stored_sentinel, 6u);
+  EXPECT_EQ(state.stored_leading, 2u);
+  EXPECT_EQ(First(state), (std::vector<uint32_t>{4, 5, 6, 8}));
+}
+
+TEST_F(Stored, AnAliasedWordHasArrivedToo) {
+  EXPECT_EQ(Classify({kMark, 0x80010000, kMark, kMark}).stored_sentinel, 3u);
+}
+
+TEST_F(Stored, AddUpInThePeersSummary) {
+  Classify({kMark, kData, kData, kData});
+  ASSERT_EQ(states_.size(), 2u);
+  EXPECT_EQ(states_[0].token, trace::kNoId);
+  EXPECT_EQ(states_[0].stored_sentinel, 1u);
+  EXPECT_EQ(states_[0].stored_leading, 1u);
+}
+
+TEST_F(Stored, HalvesOfAPacketThatHasArrived) {
+  const Absence halves{0x80008000};
+  const auto state = Classify({0x80008000, 0x80008000, 0x80003f80, 0x80008000,  //
+                               0x80008000, 0x80008000, 0x80008000, 0x80008000},
+                              halves);
+  EXPECT_EQ(state.stored_sentinel, 4u);
+  EXPECT_EQ(state.stored_leading, 1u);
+  EXPECT_EQ(First(state), (std::vector<uint32_t>{0, 1, 2, 3}));
+}
+
+TEST_F(Stored, NotHalvesOfWhatIsArmedForAnotherWidth) {
+  const auto state = Classify({kMark, kMark, kMark, kMark}, {0x80008000});
+  EXPECT_EQ(state.sentinel, 4u);
+  EXPECT_EQ(state.stored_sentinel, 0u);
+}
+
+TEST_F(Lines, HoldNoMarksAsData) {
+  Tag(&first_, 1, 0, 7);
+  for (const trace::SlotState& state : ClassifySlots(layout_, first_, first_, 10)) {
+    EXPECT_EQ(state.stored_sentinel, 0u);
+    EXPECT_EQ(state.first_stored[0], trace::kNoId);
+  }
+}
+
 TEST_F(Classified, KeepsToTheLimitOfDetails) {
   first_ = second_ = Filled(layout_, protocol::kSentinel);
   EXPECT_EQ(ClassifySlots(layout_, first_, second_, 1).size(), 2u + 1u);

@@ -46,6 +46,32 @@ TEST_F(VerdictTest, DoesNotNameAliasingWhileWordsAreMissing) {
   EXPECT_TRUE(Says("1 of 100 awaited words have not arrived"));
 }
 
+TEST_F(VerdictTest, NamesDataThatIsTheMark) {
+  trace::SlotState& sum = Slot(0, trace::kNoId, 2, 0);
+  sum.stored_sentinel = 2;
+  sum.stored_leading = 1;
+  trace::SlotState slot = sum;
+  slot.token = 3;
+  slot.first_stored[0] = 8;
+  evidence_.slots.push_back(slot);
+  EXPECT_TRUE(Says("(C1)"));
+  EXPECT_TRUE(Says("peer 0, token 3, word 8"));
+  EXPECT_FALSE(Says("not arrived"));
+}
+
+TEST_F(VerdictTest, DoesNotNameDataThatIsTheMarkWhileOtherWordsAreMissing) {
+  trace::SlotState& sum = Slot(0, trace::kNoId, 6, 0);
+  sum.stored_sentinel = 2;
+  sum.stored_leading = 2;
+  EXPECT_FALSE(Says("(C1)"));
+  EXPECT_TRUE(Says("6 of 100 awaited words have not arrived"));
+}
+
+TEST_F(VerdictTest, DoesNotNameMarksThatSomeKernelsDoNotTest) {
+  Slot(0, trace::kNoId, 2, 0).stored_sentinel = 2;
+  EXPECT_FALSE(Says("(C1)"));
+}
+
 TEST_F(VerdictTest, DoesNotJudgeABufferThatChanges) {
   Slot(0, trace::kNoId, 0, 5).changed = 2;
   EXPECT_FALSE(Says("(C1)"));

@@ -270,6 +270,34 @@ TEST_F(Kernels, LegacyTakesNegativeSubnormalInTheLowHalf) {
   EXPECT_TRUE(Together([](Rank& rank) { return rank.LegacyOneShot(kTokens); }));
 }
 
+// The first word of token 1: +0 below, and above what adds up to a negative subnormal.
+void MakeTinyNegativeSum(std::array<Rank, kWorld>& ranks) {
+  for (Rank& rank : ranks) rank.shard[kDim] = 0;
+  ranks[0].shard[kDim + 1] = 0x00c0;  // 1.5 times the smallest normal
+  ranks[1].shard[kDim + 1] = 0x80e0;  // −1.75 times
+}
+
+TEST_F(Kernels, LegacyTwoShotHangsOnASumThatIsFlushedToNegativeZero) {
+  MakeTinyNegativeSum(rank_);
+  EXPECT_FALSE(Together([](Rank& rank) { return rank.LegacyTwoShot(kTokens); }));
+  for (const Rank& rank : rank_) {
+    const uint32_t* token = rank.Generation(0) + kGenerationBytes / 8 + kDim / 2;
+    EXPECT_EQ(token[0], protocol::kSentinel);
+    EXPECT_EQ(token[1], 0x40004000u) << "its packet has arrived";
+  }
+}
+
+TEST_F(Kernels, OnlyTheTwoShotSendsSums) {
+  MakeTinyNegativeSum(rank_);
+  EXPECT_TRUE(Together([](Rank& rank) { return rank.LegacyOneShot(kTokens); }));
+}
+
+TEST_F(Kernels, GoodKeepsATinyNegativeSum) {
+  MakeTinyNegativeSum(rank_);
+  ASSERT_TRUE(Together([](Rank& rank) { return rank.GoodOneShot(kTokens); }));
+  EXPECT_EQ(rank_[0].prenorm[kDim + 1], 0x8020);  // −0.25 times the smallest normal
+}
+
 TEST_F(Kernels, GoodTakesNegativeSubnormal) {
   rank_[1].shard[5] = 0x8001;
   EXPECT_TRUE(Together([](Rank& rank) { return rank.GoodOneShot(kTokens); }));
