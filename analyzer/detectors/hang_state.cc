@@ -113,6 +113,15 @@ bool MayFlush(const Model& model, const StuckCalls& stuck) {
   });
 }
 
+// No sentinel word, or only ones that a complete call can leave: kernels that send marks as data
+// test the first word of a packet of the broadcast, and no other.
+bool NoneTested(const std::vector<PeerWords>& awaited) {
+  return std::ranges::all_of(awaited, [](const PeerWords& words) {
+    const uint64_t untested = words.stage == kBroadcast ? words.stored - words.leading : 0;
+    return words.sentinel <= untested;
+  });
+}
+
 // The first block of a grid moves the flags on while others may still poll. A complete call leaves
 // no empty slot behind, and under a flush-to-zero compare no aliased word either: what the dirty
 // generation holds of those, such a call is still polling.
@@ -138,7 +147,7 @@ std::optional<RankState> BehindTheFlags(const Model& model, const RankState& sta
   const StuckCalls stuck = FindStuckCalls(model, late);
   if (stuck.operations.empty() || stuck.guessed) return std::nullopt;
   if (late.Alias() > 0 && MayFlush(model, stuck)) return late;
-  if (late.Sentinel() == 0) return std::nullopt;
+  if (NoneTested(late.awaited)) return std::nullopt;
   late.progress = Progress::kWaiting;
   return late;
 }

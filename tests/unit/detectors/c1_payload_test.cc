@@ -131,6 +131,19 @@ TEST_F(C1Payload, OnlyPossibleWhereWholePacketsAreAbsentToo) {
   EXPECT_TRUE(Mentions(detection.findings[0].missing, "whole packets"));
 }
 
+// Rank 1 has sent nothing of the call that it is launched in: that explains what is absent.
+TEST_F(C1Payload, NotNamedWhereAProvenCauseExplainsTheHang) {
+  OnBoth([&](Index hang) { Store(Broadcast(hang, 3), {}); });
+  Store(Broadcast(hangs[0], 2), {8});
+  for (SlotState& slot : world.model.hangs[hangs[0]].slots) {
+    if (slot.peer == 1) Absent(slot);
+  }
+  for (SlotState& slot : world.model.hangs[hangs[1]].slots) Absent(slot);
+  for (FlagsRead& read : world.model.hangs[hangs[1]].flags) read.word[protocol::kArrivals] = 0;
+  ASSERT_EQ(Hazards(Detect()), std::vector<std::string>{"C1"});
+  EXPECT_EQ(Hazards(Diagnose(world.model)), std::vector<std::string>{"C16"});
+}
+
 TEST_F(C1Payload, OnlyPossibleWhereTheScatterIsAbsentToo) {
   Absent(Find(hangs[0], kScatterStage, 1, 2));
   EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kPossible);
@@ -223,8 +236,12 @@ TEST_F(C1Payload, ProvenInTheScatterWhateverIsAbsentOfTheBroadcast) {
 }
 
 // The first block is through and has moved the flags on; the marks are in the generation before.
-TEST_F(C1Payload, ProvenBehindTheFlags) {
-  OnBoth([&](Index hang) {
+class C1PayloadBehind : public C1Payload {
+ protected:
+  C1PayloadBehind() {
+    OnBoth([&](Index hang) { MoveOn(hang); });
+  }
+  void MoveOn(Index hang) {
     std::vector<SlotState> due = world.model.hangs[hang].slots;
     for (SlotState& slot : world.model.hangs[hang].slots) slot.role = trace::kSlotDirty;
     for (SlotState& slot : due) {
@@ -238,11 +255,19 @@ TEST_F(C1Payload, ProvenBehindTheFlags) {
       read.word[protocol::kClearBytes0] = read.word[protocol::kClearBytes0 + 1] =
           world.tokens * world.dim * 2;
     }
-  });
+  }
+};
+
+TEST_F(C1PayloadBehind, Proven) {
   const Finding finding = Only();
   EXPECT_EQ(finding.confidence, Confidence::kProven);
   EXPECT_EQ(finding.ranks, Ranks{1});
   EXPECT_TRUE(Mentions(finding.evidence, "moved the flags on"));
+}
+
+TEST_F(C1PayloadBehind, ACompleteCallMayLeaveMarksThatAreNotTested) {
+  OnBoth([&](Index hang) { Store(Broadcast(hang, 3), {9}); });
+  EXPECT_EQ(Hazards(Diagnose(world.model)), std::vector<std::string>{"C16"});
 }
 
 TEST_F(C1Payload, AdvisesByWhoseKernelsTheyAre) {
