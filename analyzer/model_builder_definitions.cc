@@ -60,6 +60,9 @@ class DefinitionBuilder {
         case trace::RecordType::kSource:
           visit(*view.As<trace::Source>(), view);
           break;
+        case trace::RecordType::kDriverClient:
+          visit(*view.As<trace::DriverClient>(), view);
+          break;
         case trace::RecordType::kSwap:
           visit(*view.As<trace::Swap>(), view);
           break;
@@ -216,6 +219,12 @@ class DefinitionBuilder {
     calls.in_force = record.state == static_cast<uint32_t>(trace::SourceState::kInForce);
     calls.library = view.Text(record.library);
     calls.reason = view.Text(record.reason);
+  }
+
+  void Graphs(const trace::DriverClient& record, const RecordView& view) {
+    std::vector<std::string>& modules = model_.processes[ids_.process].driver_clients.modules;
+    std::string module = view.Text(record.module);
+    if (std::ranges::find(modules, module) == modules.end()) modules.push_back(std::move(module));
   }
 
   void Graphs(const trace::PythonSite& record, const RecordView& view) {

@@ -132,8 +132,12 @@ class EventBuilder {
     return &versions.back();
   }
 
-  static bool ThroughCupti(const trace::RecordHeader& header) {
-    return (header.flags & trace::kRecordThroughCupti) != 0;
+  // Of a source beside the hooks, what it has seen so far.
+  void CountSource(const trace::RecordHeader& header, uint64_t DriverCalls::*through_cupti,
+                   uint64_t DriverClients::*through_driver) {
+    Process& process = model_.processes[ids_.process];
+    process.driver_calls.*through_cupti += (header.flags & trace::kRecordThroughCupti) != 0;
+    process.driver_clients.*through_driver += (header.flags & trace::kRecordThroughDriver) != 0;
   }
 
   void TakeLaunch(const trace::GraphLaunch& record) {
@@ -149,7 +153,7 @@ class EventBuilder {
       return;
     }
     const Index replay = AddReplay(record, exec);
-    if (ThroughCupti(record.header)) ++model_.processes[ids_.process].driver_calls.replays;
+    CountSource(record.header, &DriverCalls::replays, &DriverClients::replays);
     if (record.status != 0) return;
     state.replays[record.replay] = replay;
     launched_[{record.header.tid, record.stream_id}][exec] = record.replay;
@@ -277,7 +281,7 @@ class EventBuilder {
     launch.op = record.op;
     launch.call = ToCall(record.call, &ids_, &model_);
     model_.eager.push_back(launch);
-    if (ThroughCupti(record.header)) ++model_.processes[ids_.process].driver_calls.eager;
+    CountSource(record.header, &DriverCalls::eager, &DriverClients::eager);
   }
 
   void TakeUpdate(const trace::ExecUpdate& record) {

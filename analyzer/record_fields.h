@@ -52,6 +52,11 @@ void Fields(const trace::Source& r, F&& f) {
 }
 
 template <class F>
+void Fields(const trace::DriverClient& r, F&& f) {
+  f("module", r.module);
+}
+
+template <class F>
 void Fields(const trace::Workspace& r, F&& f) {
   f("workspace_id", r.workspace_id), f("device_id", r.device_id), f("rank", r.rank);
   f("world", r.world), f("flag_layout", r.flag_layout), f("flag_words", r.flag_words);
@@ -296,6 +301,7 @@ bool Dispatch(trace::RecordType type, F&& f) {
     LAMPLIGHT_RECORD(PythonSite)
     LAMPLIGHT_RECORD(Swap)
     LAMPLIGHT_RECORD(Source)
+    LAMPLIGHT_RECORD(DriverClient)
     LAMPLIGHT_RECORD(EarlyRead)
     LAMPLIGHT_RECORD(Hang)
     LAMPLIGHT_RECORD(FlagsRead)

@@ -75,6 +75,13 @@ struct DriverCalls {
   uint64_t eager = 0;
 };
 
+// Modules that ask the driver itself for its functions, seen in front of these.
+struct DriverClients {
+  std::vector<std::string> modules;
+  uint64_t replays = 0;  // launches seen that way
+  uint64_t eager = 0;
+};
+
 struct Process {
   uint32_t pid = 0;
   uint32_t ppid = 0;
@@ -97,6 +104,7 @@ struct Process {
   std::string mode;
   std::string file;
   DriverCalls driver_calls;
+  DriverClients driver_clients;
 };
 
 struct Device {

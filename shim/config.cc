@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "shim/cupti/source.h"
+#include "shim/driver/clients.h"
 
 namespace lamplight::shim {
 namespace {
@@ -108,6 +109,10 @@ Config Config::FromEnvironment() {
   if (!cupti::Wish::FromEnvironment().understood) {
     Complain(&config, "LAMPLIGHT_CUPTI", Variable("LAMPLIGHT_CUPTI"),
              "use 1, auto, 0, or the path of libcupti.so; it is off");
+  }
+  if (!driver::Wish::FromEnvironment().understood) {
+    Complain(&config, "LAMPLIGHT_DRIVER", Variable("LAMPLIGHT_DRIVER"),
+             "use auto, 1 or 0; auto is in force");
   }
   return config;
 }

@@ -33,12 +33,23 @@ void* LoadedRuntime() {
   return library;
 }
 
-void* LoadedDriver() {
-  static void* library = [] {
-    void* loaded = dlopen("libcuda.so.1", RTLD_NOLOAD | RTLD_LAZY);
-    return loaded != nullptr ? loaded : dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-  }();
+// No static's guard is held around dlopen: the dynamic linker's lock is wanted in there.
+void* LoadedDriver(bool load) {
+  static std::atomic<void*> cached{nullptr};
+  void* library = cached.load(std::memory_order_acquire);
+  if (library != nullptr) return library;
+  library = dlopen("libcuda.so.1", RTLD_NOLOAD | RTLD_LAZY);
+  if (library == nullptr && load) library = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  cached.store(library, std::memory_order_release);
   return library;
+}
+
+void* FindInDriver(const char* name, bool load) {
+  const int saved = errno;
+  void* library = LoadedDriver(load);
+  void* found = library == nullptr ? nullptr : dlsym(library, name);
+  errno = saved;
+  return found;
 }
 
 }  // namespace
@@ -53,12 +64,8 @@ void* ResolveRuntime(const char* name) noexcept {
   return found;
 }
 
-void* ResolveDriver(const char* name) noexcept {
-  const int saved = errno;
-  void* library = LoadedDriver();
-  void* found = library == nullptr ? nullptr : dlsym(library, name);
-  errno = saved;
-  return found;
-}
+void* ResolveDriver(const char* name) noexcept { return FindInDriver(name, true); }
+
+void* ResolveLoadedDriver(const char* name) noexcept { return FindInDriver(name, false); }
 
 }  // namespace lamplight::shim

@@ -11,6 +11,8 @@ namespace lamplight::shim {
 void* ResolveRuntime(const char* name) noexcept;
 // Address of `name` in libcuda.so.1, loading it if the process has not; null if none.
 void* ResolveDriver(const char* name) noexcept;
+// The same, null where the process has not loaded it.
+void* ResolveLoadedDriver(const char* name) noexcept;
 
 // A real runtime function, resolved at its first use. Constant-initialised.
 template <class F>

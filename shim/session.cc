@@ -6,6 +6,8 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -13,8 +15,11 @@
 #include "shim/contexts.h"
 #include "shim/cupti/source.h"
 #include "shim/cupti/static_runtime.h"
+#include "shim/driver/clients.h"
+#include "shim/driver/fronts.h"
 #include "shim/log.h"
 #include "shim/process_record.h"
+#include "shim/recorder/origin.h"
 #include "shim/resolver.h"
 #include "shim/snapshot_drain.h"
 #include "shim/stacks/stacks.h"
@@ -31,12 +36,18 @@ std::atomic<State> state{State::kIdle};
 
 constexpr int kOldestRuntime = 12000;
 
+// For a thread that is starting the session. Not without end: that one may want the dynamic
+// linker's lock, which this one has where a library calls CUDA while it is loaded. A call that has
+// waited so long goes unrecorded.
+constexpr std::chrono::seconds kLongestWait{5};
+
 RealFunction<decltype(&cudaFree)> real_free{"cudaFree"};
 RealFunction<decltype(&cudaRuntimeGetVersion)> real_runtime_version{"cudaRuntimeGetVersion"};
 
 bool RuntimeIsKnown(std::string* why) {
   auto* get_version = real_runtime_version.get();
-  if (get_version == nullptr && cupti::InForce()) return true;  // linked statically, or not used
+  // Linked statically, or not used.
+  if (get_version == nullptr && (driver::Given() || cupti::InForce())) return true;
   int version = 0;
   if (get_version == nullptr || get_version(&version) != cudaSuccess) {
     *why = "no CUDA runtime answers";
@@ -50,27 +61,32 @@ bool RuntimeIsKnown(std::string* why) {
 
 void OnRecorderError(const char* reason) { Session::Fail(reason); }
 
-// What nobody asked CUPTI for. Once: a forked child begins anew, and the loader's lock, which
-// looking takes, may be held in it by a thread that it does not have.
+// Where neither source is to see calls of the driver. Once: a forked child begins anew, and the
+// loader's lock, which looking takes, may be held in it by a thread that it does not have.
 void TellOfStaticRuntime() {
   static std::atomic<bool> looked{false};
-  if (cupti::Wish::FromEnvironment().kind != cupti::Wish::kOff || looked.exchange(true)) return;
+  const bool seen = cupti::Wish::FromEnvironment().kind != cupti::Wish::kOff ||
+                    driver::Wish::FromEnvironment().kind != driver::Wish::kOff;
+  if (seen || looked.exchange(true)) return;
   const std::string library = cupti::LibraryWithStaticRuntime();
   if (library.empty()) return;
-  LogWarning("{} has a CUDA runtime of its own, whose launches are not seen: set LAMPLIGHT_CUPTI=1",
-             library);
+  LogWarning(
+      "{} has a CUDA runtime of its own, whose launches are not seen with LAMPLIGHT_DRIVER=0",
+      library);
 }
 
 }  // namespace
 
 Session* Session::Start() noexcept {
   // Ahead of all else: a child that is forked meanwhile must not wait for this thread.
-  static const int registered = pthread_atfork(nullptr, nullptr, &Session::ForkedChild);
-  static_cast<void>(registered);
+  static constinit std::atomic<bool> registered{false};
+  if (!registered.exchange(true)) pthread_atfork(nullptr, nullptr, &Session::ForkedChild);
+  const auto limit = std::chrono::steady_clock::now() + kLongestWait;
   State expected = State::kIdle;
   while (!state.compare_exchange_weak(expected, State::kStarting)) {
     if (expected == State::kRunning || expected == State::kOff) return Running();
-    sched_yield();  // another thread is starting it
+    if (std::chrono::steady_clock::now() > limit) return nullptr;
+    sched_yield();
     expected = State::kIdle;
   }
   if (Config::Disabled()) {
@@ -85,6 +101,7 @@ Session* Session::Start() noexcept {
     return nullptr;
   }
   running_.store(session, std::memory_order_release);
+  driver::Define(*session->recorder_);
   expected = State::kStarting;
   if (!state.compare_exchange_strong(expected, State::kRunning)) {
     running_.store(nullptr, std::memory_order_release);  // it has failed meanwhile
@@ -193,8 +210,9 @@ Device* Session::CurrentDevice() {
   } last{nullptr, {0, nullptr}};
   CUcontext context = nullptr;
   if (driver_->CtxGetCurrent(&context) != CUDA_SUCCESS) return nullptr;
-  if (context == nullptr) {
-    // The host's first call on this thread: the runtime has not made its context current yet.
+  if (context == nullptr && Through::Flags() == 0) {
+    // The host's first call on this thread: the runtime has not made its context current yet. Who
+    // calls the driver itself may not mean to have one.
     if (auto* free = real_free.get()) free(nullptr);
     driver_->CtxGetCurrent(&context);
   }

@@ -75,7 +75,7 @@ uint32_t Sites::Here(size_t skip) {
   std::array<uintptr_t, stacks::kMaxFrames> pcs;
   const size_t count = stacks::CaptureHere(pcs.data(), pcs.size(), skip + 1);
   std::span<const uintptr_t> frames(pcs.data(), count);
-  if (ThroughCupti::Flags() != 0) frames = OfHost(frames);
+  if (Through::Flags() != 0) frames = OfHost(frames);
   const std::vector<stacks::PythonFrame> python = stacks::PythonFramesHere(kPythonLimit);
   return frames.empty() && python.empty() ? 0 : Define(frames, python);
 }

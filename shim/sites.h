@@ -22,8 +22,8 @@ class Sites {
   // An address in the code that called into CUDA: the innermost frame outside the shim and CUDA's
   // own libraries; 0 where there is none.
   static uintptr_t HostCaller();
-  // The calling thread's stack without `skip` innermost frames (in a callback of CUPTI's also
-  // without those of the way there), and its Python stack; 0 where neither is to be had.
+  // The calling thread's stack without `skip` innermost frames (where a driver's function is seen
+  // also without those of the way there), and its Python stack; 0 where neither is to be had.
   uint32_t Here(size_t skip);
   uint32_t Define(std::span<const uintptr_t> pcs, std::span<const stacks::PythonFrame> python = {});
 

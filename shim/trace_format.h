@@ -1,4 +1,4 @@
-// The trace file of one process, version 1.3: what the shim writes and the analyzer reads.
+// The trace file of one process, version 1.4: what the shim writes and the analyzer reads.
 //
 // Shape:   FileHeader (4096 bytes) | event ring (ring_bytes) | definitions (to the end of the file)
 // Grammar: docs/trace_format.md. Plain data, little endian, no pointers; includes neither side.
@@ -18,8 +18,8 @@ namespace lamplight::trace {
 inline constexpr char kMagic[8] = {'L', 'A', 'M', 'P', 'T', 'R', 'C', '\x1a'};
 inline constexpr uint16_t kMajor = 1;
 // 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot, PeerHeader; 1.3: Trouble, EarlyRead,
-// Source, Mark
-inline constexpr uint16_t kMinor = 3;
+// Source, Mark; 1.4: DriverClient; in SlotState, stored_*, first_stored
+inline constexpr uint16_t kMinor = 4;
 inline constexpr uint32_t kHeaderBytes = 4096;
 inline constexpr uint32_t kMaxRecordBytes = 1u << 20;
 inline constexpr uint32_t kRecordAlign = 8;
@@ -75,6 +75,7 @@ enum class RecordType : uint16_t {
   kSwap = 15,
   kEarlyRead = 16,
   kSource = 17,
+  kDriverClient = 18,
   // Evidence of a hang: definitions section too, so that it is never overwritten.
   kHang = 32,
   kFlagsRead = 33,
@@ -112,6 +113,8 @@ struct RecordHeader {
 static_assert(sizeof(RecordHeader) == 24);
 // What it tells of was seen in a CUPTI callback of the driver API, not in a hook (1.3).
 inline constexpr uint16_t kRecordThroughCupti = 1;
+// The same in front of a driver function that a DriverClient calls (1.4).
+inline constexpr uint16_t kRecordThroughDriver = 2;
 
 // A string inside the record: offset from the record's start, no terminator.
 struct Str {
@@ -233,6 +236,13 @@ struct Source {
   Str reason;        // why it is not in force
 };
 enum class SourceState : uint32_t { kInForce = 1, kUnavailable = 2 };
+
+// A module that asks the driver itself for its functions, as a statically linked CUDA runtime does,
+// and is given the shim's in their place.
+struct DriverClient {
+  RecordHeader header;
+  Str module;  // path
+};
 
 // One (flags, local buffer) pair on one device: one rank's end of a communicator.
 struct Workspace {

@@ -62,6 +62,7 @@ ordered_json ToJson(const RecordView& view) {
   record["time_ns"] = header.time_ns;
   record["tid"] = header.tid;
   if ((header.flags & trace::kRecordThroughCupti) != 0) record["through"] = "CUPTI";
+  if ((header.flags & trace::kRecordThroughDriver) != 0) record["through"] = "driver";
   Dispatch(view.type(), [&]<class T>(std::type_identity<T>, const char*) {
     const T typed = *view.As<T>();
     record["fields"] = FieldsOf(typed, view);

@@ -40,6 +40,13 @@ Json DriverCallsJson(const DriverCalls& calls) {
           {"eager_calls", calls.eager}};
 }
 
+// Null where there are none.
+Json DriverClientsJson(const DriverClients& clients) {
+  if (clients.modules.empty()) return nullptr;
+  return {
+      {"modules", clients.modules}, {"replays", clients.replays}, {"eager_calls", clients.eager}};
+}
+
 }  // namespace
 
 Json ProcessJson(const Model& model, Index index) {
@@ -63,6 +70,7 @@ Json ProcessJson(const Model& model, Index index) {
           {"replays_completed", completed},
           {"eager_calls", eager},
           {"seen_through_cupti", DriverCallsJson(process.driver_calls)},
+          {"seen_through_driver", DriverClientsJson(process.driver_clients)},
           {"ended_orderly", process.closed}};
 }
 

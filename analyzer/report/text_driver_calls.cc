@@ -1,4 +1,5 @@
-// What was seen through CUPTI's callbacks of the driver API, and where that was not to be had.
+// What was seen of the driver API: in front of its functions, and through CUPTI's callbacks; and
+// where that was not to be had.
 #include <map>
 #include <set>
 
@@ -8,10 +9,20 @@
 namespace lamplight {
 namespace {
 
+std::string Seen(uint64_t replays, uint64_t eager) {
+  return Count(replays, "replay") + " and " + Count(eager, "eager call") + " were seen ";
+}
+
 std::string LineOf(const DriverCalls& calls) {
   if (!calls.in_force) return "calls of the driver API were not seen: " + calls.reason;
-  return std::to_string(calls.replays) + " replays and " + std::to_string(calls.eager) +
-         " eager calls were seen through CUPTI (" + calls.library + "), all others by the preload";
+  return Seen(calls.replays, calls.eager) + "through CUPTI (" + calls.library +
+         "), all others by the preload";
+}
+
+std::string LineOf(const DriverClients& clients) {
+  return Seen(clients.replays, clients.eager) +
+         "at the driver, of modules that have a CUDA runtime " +
+         "of their own or none: " + Joined(clients.modules, ", ");
 }
 
 }  // namespace
@@ -20,11 +31,14 @@ void WriteDriverCalls(const Model& model, TextWriter* out) {
   // The same in most processes.
   std::map<std::string, std::set<std::string>> processes_of;
   for (const Process& process : model.processes) {
-    if (!process.driver_calls.asked) continue;
-    processes_of[LineOf(process.driver_calls)].insert(std::to_string(process.pid));
+    const std::string pid = std::to_string(process.pid);
+    if (process.driver_clients.replays + process.driver_clients.eager > 0) {
+      processes_of[LineOf(process.driver_clients)].insert(pid);
+    }
+    if (process.driver_calls.asked) processes_of[LineOf(process.driver_calls)].insert(pid);
   }
   if (processes_of.empty()) return;
-  out->Heading("CALLS OF THE DRIVER API (LAMPLIGHT_CUPTI)");
+  out->Heading("CALLS OF THE DRIVER API");
   for (const auto& [line, pids] : processes_of) {
     const std::vector<std::string> in(pids.begin(), pids.end());
     out->Paragraph("  ", line + " (pid " + Joined(in, " ") + ")");

@@ -36,49 +36,57 @@ struct CallbackData {
 
 using Callback = void (*)(void* user, int domain, uint32_t id, const void* data);
 
-// A driver function's callback id, and that of its form whose null stream is the thread's own.
+// A driver function: its exported name, its callback id, and that of its form whose null stream is
+// the thread's own, exported as `name`_ptsz.
 struct CallId {
+  const char* name;
   uint32_t plain;
   uint32_t per_thread = 0;  // 0: there is none
 };
 
-inline constexpr CallId kCtxSynchronize{17};
-inline constexpr CallId kCtxSynchronizeV2{800};
-inline constexpr CallId kModuleUnload{22};
-inline constexpr CallId kLibraryUnload{680};
-inline constexpr CallId kEventRecord{119, 441};
-inline constexpr CallId kEventRecordWithFlags{587, 588};
-inline constexpr CallId kEventQuery{120};
-inline constexpr CallId kEventSynchronize{121};
-inline constexpr CallId kEventDestroy{325};  // cuEventDestroy_v2
-inline constexpr CallId kStreamCreate{124};
-inline constexpr CallId kStreamCreateWithPriority{367};
-inline constexpr CallId kStreamDestroy{326};  // cuStreamDestroy_v2
-inline constexpr CallId kStreamQuery{125, 439};
-inline constexpr CallId kStreamSynchronize{126, 440};
-inline constexpr CallId kStreamWaitEvent{295, 436};
-inline constexpr CallId kStreamBeginCapture{539, 540};  // cuStreamBeginCapture_v2
-inline constexpr CallId kStreamBeginCaptureToGraph{720, 721};
-inline constexpr CallId kStreamEndCapture{497, 498};
-inline constexpr CallId kLaunchKernel{307, 442};
-inline constexpr CallId kLaunchKernelEx{652, 653};
-inline constexpr CallId kLaunchCooperativeKernel{477, 478};
-inline constexpr CallId kGraphInstantiateV2{578};     // of CUDA 11
-inline constexpr CallId kGraphInstantiateFlags{643};  // cuGraphInstantiateWithFlags
-inline constexpr CallId kGraphInstantiateWithParams{656, 657};
-inline constexpr CallId kGraphExecUpdate{696};               // cuGraphExecUpdate_v2
-inline constexpr CallId kGraphExecKernelNodeSetParams{692};  // …_v2
-inline constexpr CallId kGraphExecNodeSetParams{714};
-inline constexpr CallId kGraphNodeSetEnabled{650};
-inline constexpr CallId kGraphUpload{580, 581};
-inline constexpr CallId kGraphLaunch{514, 515};
-inline constexpr CallId kGraphExecDestroy{516};
-inline constexpr CallId kGraphDestroy{517};
+inline constexpr CallId kCtxSynchronize{"cuCtxSynchronize", 17};
+inline constexpr CallId kCtxSynchronizeV2{"cuCtxSynchronize_v2", 800};
+inline constexpr CallId kCtxDestroy{"cuCtxDestroy_v2", 322};
+inline constexpr CallId kPrimaryCtxRelease{"cuDevicePrimaryCtxRelease_v2", 544};
+inline constexpr CallId kPrimaryCtxReset{"cuDevicePrimaryCtxReset_v2", 545};
+inline constexpr CallId kModuleUnload{"cuModuleUnload", 22};
+inline constexpr CallId kLibraryUnload{"cuLibraryUnload", 680};
+inline constexpr CallId kEventRecord{"cuEventRecord", 119, 441};
+inline constexpr CallId kEventRecordWithFlags{"cuEventRecordWithFlags", 587, 588};
+inline constexpr CallId kEventQuery{"cuEventQuery", 120};
+inline constexpr CallId kEventSynchronize{"cuEventSynchronize", 121};
+inline constexpr CallId kEventDestroy{"cuEventDestroy_v2", 325};
+inline constexpr CallId kStreamCreate{"cuStreamCreate", 124};
+inline constexpr CallId kStreamCreateWithPriority{"cuStreamCreateWithPriority", 367};
+inline constexpr CallId kStreamDestroy{"cuStreamDestroy_v2", 326};
+inline constexpr CallId kStreamQuery{"cuStreamQuery", 125, 439};
+inline constexpr CallId kStreamSynchronize{"cuStreamSynchronize", 126, 440};
+inline constexpr CallId kStreamWaitEvent{"cuStreamWaitEvent", 295, 436};
+inline constexpr CallId kStreamBeginCapture{"cuStreamBeginCapture_v2", 539, 540};
+inline constexpr CallId kStreamBeginCaptureToGraph{"cuStreamBeginCaptureToGraph", 720, 721};
+inline constexpr CallId kStreamEndCapture{"cuStreamEndCapture", 497, 498};
+inline constexpr CallId kLaunchKernel{"cuLaunchKernel", 307, 442};
+inline constexpr CallId kLaunchKernelEx{"cuLaunchKernelEx", 652, 653};
+inline constexpr CallId kLaunchCooperativeKernel{"cuLaunchCooperativeKernel", 477, 478};
+inline constexpr CallId kGraphInstantiateV2{"cuGraphInstantiate_v2", 578};  // of CUDA 11
+inline constexpr CallId kGraphInstantiateFlags{"cuGraphInstantiateWithFlags", 643};
+inline constexpr CallId kGraphInstantiateWithParams{"cuGraphInstantiateWithParams", 656, 657};
+inline constexpr CallId kGraphExecUpdate{"cuGraphExecUpdate_v2", 696};
+inline constexpr CallId kGraphExecKernelNodeSetParams{"cuGraphExecKernelNodeSetParams_v2", 692};
+inline constexpr CallId kGraphExecNodeSetParams{"cuGraphExecNodeSetParams", 714};
+inline constexpr CallId kGraphNodeSetEnabled{"cuGraphNodeSetEnabled", 650};
+inline constexpr CallId kGraphUpload{"cuGraphUpload", 580, 581};
+inline constexpr CallId kGraphLaunch{"cuGraphLaunch", 514, 515};
+inline constexpr CallId kGraphExecDestroy{"cuGraphExecDestroy", 516};
+inline constexpr CallId kGraphDestroy{"cuGraphDestroy", 517};
 inline constexpr uint32_t kIds = 801;  // all are below
 
 // Parameters, in the driver's order. Several functions have the same ones.
 struct CtxParams {
   CUcontext context;
+};
+struct DeviceParams {
+  CUdevice device;
 };
 struct ModuleParams {
   CUmodule module;

@@ -1,8 +1,8 @@
-// What each callback of the driver API means: the same parts of hooks/ that preload.cc calls, those
-// before the real call at its enter and those behind it at its exit.
+// What each callback of the driver API means: the parts of driver/calls.h, at enter and exit.
 //
-// A call is recorded once: callbacks of calls that came in through a hook, or that the shim makes
-// itself, are ignored. Any thread; a call's state between its two callbacks is its thread's.
+// A call is recorded once: callbacks of calls that came in through a hook or one of driver/'s
+// fronts, or that the shim makes itself, are ignored. Any thread; a call's state between its two
+// callbacks is its thread's.
 #pragma once
 
 #include <cstdint>

@@ -13,6 +13,8 @@
 #include "shim/cupti/callbacks.h"
 #include "shim/cupti/library.h"
 #include "shim/cupti/static_runtime.h"
+#include "shim/driver/clients.h"
+#include "shim/driver/fronts.h"
 #include "shim/hooks/guard.h"
 #include "shim/log.h"
 #include "shim/recorder/record_builder.h"
@@ -95,8 +97,10 @@ void Try(const Wish& wish, Attempt* attempt) {
 bool Wished(const Wish& wish, bool injected) {
   if (wish.kind == Wish::kOff || Config::Disabled()) return false;
   if (wish.kind == Wish::kOn) return true;
-  if (!injected) return false;
-  return ResolveRuntime("cudaGetDeviceCount") == nullptr || !LibraryWithStaticRuntime().empty();
+  if (!injected || driver::Given()) return false;
+  if (ResolveRuntime("cudaGetDeviceCount") == nullptr) return true;
+  return driver::Wish::FromEnvironment().kind == driver::Wish::kOff &&
+         !LibraryWithStaticRuntime().empty();
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// The second source of events beside the hooks of preload.cc: CUPTI's callbacks of the driver API.
-// They see what the hooks cannot: programs that link the CUDA runtime statically, and calls of the
-// driver API itself.
+// The third source of events beside the hooks of preload.cc and the fronts of driver/: CUPTI's
+// callbacks of the driver API. They see what those cannot: calls of programs that link the driver
+// itself, or were started without the preload.
 //
 // CUPTI has one subscriber in a process, so this is on only where LAMPLIGHT_CUPTI asks for it. All
 // functions may be called by any thread; a subscription lasts as long as the process.
@@ -16,7 +16,7 @@ namespace lamplight::shim::cupti {
 struct Wish {
   enum Kind {
     kOff,
-    kAuto,  // only where there is none that the hooks could stand in front of, or another beside it
+    kAuto,  // only where there is no runtime that the shim could stand in front of
     kOn,
   };
   Kind kind = kOff;

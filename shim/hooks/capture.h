@@ -1,5 +1,5 @@
-// Stream capture: begin, begin into a graph, end. Called by preload.cc, and in halves by cupti/;
-// capture-safe.
+// Stream capture: begin, begin into a graph, end. Called by preload.cc, and in halves by driver/
+// and cupti/; capture-safe.
 #pragma once
 
 #include <cuda.h>

@@ -1,5 +1,5 @@
 // Graphs after capture: instantiate, update, launch, destroy, node parameters. Called by
-// preload.cc, and in halves, around a real call that is made elsewhere, by cupti/.
+// preload.cc, and in halves, around a real call that is made elsewhere, by driver/ and cupti/.
 #pragma once
 
 #include <cuda.h>

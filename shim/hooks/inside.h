@@ -1,5 +1,5 @@
 // Tells whether the calling thread is inside the shim, or inside a call of the host's that a hook
-// has seen already: CUPTI's callbacks then have nothing to add.
+// has seen already: what sees the driver's functions then has nothing to add.
 //
 // State is the thread's own; nests.
 #pragma once

@@ -54,7 +54,25 @@ cudaError_t RecordAround(const Function& function, void** arguments,
   return status;
 }
 
-// True with `status` set where a kernel of ours was launched instead.
+template <class ShapeFunction, class Real>
+cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream,
+                         const void* caller, ShapeFunction shape,
+                         std::span<const CUlaunchAttribute> attributes, Real real) noexcept {
+  const Function* function = Known(launched);
+  if (function == nullptr) [[unlikely]]
+    function = Learn(launched, caller);
+  if (function == nullptr || !function->decoded()) [[likely]]
+    return real(arguments);
+  const lamport::LaunchShape launch_shape = shape();
+  cudaError_t status = cudaSuccess;
+  if (LaunchSwapped(*function, arguments, launch_shape, attributes, stream, &status)) {
+    return status;
+  }
+  return RecordAround(*function, arguments, launch_shape, stream, real);
+}
+
+}  // namespace
+
 bool LaunchSwapped(const Function& function, void** arguments, const lamport::LaunchShape& shape,
                    std::span<const CUlaunchAttribute> attributes, CUstream stream,
                    cudaError_t* status) noexcept {
@@ -79,25 +97,6 @@ bool LaunchSwapped(const Function& function, void** arguments, const lamport::La
       });
   return true;
 }
-
-template <class ShapeFunction, class Real>
-cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream,
-                         const void* caller, ShapeFunction shape,
-                         std::span<const CUlaunchAttribute> attributes, Real real) noexcept {
-  const Function* function = Known(launched);
-  if (function == nullptr) [[unlikely]]
-    function = Learn(launched, caller);
-  if (function == nullptr || !function->decoded()) [[likely]]
-    return real(arguments);
-  const lamport::LaunchShape launch_shape = shape();
-  cudaError_t status = cudaSuccess;
-  if (LaunchSwapped(*function, arguments, launch_shape, attributes, stream, &status)) {
-    return status;
-  }
-  return RecordAround(*function, arguments, launch_shape, stream, real);
-}
-
-}  // namespace
 
 lamport::LaunchShape ShapeOf(dim3 grid, dim3 block, const CUlaunchAttribute* attributes,
                              size_t count) noexcept {

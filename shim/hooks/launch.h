@@ -1,9 +1,11 @@
 // Kernel launches. Everything but a Lamport kernel pays one table lookup. Called by preload.cc, and
-// in halves by cupti/.
+// in halves by driver/ and cupti/.
 #pragma once
 
 #include <cuda.h>
 #include <cuda_runtime_api.h>
+
+#include <span>
 
 #include "kernels/collective_call.h"
 #include "shim/functions.h"
@@ -60,6 +62,11 @@ class EagerCall {
   kernels::CollectiveCall own_{};
   void* argument_ = nullptr;
 };
+
+// True with `status` set where LAMPLIGHT_SWAP had a kernel of ours launched instead, and recorded.
+bool LaunchSwapped(const Function& function, void** arguments, const lamport::LaunchShape& shape,
+                   std::span<const CUlaunchAttribute> attributes, CUstream stream,
+                   cudaError_t* status) noexcept;
 
 lamport::LaunchShape ShapeOf(dim3 grid, dim3 block, const CUlaunchAttribute* attributes,
                              size_t count) noexcept;

@@ -1,4 +1,5 @@
-// Which of the shim's two sources the calling thread's records come from: its hooks, or a callback.
+// Through which of the shim's sources the calling thread's records come: its hooks of the runtime,
+// or what sees calls of the driver.
 //
 // State is the thread's own.
 #pragma once
@@ -9,12 +10,13 @@
 
 namespace lamplight::shim {
 
-class ThroughCupti {
+class Through {
  public:
-  ThroughCupti() noexcept { flags_ = trace::kRecordThroughCupti; }
-  ~ThroughCupti() { flags_ = 0; }
-  ThroughCupti(const ThroughCupti&) = delete;
-  ThroughCupti& operator=(const ThroughCupti&) = delete;
+  // `source`: kRecordThrough*.
+  explicit Through(uint16_t source) noexcept { flags_ = source; }
+  ~Through() { flags_ = 0; }
+  Through(const Through&) = delete;
+  Through& operator=(const Through&) = delete;
 
   // RecordHeader::flags of a record that this thread makes now.
   static uint16_t Flags() noexcept { return flags_; }

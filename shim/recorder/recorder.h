@@ -130,7 +130,7 @@ class Recorder {
   }
   static void CompleteHeader(trace::RecordHeader& header, uint32_t tid) noexcept {
     header.crc = 0;
-    header.flags = ThroughCupti::Flags();
+    header.flags = Through::Flags();
     header.tid = tid;
     if (header.time_ns == 0) header.time_ns = NowNs();
   }

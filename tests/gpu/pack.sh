@@ -11,7 +11,8 @@ build=$(cd "$1" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin" "$work/lib"
-for program in kernels_gpu kernel_times lamplight link_floor piecewise_server replay_overhead; do
+for program in kernels_gpu kernel_times lamplight link_floor piecewise_server piecewise_server_static replay_overhead \
+    replay_overhead_static; do
   strip -o "$work/bin/$program" "$build/bin/$program"
 done
 # Programs ask for the library by its version.

@@ -96,7 +96,7 @@ class Plan:
             self.kernels("sanitizers", 190, "check$"),
             self.overhead(),
             self.flashinfer("flashinfer", 420, ["swap-", "pair-"]),
-            self.server("server-all", 330, ()),
+            self.server("server-all", 380, ()),
         ]
 
     def kernels(self, name: str, seconds: int, pattern: str, **environment: str) -> Step:

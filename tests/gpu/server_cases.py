@@ -32,11 +32,14 @@ class Case:
     peer: int = -1  # rank whose words every finding must name
     mode: str = "default"
     abi: bool = False  # needs the descriptor of the server's own kernel
+    program: str = "piecewise_server"
+    swap: bool = False
 
 
 THREADS = "--ranks threads --dim 2880 "
 POISON = "--kernel legacy --payload subnormal "
 ZERO_SUM = "--requests 60 --algorithm twoshot --payload negative-zero-sum "
+STATIC = "piecewise_server_static"
 CASES = [
     Case("good", THREADS + "--requests 300 --verify", OK),
     Case("good-twoshot", THREADS + "--requests 300 --algorithm twoshot --verify", OK),
@@ -61,6 +64,14 @@ CASES = [
     Case("baked-index", THREADS + "--requests 60 --lockstep --kernel baked-index", OK, frozenset({"C3"}),
          abi=True),
     Case("lost-update", THREADS + "--requests 60 --lockstep --kernel lost-update", OK, frozenset({"C3b"})),
+    # With a CUDA runtime of its own, which the shim sees at the driver.
+    Case("static-good", "--dim 2880 --requests 60", OK, program=STATIC),
+    Case("static-legacy", "--dim 2880 --requests 20 " + POISON, HANG, frozenset({"C1"}), peer=1,
+         program=STATIC),
+    Case("static-swapped", "--dim 2880 --requests 60 --verify " + POISON, OK, program=STATIC,
+         swap=True),
+    Case("static-swapped-twoshot", "--dim 2880 --requests 60 --algorithm twoshot --verify " + POISON,
+         OK, program=STATIC, swap=True),
     Case("host-stall", THREADS + "--requests 60 --fault host-stall", HANG, frozenset({"C16"})),
     Case("diverge", THREADS + "--requests 60 --fault diverge", HANG, frozenset({"C10"})),
     Case("skip", THREADS + "--requests 60 --fault skip", HANG, frozenset({"C10"})),
@@ -86,6 +97,8 @@ class Runner:
 
     def environment(self, case: Case) -> dict:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LAMPLIGHT_")}
+        if case.swap:
+            environment["LAMPLIGHT_SWAP"] = "1"
         if case.abi:
             servers = pathlib.Path(__file__).resolve().parents[1] / "servers"
             environment["LAMPLIGHT_ABI"] = str(servers / "baked_index.abi.json")
@@ -96,7 +109,7 @@ class Runner:
         return environment
 
     def serve(self, case: Case, trace: pathlib.Path = None) -> Outcome:
-        server = [str(self.bin / "piecewise_server"), "--hang-limit", str(HANG_LIMIT_S)]
+        server = [str(self.bin / case.program), "--hang-limit", str(HANG_LIMIT_S)]
         command = server + case.server.split()
         if trace:
             options = ["--out", str(trace), "--timeout", str(TIMEOUT_S), "--mode", case.mode]
@@ -144,7 +157,8 @@ def run_case(runner: Runner, case: Case) -> None:
     last = " | ".join(shim.errors.strip().splitlines()[-3:])
     ended = [] if shim.status == case.status else [f"ended with {shim.status}: {last}"]
     runner.check(case, f"the server ends with {case.status}", ended)
-    if not case.hazards:
+    # Without the swap the poisoned ones hang.
+    if not case.hazards and not case.swap:
         plain = runner.serve(case)
         same = plain.checksums == shim.checksums and plain.checksums.strip() != ""
         runner.check(case, "checksums as without Lamplight", [] if same else [

@@ -11,7 +11,9 @@ import scenario
 import verdicts
 from scenario import Bench, expect
 
-ON = {"LAMPLIGHT_CUPTI": "1"}
+# What the shim sees at the driver itself would not come to CUPTI.
+ALONE = {"LAMPLIGHT_DRIVER": "0"}
+ON = {"LAMPLIGHT_CUPTI": "1"} | ALONE
 SERVER = "--dim 64 --buckets 1,4,8 --requests 60 --hang-limit 20 --kernel good"
 ABSENT = "/nowhere/libcupti.so.13"
 # The tail of the server's life is not in step with the drain.
@@ -148,7 +150,7 @@ def check_unavailable(value: str, words: str, extra: dict, bench: Bench) -> None
 
 def check_unavailable_driver(bench: Bench) -> None:
     """With nothing to stand in front of, the server runs and there is no trace."""
-    environment = preloaded(bench, LAMPLIGHT_CUPTI=ABSENT)
+    environment = preloaded(bench, LAMPLIGHT_CUPTI=ABSENT, **ALONE)
     command = [driver_server(bench).server, *SERVER.split(), "--ranks", "threads"]
     done = bench.run(command, 60, environment)
     expect(done.status == scenario.OK, done.last_words())
@@ -204,7 +206,7 @@ def check_auto(bench: Bench) -> None:
     expect(done.status == scenario.OK, done.last_words())
     expect(seen(bench.report(bench.folder / "runtime")) == [None, None], "it was asked for")
     done = driver_server(bench).serve_traced(SERVER, bench.folder / "driver", 30,
-                                             LAMPLIGHT_CUPTI="auto")
+                                             LAMPLIGHT_CUPTI="auto", **ALONE)
     expect(done.status == scenario.OK, done.last_words())
     expect_all_through_cupti(bench.report(bench.folder / "driver"))
 
@@ -216,7 +218,7 @@ def check_static_runtime(bench: Bench) -> None:
     for value in ("0", "auto"):
         folder = bench.folder / value
         environment = bench.environment(LD_PRELOAD=f"{bench.shim}:{library}", LAMPLIGHT_DIR=folder,
-                                        LAMPLIGHT_CUPTI=value)
+                                        LAMPLIGHT_CUPTI=value, **ALONE)
         done = bench.run([bench.server, *SERVER.split()], 60, environment)
         expect(done.status == scenario.OK, done.last_words())
         told = f"{library} has a CUDA runtime of its own" in done.errors

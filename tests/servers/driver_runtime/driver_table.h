@@ -1,5 +1,6 @@
 // The driver's functions that the runtime of this folder needs, found as the real static runtime
-// finds them: libcuda.so.1 by dlopen, its functions by cuGetProcAddress.
+// finds them: libcuda.so.1 by dlopen, its functions by cuGetProcAddress; or, with
+// PIECEWISE_LOOKUP=names in the environment, each by its exported name, as others do.
 //
 // Thread-safe: loaded once, immutable then.
 #pragma once

@@ -16,6 +16,7 @@ inline Scenario GoldenScenario(uint32_t rank) {
   scenario.since_1_1 = true;
   scenario.since_1_2 = true;
   scenario.since_1_3 = true;
+  scenario.since_1_4 = true;
   return scenario;
 }
 

@@ -59,6 +59,7 @@ TEST_P(GoldenTrace, HoldsTheRecordsItHeld) {
   if (trace.header.minor >= 2) expected.merge(Counts{{"EagerSnapshot", 1}, {"PeerHeader", 1}});
   if (trace.header.minor >= 3)
     expected.merge(Counts{{"EarlyRead", 1}, {"Mark", 1}, {"Source", 1}, {"Trouble", 1}});
+  if (trace.header.minor >= 4) expected.merge(Counts{{"DriverClient", 1}});
   EXPECT_EQ(CountRecords(trace), expected);
 }
 
@@ -88,7 +89,8 @@ TEST_P(GoldenTrace, GivesTheModelItGave) {
   EXPECT_TRUE(hang.slots[0].first_stored.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, GoldenTrace, ::testing::Values("1.0", "1.1", "1.2", "1.3"),
+INSTANTIATE_TEST_SUITE_P(Versions, GoldenTrace,
+                         ::testing::Values("1.0", "1.1", "1.2", "1.3", "1.4"),
                          [](const auto& version) {
                            std::string name = "V" + version.param;
                            std::replace(name.begin(), name.end(), '.', '_');
@@ -152,11 +154,19 @@ TEST(GoldenTraceOf13, GivesWhatThatVersionAdded) {
   EXPECT_NE(model.execs[hung.exec].marks_read_ns, 0u);
 }
 
+TEST(GoldenTraceOf14, GivesWhatThatVersionAdded) {
+  std::vector<TraceFile> traces;
+  traces.push_back(ReadGolden("1.4", 0));
+  const Model model = BuildModel(std::move(traces), {});
+  EXPECT_EQ(model.processes[0].driver_clients.modules,
+            (std::vector<std::string>{"/usr/lib/libengine.so"}));
+}
+
 // What writes test traces must write just these bytes, as long as the version is the newest.
-TEST(GoldenTraceOf13, IsWhatTheTraceBuilderWrites) {
-  ASSERT_EQ(trace::kMinor, 3) << "make golden traces of the new version, and test those here";
+TEST(GoldenTraceOf14, IsWhatTheTraceBuilderWrites) {
+  ASSERT_EQ(trace::kMinor, 4) << "make golden traces of the new version, and test those here";
   for (uint32_t rank = 0; rank < 2; ++rank) {
-    std::ifstream file(PathOf("1.3", rank), std::ios::binary);
+    std::ifstream file(PathOf("1.4", rank), std::ios::binary);
     const std::string golden((std::istreambuf_iterator<char>(file)), {});
     const testing::Bytes built = BuildScenario(testing::GoldenScenario(rank)).File();
     EXPECT_EQ(golden.size(), built.size());

@@ -25,6 +25,7 @@ class ScenarioBuilder {
     trace_.header().start_ns = scenario_.start_ns;
     DefineProcess();
     if (scenario_.since_1_3) DefineSource();
+    if (scenario_.since_1_4) DefineDriverClient();
     DefineDevice();
     DefineGraph();
     Capture();
@@ -68,6 +69,11 @@ class ScenarioBuilder {
     trace::Source source = {};
     source.state = static_cast<uint32_t>(trace::SourceState::kUnavailable);
     trace_.Define(Draft<trace::Source>(source).String(&trace::Source::reason, "no libcupti.so"));
+  }
+
+  void DefineDriverClient() {
+    trace_.Define(Draft<trace::DriverClient>(trace::DriverClient{})
+                      .String(&trace::DriverClient::module, "/usr/lib/libengine.so"));
   }
 
   void DefineDevice() {

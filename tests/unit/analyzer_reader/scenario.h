@@ -26,6 +26,7 @@ struct Scenario {
   bool since_1_1 = false;  // with the records that 1.1 has added
   bool since_1_2 = false;
   bool since_1_3 = false;
+  bool since_1_4 = false;
 };
 
 inline constexpr uint32_t kScenarioTokens = 8;

@@ -144,7 +144,7 @@ TEST_F(Reports, LongListsAreCut) {
 TEST_F(Reports, JsonHoldsTheFinding) {
   const json report = Json();
   EXPECT_EQ(report["schema"], "lamplight.report");
-  EXPECT_EQ(report["version"], "1.3");
+  EXPECT_EQ(report["version"], "1.4");
   EXPECT_EQ(report["verdict"], "findings");
   const json& finding = report["findings"].at(0);
   EXPECT_EQ(finding["hazard"], "C1");

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string_view>
+
 #if __has_include(<cupti.h>)
 #include <cupti.h>
 #define LAMPLIGHT_HAS_CUPTI 1
@@ -13,14 +15,18 @@ namespace {
 
 #ifdef LAMPLIGHT_HAS_CUPTI
 
-#define SAME_ID(call, name)                                    \
-  static_assert(call.plain == CUPTI_DRIVER_TRACE_CBID_##name); \
+#define SAME_ID(call, function)                                    \
+  static_assert(call.plain == CUPTI_DRIVER_TRACE_CBID_##function); \
+  static_assert(call.name == std::string_view(#function));         \
   static_assert(call.plain < kIds)
-#define SAME_IDS(call, name) \
-  SAME_ID(call, name);       \
-  static_assert(call.per_thread == CUPTI_DRIVER_TRACE_CBID_##name##_ptsz)
+#define SAME_IDS(call, function) \
+  SAME_ID(call, function);       \
+  static_assert(call.per_thread == CUPTI_DRIVER_TRACE_CBID_##function##_ptsz)
 
 SAME_ID(kCtxSynchronize, cuCtxSynchronize);
+SAME_ID(kCtxDestroy, cuCtxDestroy_v2);
+SAME_ID(kPrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2);
+SAME_ID(kPrimaryCtxReset, cuDevicePrimaryCtxReset_v2);
 SAME_ID(kModuleUnload, cuModuleUnload);
 SAME_ID(kLibraryUnload, cuLibraryUnload);
 SAME_IDS(kEventRecord, cuEventRecord);
