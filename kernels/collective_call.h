@@ -18,8 +18,13 @@ enum class DataType : uint8_t { kFp16 = 0, kBf16 = 1, kFp32 = 2 };
 enum class Protocol : uint8_t {
   kMnnvl = 0,    // FlashInfer's MNNVL workspaces, eras C–G: 32-bit sentinels, nine flag words
   kUnicast = 1,  // FlashInfer's non-MNNVL ("trtllm") Lamport workspaces: sentinel elements
-  kEpoch = 2     // our own: packets carry the number of the call, nothing is ever cleared
+  kEpoch = 2,    // our own: packets carry the number of the call, nothing is ever cleared
+  kUnicastInWords = 3  // TensorRT-LLM's Lamport workspaces, of the same build: sentinel words
 };
+
+LAMPLIGHT_HD constexpr bool IsUnicast(Protocol protocol) {
+  return protocol == Protocol::kUnicast || protocol == Protocol::kUnicastInWords;
+}
 
 enum class Kernel : uint8_t {
   kOneShot = 0,       // all-reduce and, if asked, residual + RMSNorm
@@ -46,7 +51,10 @@ enum CallOption : uint8_t {
   kTrapOnDivergence = 8,  // otherwise what a diverging peer will not send becomes NaN
   // What starts behind this call waits until all of it has ended, its stores too: it need not see
   // them through itself. Promised by the caller, or set by the shim where a graph's edges say so.
-  kFollowersWait = 16
+  kFollowersWait = 16,
+  // kUnicastInWords: `peer_table`[world + 1] leads to the workspace's sizes (protocol.cuh).
+  // Otherwise the state words hold them, and there is no such pointer.
+  kSizesApart = 32
 };
 
 inline constexpr uint32_t kInlinePeers = 8;

@@ -115,7 +115,13 @@ struct Unit {
       }
     }
   }
-  // Whether an element is −0: what the non-MNNVL protocol takes for "not here yet".
+  LAMPLIGHT_DEVICE bool Lacks(uint32_t sought) const {
+    bool lacks = true;
+    LAMPLIGHT_UNROLL
+    for (const uint32_t word : words.word) lacks &= word != sought;
+    return lacks;
+  }
+  // Whether an element is −0: what FlashInfer's non-MNNVL protocol takes for "not here yet".
   LAMPLIGHT_DEVICE bool HasNegativeZero() const {
     uint32_t found = 0;
     LAMPLIGHT_UNROLL

@@ -21,6 +21,8 @@
                          world, OneShot, Mnnvl)                                                    \
   LAMPLIGHT_KERNEL_FORMS(M, lamplight_oneshot_unicast_##name##_w##world, kOneShot, kUnicast, Type, \
                          world, OneShot, Unicast)                                                  \
+  LAMPLIGHT_KERNEL_FORMS(M, lamplight_oneshot_unicastwords_##name##_w##world, kOneShot,            \
+                         kUnicastInWords, Type, world, OneShot, UnicastInWords)                    \
   LAMPLIGHT_KERNEL_FORMS(M, lamplight_oneshot_epoch_##name##_w##world, kOneShot, kEpoch, Type,     \
                          world, OneShot, Epoch)                                                    \
   LAMPLIGHT_KERNEL_FORMS(M, lamplight_twoshot_mnnvl_##name##_w##world, kTwoShot, kMnnvl, Type,     \
@@ -36,6 +38,8 @@
     world, StreamedOneShot, Mnnvl)                                                               \
   M(lamplight_oneshot_unicast_##name##_w##world##_streamed, kStreamed, kOneShot, kUnicast, Type, \
     world, StreamedOneShot, Unicast)                                                             \
+  M(lamplight_oneshot_unicastwords_##name##_w##world##_streamed, kStreamed, kOneShot,            \
+    kUnicastInWords, Type, world, StreamedOneShot, UnicastInWords)                               \
   M(lamplight_oneshot_epoch_##name##_w##world##_streamed, kStreamed, kOneShot, kEpoch, Type,     \
     world, StreamedOneShot, Epoch)
 

@@ -1,4 +1,4 @@
-// What the three protocols have in common: addresses of peers' buffers, stores to all, headers, the
+// What the protocols have in common: addresses of peers' buffers, stores to all, headers, the
 // reduction in rank order. Device code.
 //
 // A protocol says how a unit is sent (`Send`), how one is awaited (`Load`, `IsHere`), and how a
@@ -60,7 +60,7 @@ class Exchange {
           state(static_cast<uint32_t*>(call.state)),
           echoes(kProtocolOf == Protocol::kMnnvl && call.multicast != nullptr) {
       const uint32_t world = WorldOf(call);
-      if (kProtocolOf == Protocol::kUnicast && state == nullptr) {
+      if (IsUnicast(kProtocolOf) && state == nullptr) {
         state = static_cast<uint32_t*>(call.peer_table[world]);
       }
       if (world == 2 && echoes) echoes = BufferOf(call, 1 - call.rank) != call.multicast;

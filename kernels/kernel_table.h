@@ -6,7 +6,8 @@
 namespace lamplight::kernels {
 
 // Null where there is no such kernel (kTwoShotSends and kTwoShotNorm exist for kMnnvl only,
-// kTwoShot not for kUnicast). The only parameter of every kernel is a CollectiveCall by value.
+// kTwoShot not for kUnicast and kUnicastInWords). The only parameter of every kernel is a
+// CollectiveCall by value.
 const void* KernelFunction(const KernelId& id);
 
 }  // namespace lamplight::kernels

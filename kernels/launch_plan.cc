@@ -17,7 +17,7 @@ constexpr uint32_t kLeastPlainThreads = 64;
 constexpr uint32_t kSendingPart = 5;  // at most one multiprocessor of so many only sends
 
 constexpr const char* kKernelNames[] = {"oneshot", "twoshot", "sends", "norm"};
-constexpr const char* kProtocolNames[] = {"mnnvl", "unicast", "epoch"};
+constexpr const char* kProtocolNames[] = {"mnnvl", "unicast", "epoch", "unicastwords"};
 constexpr const char* kTypeNames[] = {"fp16", "bf16", "fp32"};
 constexpr const char* kFormNames[] = {"", "_plain", "_streamed"};
 

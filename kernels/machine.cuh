@@ -125,6 +125,12 @@ LAMPLIGHT_MACHINE void PollForBlock(const uint32_t* own, uint32_t count, uint32_
 #pragma unroll
   for (uint32_t i = 0; i < kMost; ++i) words[i] = seen[i];
 }
+// The same for words that lie apart: `at(i)` is where the i-th is, and `own` that of this thread.
+template <uint32_t kMost, class At>
+LAMPLIGHT_MACHINE void PollForBlock(const uint32_t* own, uint32_t count, uint32_t (&words)[kMost],
+                                    const At&) {
+  PollForBlock(own, count, words);
+}
 
 // Does not let the thread go on before `value` has come. A load of one's own store comes back when
 // the store is where every thread of the GPU sees it: that orders the few stores that need it, and
@@ -299,6 +305,10 @@ uint64_t Poll(const uint64_t* address);
 template <uint32_t kMost>
 void PollForBlock(const uint32_t* own, uint32_t count, uint32_t (&words)[kMost]) {
   for (uint32_t i = 0; i < count; ++i) words[i] = Poll(own - Thread() + i);
+}
+template <uint32_t kMost, class At>
+void PollForBlock(const uint32_t*, uint32_t count, uint32_t (&words)[kMost], const At& at) {
+  for (uint32_t i = 0; i < count; ++i) words[i] = Poll(at(i));
 }
 void Await(uint32_t value);
 void SendPair(Words4* packet, Words4 value, uint64_t tag, bool active);

@@ -69,10 +69,7 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   }
 
   LAMPLIGHT_DEVICE bool IsHere(bool active, const Piece& piece) const {
-    bool here = true;
-    LAMPLIGHT_UNROLL
-    for (const uint32_t word : piece.words.word) here &= word != protocol::kSentinel;
-    return here || !active;
+    return piece.Lacks(protocol::kSentinel) || !active;
   }
 
   // Re-arms what the call before wrote: as many stages and bytes as its flags say.

@@ -43,6 +43,13 @@ enum UnicastWord : uint32_t {
   kUnicastWords = 5,
 };
 
+// What workspace[3W + 1] leads to from about TensorRT-LLM 1.3.0rc0 on, where workspace[3W] has the
+// first three words only (cpp/tensorrt_llm/kernels/communicationKernels/allReduceWorkspace.cu).
+struct UnicastSizes {
+  uint64_t clear_elements;
+  uint64_t generation_bytes;
+};
+
 // What one cluster of a kernel of ours adds to the arrivals word of a workspace of any kind: one in
 // each half (kernels/arrivals.cuh). Kernels of the field add 1.
 inline constexpr uint32_t kArrivalStep = 0x10001u;

@@ -37,7 +37,8 @@ void Streams::Created(CUstream stream, unsigned flags) noexcept {
   Define(stream, kind, NameGreenContext(driver_, stream));
 }
 
-uint32_t Streams::Share(CUstream stream) const noexcept {
+uint32_t Streams::Share(CUstream stream) noexcept {
+  Id(stream);  // the host may have made it by the driver
   const Entry* entry = entries_.Find(stream);
   return entry == nullptr ? 0 : entry->share;
 }

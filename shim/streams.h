@@ -29,7 +29,7 @@ class Streams {
   void Created(CUstream stream, unsigned flags) noexcept;
   void Destroyed(CUstream stream) noexcept;
   // Multiprocessors of the green context that the stream is of; 0: it is of none, or not known.
-  uint32_t Share(CUstream stream) const noexcept;
+  uint32_t Share(CUstream stream) noexcept;
 
   // Whether all work on the stream is complete; nothing where it cannot be asked: it is gone, a
   // thread's own default stream, or something is being captured. For the probe thread alone.

@@ -91,8 +91,8 @@ bool LaunchSwapped(const Function& function, void** arguments, const lamport::La
   void* argument = &swapped.call;
   const Inside inside;  // the launch is recorded here, under our kernel's name
   // The driver's codes are the runtime's.
-  *status = RecordAround(
-      *swapped.kernel->function, &argument, swapped.Shape(shape.pdl), stream, [&](void** own) {
+  *status =
+      RecordAround(*swapped.function, &argument, swapped.Shape(shape.pdl), stream, [&](void** own) {
         return static_cast<cudaError_t>(swap->Launch(swapped, own, attributes, stream));
       });
   return true;

@@ -91,7 +91,38 @@ static_assert(offsetof(UnicastParameters, epsilon) == 88);
 static_assert(offsetof(UnicastParameters, scale_layout) == 108);
 static_assert(offsetof(UnicastParameters, pattern) == 120);
 
-// AllReduceFusionPattern (0.6.0 and later); the values from 6 on differ between releases.
+// TensorRT-LLM's: AllReduceFusionParams, by value.
+struct PatternUnicastParameters {
+  int32_t ranks;
+  int32_t rank;
+  int32_t data_type;
+  int32_t elements;
+  int32_t hidden;
+  void* const* workspace;
+  const void* input;
+  const void* residual_in;
+  void* sums;
+  void* residual_out;
+  void* norm_out;
+  void* quant_output;
+  void* scale_output;
+  const void* gamma;
+  float epsilon;
+  const float* scale;
+  bool oneshot;
+  int32_t scale_layout;
+  void* stream;
+  int32_t pattern;
+  bool trigger_at_end;
+};
+static_assert(sizeof(PatternUnicastParameters) == 136);
+static_assert(offsetof(PatternUnicastParameters, workspace) == 24);
+static_assert(offsetof(PatternUnicastParameters, gamma) == 88);
+static_assert(offsetof(PatternUnicastParameters, scale_layout) == 116);
+static_assert(offsetof(PatternUnicastParameters, pattern) == 128);
+
+// AllReduceFusionPattern (0.6.0 and later); the values from 6 on differ between releases, and
+// TensorRT-LLM's 6 is a norm without a residual.
 enum UnicastPattern : int32_t {
   kAllReduce = 0,
   kNormed = 1,
@@ -153,6 +184,8 @@ class Reader {
       case FieldLayout::kUnicastUnbiased:
       case FieldLayout::kUnicast:
         return UnicastOneShot();
+      case FieldLayout::kPatternUnicast:
+        return UnicastByPattern();
     }
     return "its layout is not known";
   }
@@ -280,18 +313,20 @@ class Reader {
     if (kernel == Kernel::kTwoShotSends && !p.waits && p.residual_in == nullptr) {
       return "its norm has no residual";
     }
-    // SWIZZLED 0, LINEAR 1.
-    if (p.scale_layout < 0 || p.scale_layout > 1) return "its layout of scales is not known";
+    return TakeScaleLayout(p.scale_layout);
+  }
+
+  // TensorRT-LLM's: SWIZZLED 0, LINEAR 1.
+  const char* TakeScaleLayout(int32_t layout) {
+    if (layout < 0 || layout > 1) return "its layout of scales is not known";
     call().scale_layout =
-        p.scale_layout == 0 ? kernels::ScaleLayout::kSwizzled128x4 : kernels::ScaleLayout::kLinear;
+        layout == 0 ? kernels::ScaleLayout::kSwizzled128x4 : kernels::ScaleLayout::kLinear;
     return nullptr;
   }
 
-  const char* UnicastOneShot() {
-    out_.kernel = Kernel::kOneShot;
-    out_.protocol = Protocol::kUnicast;
-    UnicastParameters p{};
-    std::memcpy(&p, parameters_[0], offsetof(UnicastParameters, pattern) + sizeof p.pattern);
+  // What both structs of unicast kernels have under the same names.
+  template <class Parameters>
+  const char* TakeUnicast(const Parameters& p) {
     if (p.hidden <= 0 || p.elements <= 0 || p.elements % p.hidden != 0) return "its size is odd";
     call().input = p.input;
     call().residual_in = p.residual_in;
@@ -306,6 +341,15 @@ class Reader {
     call().quant_output = p.quant_output;
     call().scale_output = p.scale_output;
     call().output_scale = p.scale;
+    return nullptr;
+  }
+
+  const char* UnicastOneShot() {
+    out_.kernel = Kernel::kOneShot;
+    out_.protocol = Protocol::kUnicast;
+    UnicastParameters p{};
+    std::memcpy(&p, parameters_[0], offsetof(UnicastParameters, pattern) + sizeof p.pattern);
+    if (const char* refusal = TakeUnicast(p); refusal != nullptr) return refusal;
     call().scale_layout = static_cast<kernels::ScaleLayout>(p.scale_layout);
     // 0.6.11 has padding where later releases have the bias: zero means the same in both.
     uint32_t bias_bits;
@@ -315,7 +359,23 @@ class Reader {
     return Pattern(p);
   }
 
-  const char* Pattern(const UnicastParameters& p) {
+  const char* UnicastByPattern() {
+    out_.kernel = Kernel::kOneShot;
+    out_.protocol = Protocol::kUnicastInWords;
+    const auto p = At<PatternUnicastParameters>(0);
+    if (const char* refusal = TakeUnicast(p); refusal != nullptr) return refusal;
+    if (kernel_.sizes_apart) call().options = kernels::kSizesApart;
+    // The kernel goes by its template arguments, the host's choice of a kernel by the struct.
+    if (call().world != kernel_.world) return "its ranks are odd";
+    if (p.pattern != kernel_.pattern) return "its fusion pattern is not known";
+    const char* refusal = Pattern(p);
+    // Others need not have set it.
+    const bool scaled = call().quantisation == Quantisation::kNvfp4;
+    return refusal == nullptr && scaled ? TakeScaleLayout(p.scale_layout) : refusal;
+  }
+
+  template <class Parameters>
+  const char* Pattern(const Parameters& p) {
     if (p.pattern < kAllReduce || p.pattern > kNormedAndNvfp4)
       return "its fusion pattern is not known";
     if (p.pattern == kAllReduce) {
@@ -323,7 +383,7 @@ class Reader {
       call().residual_out = nullptr;
       return nullptr;
     }
-    call().options = kernels::kNorm;
+    call().options |= kernels::kNorm;
     const bool normed = p.pattern != kFp8 && p.pattern != kNvfp4;
     call().output = normed ? p.norm_out : nullptr;
     if (p.pattern == kFp8 || p.pattern == kNormedAndFp8) call().quantisation = Quantisation::kFp8;

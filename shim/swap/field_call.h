@@ -1,10 +1,10 @@
 // Reads the launch of a kernel of the field as a call of ours: same tensors, same workspace, same
 // arithmetic. Pure; thread-safe.
 //
-// Sources: TensorRT-LLM, cpp/tensorrt_llm/kernels/communicationKernels/mnnvlAllreduceKernels.cu;
-// FlashInfer 0.6.0rc1 – 0.7.4, include/flashinfer/comm/trtllm_mnnvl_allreduce.cuh and
-// trtllm_allreduce_fusion.cuh. The layouts were checked against the driver's parameter list when
-// the kernel was recognised (shim/lamport).
+// Sources: TensorRT-LLM, cpp/tensorrt_llm/kernels/communicationKernels, mnnvlAllreduceKernels.cu
+// and allReduceFusionKernels.{cu,h}; FlashInfer 0.6.0rc1 – 0.7.4,
+// include/flashinfer/comm/trtllm_mnnvl_allreduce.cuh and trtllm_allreduce_fusion.cuh. The layouts
+// were checked against the driver's parameter list when the kernel was recognised (shim/lamport).
 #pragma once
 
 #include "kernels/launch_plan.h"

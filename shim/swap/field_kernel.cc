@@ -32,6 +32,7 @@ constexpr struct {
     {"tensorrt-llm-mnnvl-oneshot-F", FieldLayout::kPatternOneShot},
     {"tensorrt-llm-mnnvl-twoshot-F", FieldLayout::kPatternTwoShot},
     {"tensorrt-llm-mnnvl-rmsnorm-F", FieldLayout::kPatternNorm},
+    {"tensorrt-llm-unicast-oneshot-136", FieldLayout::kPatternUnicast},
 };
 
 std::optional<FieldLayout> LayoutNamed(std::string_view descriptor) {
@@ -50,13 +51,13 @@ std::optional<DataType> TypeOf(trace::DataType type) {
 
 // The template arguments of the kernel's name.
 std::vector<std::string_view> Arguments(std::string_view symbol) {
-  const size_t start = symbol.find("KernelI");
-  const size_t lamport = symbol.find("LamportI");
-  const size_t at = start != std::string::npos ? start + 6 : lamport + 7;
-  if (start == std::string::npos && lamport == std::string::npos) return {};
-  const auto parsed = lamport::ParseTemplateArguments(symbol.substr(at));
-  if (!parsed.has_value()) return {};
-  return parsed->arguments;
+  for (const std::string_view end : {"KernelI", "LamportI", "lamportI"}) {
+    const size_t start = symbol.find(end);
+    if (start == std::string::npos) continue;
+    const auto parsed = lamport::ParseTemplateArguments(symbol.substr(start + end.size() - 1));
+    return parsed.has_value() ? parsed->arguments : std::vector<std::string_view>{};
+  }
+  return {};
 }
 
 // "LNS0_9QuantTypeE2E": the enumerator's number.
@@ -78,25 +79,28 @@ std::optional<Quantisation> QuantisationOf(std::string_view argument) {
   }
 }
 
-// "LNS1_9ar_fusion22AllReduceFusionPatternE1E": the enumerator's number. TensorRT-LLM,
-// kernels/communicationKernels/allReduceFusionKernels.h, AllReduceFusionPattern.
+// "LNS1_9ar_fusion22AllReduceFusionPatternE1E": the enumerator's number, of one digit.
+// TensorRT-LLM, kernels/communicationKernels/allReduceFusionKernels.h, AllReduceFusionPattern.
+std::optional<int32_t> PatternOf(std::string_view argument) {
+  constexpr std::string_view kName = "AllReduceFusionPatternE";
+  const size_t at = argument.find(kName);
+  if (at == std::string_view::npos || at + kName.size() + 2 != argument.size()) return std::nullopt;
+  const char digit = argument[at + kName.size()];
+  if (digit < '0' || digit > '9') return std::nullopt;
+  return digit - '0';
+}
+
 const char* ReadPattern(const std::vector<std::string_view>& arguments, size_t index,
                         FieldKernel* out) {
-  constexpr std::string_view kName = "AllReduceFusionPatternE";
   if (arguments.size() <= index) return "its template arguments are not known";
-  const std::string_view argument = arguments[index];
-  const size_t at = argument.find(kName);
-  if (at == std::string_view::npos || at + kName.size() + 2 != argument.size()) {
-    return "its fusion pattern is not known";
-  }
-  const char pattern = argument[at + kName.size()];
-  if (pattern < '0' || pattern > '5') return "its fusion pattern is not known";
+  const std::optional<int32_t> pattern = PatternOf(arguments[index]);
+  if (!pattern || *pattern > 5) return "its fusion pattern is not known";
   constexpr Quantisation kQuantisations[] = {Quantisation::kNone, Quantisation::kNone,
                                              Quantisation::kFp8,  Quantisation::kNvfp4,
                                              Quantisation::kFp8,  Quantisation::kNvfp4};
-  out->quantisation = kQuantisations[pattern - '0'];
-  out->norms = pattern != '0';
-  out->no_norm = pattern == '2' || pattern == '3';
+  out->quantisation = kQuantisations[*pattern];
+  out->norms = *pattern != 0;
+  out->no_norm = *pattern == 2 || *pattern == 3;
   return nullptr;
 }
 
@@ -134,6 +138,10 @@ const char* ReadArguments(const std::vector<std::string_view>& arguments, FieldK
       return ReadPatternOneShot(arguments, out);
     case FieldLayout::kPatternNorm:
       return ReadPattern(arguments, 1, out);
+    case FieldLayout::kPatternUnicast:
+      // What is not known is refused call by call: the workspace is used all the same.
+      if (!arguments.empty()) out->pattern = PatternOf(arguments[0]).value_or(-1);
+      return nullptr;
     case FieldLayout::kPatternTwoShot:
     case FieldLayout::kTwoShotCD:
     case FieldLayout::kNormC:
@@ -158,6 +166,11 @@ const char* DescribeFieldKernel(const lamport::Recognition& recognition, const s
   out->layout = *layout;
   out->data_type = *type;
   out->world = recognition.world;
+  out->sizes_apart = recognition.sizes_slot.has_value();
+  if (*layout == FieldLayout::kPatternUnicast &&
+      recognition.flag_layout != trace::FlagLayout::kUnicast) {
+    return "what arms its workspace has not been seen, which tells where the sizes are";
+  }
   return ReadArguments(Arguments(symbol), out);
 }
 

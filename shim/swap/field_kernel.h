@@ -26,6 +26,7 @@ enum class FieldLayout : uint8_t {
   kPatternOneShot,
   kPatternTwoShot,
   kPatternNorm,
+  kPatternUnicast,  // and its non-MNNVL one-shot, 1.0 and later
 };
 
 struct FieldKernel {
@@ -36,6 +37,8 @@ struct FieldKernel {
   bool waits = false;    // two-shot: awaits the sums itself
   bool no_norm = false;  // the norm is not stored, only quantised
   kernels::Quantisation quantisation{};
+  int32_t pattern = -1;      // kPatternUnicast: AllReduceFusionPattern; negative: not known
+  bool sizes_apart = false;  // the same: lamport::Recognition::sizes_slot
 };
 
 // Null with `out` filled; else why no kernel of ours can stand for it. Allocates.

@@ -41,7 +41,7 @@ std::unique_ptr<Swap::Context> Swap::Load() {
   auto loaded = std::make_unique<Context>();
   std::string error = "no host-mapped memory";
   if (loaded->diagnostics.Allocate(driver_, troubles_)) {
-    loaded->kernels = SwapKernels::Load(driver_, swap_driver_, functions_, &error);
+    loaded->kernels = SwapKernels::Load(driver_, swap_driver_, &error);
   }
   if (loaded->kernels == nullptr) {
     LogWarning("LAMPLIGHT_SWAP: {}: nothing is swapped on this device", error);
@@ -66,7 +66,8 @@ bool Swap::Replace(CUcontext prepared, const Function& field, void* const* argum
     if (why_not == nullptr) why_not = other_width;
   }
   if (why_not == nullptr) why_not = Choose(*context, call, share, out);
-  Note(field, why_not == nullptr ? out->kernel : nullptr, why_not);
+  out->function = why_not == nullptr ? FunctionOf(*out->kernel) : nullptr;
+  Note(field, out->function, why_not);
   return why_not == nullptr;
 }
 
@@ -78,13 +79,25 @@ const Swap::Known* Swap::Learn(const Function& field) {
   return known.release();
 }
 
+// Not before it is launched: as with the field's kernels, what the process has launched by then
+// tells where the state of some workspaces is.
+const Function* Swap::FunctionOf(const SwapKernel& kernel) {
+  if (const Function* known = functions_.FindInNode(kernel.handle)) return known;
+  const RelaxedCapture relaxed(driver_);
+  return functions_.LearnDriver(kernel.handle);
+}
+
 // An element that has not come is −0 of the workspace's type: 16-bit calls arm it with other words
-// than 32-bit ones poll, whosever kernels they are. MNNVL workspaces are armed alike for all types.
+// than 32-bit ones poll, whosever kernels they are. TensorRT-LLM's arm and poll words, but clear as
+// many elements as the call before had, of their own width. MNNVL workspaces are armed alike for
+// all types, and say in bytes what to clear.
 const char* Swap::CheckWidth(const FieldCall& field) {
-  if (field.protocol != kernels::Protocol::kUnicast || field.call.peer_table == nullptr) {
-    return nullptr;
-  }
+  if (!kernels::IsUnicast(field.protocol) || field.call.peer_table == nullptr) return nullptr;
   if (widths_.Note(field.call.peer_table, kernels::BytesOf(field.call.data_type))) return nullptr;
+  if (field.protocol == kernels::Protocol::kUnicastInWords) {
+    return "16-bit and fp32 calls share its workspace, and clear each other's words by the number "
+           "of elements";
+  }
   return "16-bit and fp32 calls share its workspace, and each leaves words that the other takes "
          "for "
          "data";
@@ -150,18 +163,18 @@ CUresult Swap::Launch(const SwappedCall& swapped, void** arguments,
 }
 
 // Once for each kernel, and again when its outcome changes.
-void Swap::Note(const Function& field, const SwapKernel* by, const char* why_not) {
+void Swap::Note(const Function& field, const Function* by, const char* why_not) {
   const void* outcome = by != nullptr ? static_cast<const void*>(by) : why_not;
   if (outcomes_.Find(&field) == outcome) return;
   outcomes_.Insert(&field, outcome);
   if (by == nullptr) {
     LogWarning("not swapped: {}: {}", field.symbol, why_not);
   } else {
-    LogInfo("swapped: {} for {}", by->function->symbol, field.symbol);
+    LogInfo("swapped: {} for {}", by->symbol, field.symbol);
   }
   RecordBuilder<trace::Swap> builder(trace::RecordType::kSwap);
   builder->kernel_id = field.kernel_id;
-  builder->by_kernel_id = by != nullptr ? by->function->kernel_id : 0;
+  builder->by_kernel_id = by != nullptr ? by->kernel_id : 0;
   if (by == nullptr) builder.SetString(&trace::Swap::reason, why_not);
   recorder_.Define(builder);
 }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 
+#include "shim/functions.h"
 #include "shim/handle_map.h"
 #include "shim/lamport/recognition.h"
 #include "shim/swap/field_call.h"
@@ -24,6 +25,7 @@ namespace lamplight::shim {
 // One launch as it is to be instead. Lives through the launch.
 struct SwappedCall {
   const SwapKernel* kernel = nullptr;
+  const Function* function = nullptr;  // as the trace names it
   kernels::CollectiveCall call{};
   kernels::LaunchPlan plan{};
 
@@ -75,7 +77,8 @@ class Swap {
   const char* CheckWidth(const FieldCall& field);
   const char* Choose(Context& context, const FieldCall& field, uint32_t share,
                      SwappedCall* out) noexcept;
-  void Note(const Function& field, const SwapKernel* by, const char* why_not);
+  const Function* FunctionOf(const SwapKernel& kernel);
+  void Note(const Function& field, const Function* by, const char* why_not);
 
   const DriverApi& driver_;
   Functions& functions_;

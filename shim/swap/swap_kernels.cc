@@ -20,10 +20,9 @@ struct Family {
 };
 // What stands for a kernel of the field.
 constexpr Family kFamilies[] = {
-    {Kernel::kOneShot, Protocol::kMnnvl},
-    {Kernel::kTwoShotSends, Protocol::kMnnvl},
-    {Kernel::kTwoShotNorm, Protocol::kMnnvl},
-    {Kernel::kOneShot, Protocol::kUnicast},
+    {Kernel::kOneShot, Protocol::kMnnvl},          {Kernel::kTwoShotSends, Protocol::kMnnvl},
+    {Kernel::kTwoShotNorm, Protocol::kMnnvl},      {Kernel::kOneShot, Protocol::kUnicast},
+    {Kernel::kOneShot, Protocol::kUnicastInWords},
 };
 constexpr DataType kTypes[] = {DataType::kFp16, DataType::kBf16, DataType::kFp32};
 constexpr uint8_t kWorlds[] = {0, 2, 4, 8};
@@ -47,8 +46,7 @@ std::vector<KernelId> IdsOf(DataType type) {
 }  // namespace
 
 std::unique_ptr<SwapKernels> SwapKernels::Load(const DriverApi& driver,
-                                               const SwapDriver& swap_driver, Functions& functions,
-                                               std::string* error) {
+                                               const SwapDriver& swap_driver, std::string* error) {
   std::unique_ptr<SwapKernels> loaded(new SwapKernels());
   CUdevice device = 0;
   int processors = 0;
@@ -79,7 +77,7 @@ std::unique_ptr<SwapKernels> SwapKernels::Load(const DriverApi& driver,
         *error = "the device does not load " + symbol;
         return nullptr;
       }
-      loaded->kernels_.push_back({id, handle, functions.LearnDriver(handle)});
+      loaded->kernels_.push_back({id, handle});
     }
   }
   return loaded;

@@ -12,7 +12,6 @@
 
 #include "kernels/launch_plan.h"
 #include "shim/driver_api.h"
-#include "shim/functions.h"
 #include "shim/swap/swap_driver.h"
 
 namespace lamplight::shim {
@@ -20,14 +19,13 @@ namespace lamplight::shim {
 struct SwapKernel {
   kernels::KernelId id;
   CUfunction handle;
-  const Function* function;  // as the trace names it
 };
 
 class SwapKernels {
  public:
   // Null with `error` set where the context cannot load them. Call it under RelaxedCapture.
   static std::unique_ptr<SwapKernels> Load(const DriverApi& driver, const SwapDriver& swap_driver,
-                                           Functions& functions, std::string* error);
+                                           std::string* error);
 
   const SwapKernel* Find(const kernels::KernelId& id) const noexcept;
   const kernels::DeviceLimits& limits() const { return limits_; }

@@ -1,36 +1,8 @@
 #include "green_stream.h"
 
-#include <cuda.h>
-#include <dlfcn.h>
-
-#include <cstdio>
-#include <cstdlib>
+#include "driver_call.h"
 
 namespace engine {
-namespace {
-
-template <class Function>
-Function* Find(const char* name) {
-  static void* driver = dlopen("libcuda.so.1", RTLD_LAZY);
-  void* found = driver == nullptr ? nullptr : dlsym(driver, name);
-  if (found == nullptr) {
-    std::fprintf(stderr, "green_stream: libcuda.so.1 has no %s\n", name);
-    std::_Exit(1);
-  }
-  return reinterpret_cast<Function*>(found);
-}
-
-void Check(CUresult result, const char* name) {
-  if (result == CUDA_SUCCESS) return;
-  std::fprintf(stderr, "green_stream: %s: error %d\n", name, int{result});
-  std::_Exit(1);
-}
-
-// Calls a driver function by the name that the header gives it.
-#define DRIVER_NAME(name) #name
-#define DRIVER(name, ...) Check(Find<decltype(name)>(DRIVER_NAME(name))(__VA_ARGS__), #name)
-
-}  // namespace
 
 cudaStream_t GreenStream(bool current) {
   constexpr unsigned kProcessors = 8;

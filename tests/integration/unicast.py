@@ -16,7 +16,8 @@ class Case:
     confidence: str = "proven"
     mode: str = ""  # of unicast_host; empty: the case's own name
     swap: str = ""
-    refused: bool = False  # LAMPLIGHT_SWAP replaces nothing
+    by: str = ""  # of ours that must stand for all that is swapped; empty: not looked at
+    seen: tuple = ()  # the ranks of which the shim sees calls; empty: not looked at
     family: str = "flashinfer"
     evidence: tuple = ()  # what the evidence must say
     action: str = ""  # and the advice
@@ -27,12 +28,27 @@ class Case:
 
 
 NOT_SWAPPED = "16-bit and fp32 calls share its workspace"
+ELEMENTS, WORDS = "lamplight_oneshot_unicast_", "lamplight_oneshot_unicastwords_"
 BEHIND = "rank 0: the flags have moved on while blocks still poll: 64 of 256 awaited words"
 FEWER = Case("C10", "hang", mode="fewer-tokens", status=3, awaited=(2, 3), errors=(BEHIND,),
              evidence=("unicast one-shot, 4 tokens x 64", "unicast one-shot, 3 tokens x 64"))
+
+
+# Sums and norms are looked at. Of one rank the shim may see nothing: that one keeps its kernels.
+def results(by: str) -> dict:
+    return {
+        "results": Case(),
+        "results-swapped": Case(mode="results", swap="1", by=by + "bf16"),
+        **{f"results-rank-{rank}-swapped": Case(mode=f"results-seen-of-rank-{rank}", swap="1",
+                                                by=by + "bf16", seen=(rank,))
+           for rank in range(2)},
+    }
+
+
 CASES = {
+    **results(ELEMENTS),
     "one-width": Case(),
-    "one-width-swapped": Case(mode="one-width", swap="1"),
+    "one-width-swapped": Case(mode="one-width", swap="1", by=ELEMENTS),
     # More tokens than a share of the device has clusters at once.
     "many-tokens-swapped": Case(mode="many-tokens", swap="1", clusters=range(256, 257)),
     "on-shares-swapped": Case(mode="on-shares", swap="1", clusters=range(1, 256)),
@@ -68,13 +84,20 @@ CASES = {
 }
 
 
-# TensorRT-LLM's: words are polled whatever the type, so two widths do not mix anything up.
+# TensorRT-LLM's: words are polled whatever the type, so the words of two widths are not mixed up.
+# But a 16-bit call behind one of fp32 clears half of what that one wrote: two widths are not swapped.
 def of_tensorrt_llm() -> dict:
+    swapped = ("one-width-swapped", "many-tokens-swapped", "early-read-swapped", "too-large",
+               "fewer-tokens-swapped", "fewer-tokens-eager-swapped")
     return {
+        **results(WORDS),
+        "results-fp32-swapped": Case(mode="results-fp32", swap="1", by=WORDS + "fp32"),
+        **{name: dataclasses.replace(CASES[name], mode=CASES[name].mode or name, by=WORDS)
+           for name in swapped},
         "one-width": Case(),
         "two-widths": Case(),
-        "swapped": Case(mode="one-width", swap="1", refused=True,
-                        errors=("not swapped: ", "no kernel of ours stands for it")),
+        "two-widths-swapped": Case(mode="two-widths", swap="1",
+                                   errors=(NOT_SWAPPED + ", and clear",)),
         "early-read": dataclasses.replace(CASES["early-read"], action="TRTLLM_ENABLE_PDL=0"),
         "larger-grid": dataclasses.replace(CASES["larger-grid"], action="allreduce_strategy: NCCL"),
         "fewer-tokens": FEWER,
@@ -98,16 +121,21 @@ def check_case(name: str, bench: Bench) -> None:
     expect(done.status == case.status, f"unicast_host ended with {done.status}: {done.errors}")
     for words in case.errors:
         expect(words in done.errors, f"no \"{words}\" in {done.errors}")
-    for launch in bench.records(trace, "EagerLaunch") if case.clusters else ():
-        expect(launch["grid"][0] in case.clusters, f"{launch['grid']} blocks of {case.clusters}")
+    (file,) = trace.glob("*.lamptrace")
+    calls = [launch["call"] for launch in bench.records(file, "EagerLaunch")]
+    expect(calls or not case.clusters, "no call was recorded")
+    for call in calls if case.clusters else ():
+        expect(call["grid"][0] in case.clusters, f"{call['grid']} blocks of {case.clusters}")
+    ranks = {workspace["rank"] for workspace in bench.records(file, "Workspace")}
+    expect(not case.seen or ranks == set(case.seen), f"calls of ranks {ranks}")
     report = bench.report(trace)
     found = report["findings"]
     expect(report["exit_status"] == (1 if case.hazard and case.severity != "advisory" else 0),
            f"exit {report['exit_status']}: {found}")
     expect(bool(case.hazard) == bool(found), f"findings {found}")
     expect(bool(case.swap) == bool(report["swaps"]), f"swaps {report['swaps']}")
-    for swap in report["swaps"] if case.refused else ():
-        expect(not swap["by"], f"swapped {swap}")
+    for swap in report["swaps"] if case.by else ():
+        expect(swap["by"].startswith(case.by), f"not by {case.by}: {swap}")
     if not case.hazard:
         return
     expect(len(found) == 1, f"findings {[(f['hazard'], f['title']) for f in found]}")

@@ -8,6 +8,7 @@
 #include <cuda_runtime.h>
 
 #include <array>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -18,6 +19,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "driver_call.h"
 #include "green_stream.h"
 #include "unicast_field.cuh"
 
@@ -91,6 +93,7 @@ trtllm::AllReduceFusionParams AsTensorRtLlm(const field::AllReduceFusionParams<T
 struct Rank {
   int rank = 0;
   Family family = Family::kFlashInfer;
+  bool by_driver = false;  // launched by the driver API, where the shim replaces nothing
   cudaStream_t stream = nullptr;
   void** workspace = nullptr;
   void *comm = nullptr, *flags = nullptr, *lamport = nullptr, *words = nullptr, *sizes = nullptr;
@@ -152,6 +155,7 @@ struct Rank {
   }
 
   void Launch(const void* kernel, int blocks, void** arguments, bool pdl) const {
+    if (by_driver) return LaunchByDriver(kernel, static_cast<unsigned>(blocks), arguments);
     cudaLaunchAttribute attribute{};
     attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attribute.val.programmaticStreamSerializationAllowed = pdl;
@@ -162,6 +166,12 @@ struct Rank {
     config.attrs = &attribute;
     config.numAttrs = 1;
     CHECK(cudaLaunchKernelExC(&config, kernel, arguments));
+  }
+
+  void LaunchByDriver(const void* kernel, unsigned blocks, void** arguments) const {
+    cudaFunction_t function = nullptr;
+    CHECK(cudaGetFuncBySymbol(&function, kernel));
+    DRIVER(cuLaunchKernel, function, blocks, 1, 1, 32, 1, 1, 0, stream, arguments, nullptr);
   }
 
   template <class T, Pattern pattern, bool at_end = true>
@@ -318,6 +328,99 @@ void FewerTokens(const Ranks& ranks, Run run, int tokens, std::array<int, kWorld
   });
 }
 
+// Whole numbers from −4 to 4; its zeros are −0. Two of them add up exactly, and so they do with
+// ones.
+float Given(int rank, int element) {
+  const float value = static_cast<float>((element * 7 + element / 5 + rank * 3) % 9 - 4);
+  return value == 0 ? -0.0f : value;
+}
+
+template <class T>
+using Bits = std::conditional_t<std::is_same_v<T, float>, uint32_t, uint16_t>;
+template <class T>
+Bits<T> BitsOf(float exact) {
+  return static_cast<Bits<T>>(std::bit_cast<uint32_t>(exact) >> (32 - 8 * sizeof(Bits<T>)));
+}
+template <class T>
+float ValueOf(Bits<T> bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << (32 - 8 * sizeof(Bits<T>)));
+}
+
+template <class T>
+std::vector<Bits<T>> Download(const void* from, int elements) {
+  std::vector<Bits<T>> values(static_cast<size_t>(elements));
+  CHECK(cudaMemcpy(values.data(), from, values.size() * sizeof(Bits<T>), cudaMemcpyDeviceToHost));
+  return values;
+}
+
+void ExpectSums(const char* what, bool right, int rank, int element) {
+  if (right) return;
+  Fail(std::string(what) + " of rank " + std::to_string(rank) + " is wrong at element " +
+       std::to_string(element));
+}
+
+template <class T>
+void CheckSums(const Rank& rank, const void* tensor, int tokens, float more) {
+  const auto sums = Download<T>(tensor, tokens * kDim);
+  for (int i = 0; i < tokens * kDim; ++i) {
+    const Bits<T> expected = BitsOf<T>(Given(0, i) + Given(1, i) + more + 0.0f);
+    ExpectSums("a sum", sums[i] == expected, rank.rank, i);
+  }
+}
+
+template <class T>
+void CheckNorms(const Rank& rank, int tokens) {
+  const auto norms = Download<T>(rank.tensors.norm_out, tokens * kDim);
+  for (int first = 0; first < tokens * kDim; first += kDim) {
+    float squares = 0;
+    for (int i = first; i < first + kDim; ++i) {
+      squares += std::pow(Given(0, i) + Given(1, i) + 1, 2.0f);
+    }
+    for (int i = first; i < first + kDim; ++i) {
+      const float expected = (Given(0, i) + Given(1, i) + 1) / std::sqrt(squares / kDim + 1e-5f);
+      const bool right = std::abs(ValueOf<T>(norms[i]) - expected) <= 0.01f * std::abs(expected);
+      ExpectSums("a norm", right, rank.rank, i);
+    }
+  }
+}
+
+// Where no state is, nobody has written.
+void CheckForeignWords(const Rank& rank) {
+  if (rank.family != Family::kSizesOf64) return;
+  const auto words = Download<float>(rank.words, 5);
+  if (words[3] != kForeign || words[4] != kForeign) Fail("foreign words have been written to");
+}
+
+// Calls of several sizes, with and without a norm, whose results are known.
+template <class T>
+void Results(const Ranks& ranks) {
+  const std::vector<Bits<T>> ones(kMaxTokens * kDim, BitsOf<T>(1));
+  for (const Rank& rank : ranks) {
+    std::vector<Bits<T>> given;
+    for (int i = 0; i < kMaxTokens * kDim; ++i) given.push_back(BitsOf<T>(Given(rank.rank, i)));
+    const auto fill = [](void* tensor, const std::vector<Bits<T>>& values) {
+      CHECK(cudaMemcpy(tensor, values.data(), values.size() * sizeof values[0],
+                       cudaMemcpyHostToDevice));
+    };
+    fill(rank.tensors.in, given);
+    fill(rank.tensors.residual_in, ones);
+    fill(rank.tensors.gamma, ones);
+  }
+  for (int call = 0; call < 12; ++call) {
+    const int tokens = 1 + call * 3 % kMaxTokens;
+    const bool norms = call % 2 == 1;
+    OnBoth(ranks, [&](const Rank& rank) {
+      if (norms) return rank.OneShot<T, kNormed>(tokens);
+      rank.OneShot<T, Pattern::kAllReduce>(tokens);
+    });
+    for (const Rank& rank : ranks) {
+      CheckSums<T>(rank, norms ? rank.tensors.residual_out : rank.tensors.out, tokens, norms);
+      if (norms) CheckNorms<T>(rank, tokens);
+      CheckForeignWords(rank);
+    }
+  }
+}
+
 // A swapped kernel refuses what the workspace has no room for.
 void TooLarge(const Ranks& ranks) {
   OnBoth(ranks, [](const Rank& rank) { rank.OneShot<Bf16, Pattern::kAllReduce>(kMaxTokens); });
@@ -338,9 +441,13 @@ int main(int argc, char** argv) {
   const Family family =
       apart ? Family::kSizesOf64 : (theirs ? Family::kSizesOf32 : Family::kFlashInfer);
   CHECK(cudaFree(nullptr));
-  const Ranks ranks = MakeRanks(family, mode == "too-large" ? 1024 : 1 << 17, mode == "on-shares");
+  Ranks ranks = MakeRanks(family, mode == "too-large" ? 1024 : 1 << 17, mode == "on-shares");
+  if (mode == "results-seen-of-rank-0") ranks[1].by_driver = true;
+  if (mode == "results-seen-of-rank-1") ranks[0].by_driver = true;
   if (mode == "one-width") return OneWidth(ranks, 4), 0;
   if (mode == "many-tokens" || mode == "on-shares") return OneWidth(ranks, kManyTokens), 0;
+  if (mode == "results-fp32") return Results<float>(ranks), 0;
+  if (mode.starts_with("results")) return Results<Bf16>(ranks), 0;
   if (mode == "two-widths") return TwoWidths(ranks), 0;
   if (mode == "early-read") return EarlyRead(ranks, true), 0;
   if (mode == "early-read-at-end") return EarlyRead<true>(ranks, true), 0;

@@ -205,12 +205,14 @@ class Call {
     }
   }
 
-  // Stores the sum, or the sum with its residual; returns the square of that.
-  float Prenorm(int32_t i, float value) const {
-    if (p_.pattern != 0) value += T::Value(static_cast<const Bits*>(p_.residual_in)[i]);
-    auto* out = static_cast<Bits*>(p_.pattern == 0 ? p_.sums : p_.residual_out);
-    out[i] = T::Of(value);
-    return value * value;
+  // Stores the sum, or the sum with its residual, each rounded; returns the square of that.
+  float Prenorm(int32_t i, float sum) const {
+    Bits bits = T::Of(sum);
+    if (p_.pattern != 0) {
+      bits = T::Of(T::Value(bits) + T::Value(static_cast<const Bits*>(p_.residual_in)[i]));
+    }
+    static_cast<Bits*>(p_.pattern == 0 ? p_.sums : p_.residual_out)[i] = bits;
+    return T::Value(bits) * T::Value(bits);
   }
 
   void Norm(int32_t first, float squares) const {

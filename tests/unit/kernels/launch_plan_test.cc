@@ -8,7 +8,8 @@
 namespace lamplight::kernels {
 namespace {
 
-constexpr Protocol kProtocols[] = {Protocol::kMnnvl, Protocol::kUnicast, Protocol::kEpoch};
+constexpr Protocol kProtocols[] = {Protocol::kMnnvl, Protocol::kUnicast, Protocol::kUnicastInWords,
+                                   Protocol::kEpoch};
 constexpr DataType kTypes[] = {DataType::kBf16, DataType::kFp16, DataType::kFp32};
 constexpr DeviceLimits kDevices[] = {{132, 9}, {148, 10}, {108, 8}, {1, 9}, {1, 8}};
 

@@ -38,6 +38,8 @@ constexpr Hole kHoles[] = {
     {"twoshot_mnnvl_broadcast", kRoutes[1], 1, 3, 62, 60},
     {"sends_mnnvl_broadcast", kRoutes[2], 1, 1, 0, 0},
     {"oneshot_unicast", kRoutes[3], 0, 1, 34, 32},
+    {"oneshot_unicastwords", kRoutes[6], 0, 3, 63, 60},
+    {"oneshot_unicastwords_apart", kRoutes[7], 0, 1, 33, 32},
     {"oneshot_epoch", kRoutes[4], 0, 2, 40, 30},
     {"oneshot_epoch_second_pair", kRoutes[4], 0, 2, 61, 60},
     {"twoshot_epoch_scatter", kRoutes[5], 0, 0, 0, 0},
@@ -75,7 +77,7 @@ class PeerByHand {
     const uint32_t row = lines() ? kRowPairs * kPairWords : kRowWords;
     uint32_t* base = group_->buffer(0).As<uint32_t>();
     const bool one_shot = work_.kernel == Kernel::kOneShot;
-    if (work_protocol() == Protocol::kUnicast) return base + (kTokens + token) * row;
+    if (IsUnicast(work_protocol())) return base + (kTokens + token) * row;
     if (one_shot) return base + (token * 2 + 1) * row;
     if (stage == 0) return base + (token / 2 * 2 + 1) * row;
     return base + group_->shape().generation_bytes / 8 + token * row;
@@ -137,21 +139,19 @@ TEST_P(Missing, WordIsNamedAndAwaited) {
   EXPECT_EQ(diagnostic.stage, hole.stage);
   EXPECT_EQ(diagnostic.token, hole.token);
   EXPECT_EQ(diagnostic.word, hole.reported_word);
-  // Other tokens have arrived, and in MNNVL workspaces all have begun to wait; the packet holds
-  // what came of it.
-  const bool early = hole.route.protocol == Protocol::kMnnvl;
+  // Other tokens have arrived, and in the field's workspaces all have begun to wait; the packet
+  // holds what came of it.
+  const bool early = hole.route.protocol != Protocol::kEpoch;
   EXPECT_LE(diagnostic.arrivals, early ? kTokens : kTokens - 1);
-  if (hole.route.protocol == Protocol::kMnnvl) {
-    EXPECT_EQ(diagnostic.bits[hole.word % 4], 0x80000000u);
-    EXPECT_NE(diagnostic.bits[(hole.word + 1) % 4], 0x80000000u);
+  if (hole.route.protocol != Protocol::kEpoch) {
+    const uint32_t sentinel = SentinelOf(group.shape());
+    EXPECT_EQ(diagnostic.bits[hole.word % 4], sentinel);
+    EXPECT_NE(diagnostic.bits[(hole.word + 1) % 4], sentinel);
   }
   if (hole.route.protocol == Protocol::kEpoch) {
     // The tag, of no call yet.
     EXPECT_EQ(diagnostic.bits[2], 0u);
     EXPECT_EQ(diagnostic.bits[3], 0u);
-  }
-  if (hole.route.protocol == Protocol::kUnicast) {
-    EXPECT_EQ(diagnostic.bits[hole.word % 4], 0x80008000u);
   }
   tensors[1].output = tensors[0].output;
   ExpectExact(tensors, work);

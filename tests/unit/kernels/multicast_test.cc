@@ -100,7 +100,7 @@ TEST_P(Multicast, ReachesRowsOfEveryTypeAndLength) {
 }
 
 TEST_P(Multicast, LeavesHeadersToThePeersAddresses) {
-  if (GetParam().protocol == Protocol::kUnicast) GTEST_SKIP() << "no headers there";
+  if (IsUnicast(GetParam().protocol)) GTEST_SKIP() << "no headers there";
   Check(4, {.tokens = 3, .hidden = 64}, true);
 }
 
@@ -142,7 +142,8 @@ TEST(MulticastPair, FirstKernelEndsBeforeAnythingHasCome) {
   ExpectExact(tensors, work);
 }
 
-INSTANTIATE_TEST_SUITE_P(Routes, Multicast, testing::ValuesIn(kRoutes),
+// Where the sizes are apart, the peers' table leads to them: it cannot be null.
+INSTANTIATE_TEST_SUITE_P(Routes, Multicast, testing::ValuesIn(kRoutes, kRoutes + 7),
                          [](const auto& param) { return NameOf(param.param); });
 
 }  // namespace

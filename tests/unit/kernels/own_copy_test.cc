@@ -22,6 +22,7 @@ constexpr Form kFormsOfCalls[] = {
     {"mnnvl_streamed", Protocol::kMnnvl, 60, KernelForm::kStreamed},
     {"unicast_plain", Protocol::kUnicast, 5, KernelForm::kPlain},
     {"unicast_streamed", Protocol::kUnicast, 60, KernelForm::kStreamed},
+    {"unicastwords_streamed", Protocol::kUnicastInWords, 60, KernelForm::kStreamed},
 };
 
 class OwnCopy : public testing::TestWithParam<Form> {};

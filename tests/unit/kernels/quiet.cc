@@ -67,18 +67,24 @@ void ExpectMnnvlQuiet(const RankGroup& group, uint32_t rank, uint64_t calls, con
   for (int i = 0; i < 9; ++i) {
     ASSERT_EQ(group.state(rank)[i], expected[i]) << "rank " << rank << " flag word " << i;
   }
-  ExpectArmed(group, rank, index, 0x80000000u, last);
+  ExpectArmed(group, rank, index, SentinelOf(group.shape()), last);
 }
 
 void ExpectUnicastQuiet(const RankGroup& group, uint32_t rank, uint64_t calls, const Work& last) {
   const auto index = static_cast<uint32_t>(calls % 3);
   const uint64_t elements = last.elements() * group.shape().world;
-  const uint64_t expected[] = {0, 0, index, group.shape().generation_bytes, elements};
+  const bool apart = group.shape().sizes_apart;
+  const uint64_t foreign = RankGroup::kForeign;
+  const uint64_t expected[] = {0, 0, index, apart ? foreign : group.shape().generation_bytes,
+                               apart ? foreign : elements};
   for (int i = 0; i < 5; ++i) {
     ASSERT_EQ(group.state(rank)[i], expected[i]) << "rank " << rank << " word " << i;
   }
-  const bool wide = group.shape().data_type == DataType::kFp32;
-  ExpectArmed(group, rank, index, wide ? 0x80000000u : 0x80008000u, last);
+  if (apart) {
+    ASSERT_EQ(group.sizes(rank).clear_elements, elements) << "rank " << rank;
+    ASSERT_EQ(group.sizes(rank).generation_bytes, group.shape().generation_bytes);
+  }
+  ExpectArmed(group, rank, index, SentinelOf(group.shape()), last);
 }
 
 // What other ranks have sent to `rank` in a call: nobody sends to itself.
@@ -128,7 +134,7 @@ void ExpectEpochQuiet(const RankGroup& group, uint32_t rank, const Work& last) {
 void ExpectQuiet(const RankGroup& group, uint64_t calls, const Work& work) {
   for (uint32_t rank = 0; rank < group.shape().world; ++rank) {
     if (group.shape().protocol == Protocol::kMnnvl) ExpectMnnvlQuiet(group, rank, calls, work);
-    if (group.shape().protocol == Protocol::kUnicast) ExpectUnicastQuiet(group, rank, calls, work);
+    if (IsUnicast(group.shape().protocol)) ExpectUnicastQuiet(group, rank, calls, work);
     if (group.shape().protocol == Protocol::kEpoch) ExpectEpochQuiet(group, rank, work);
     if (testing::Test::HasFatalFailure()) return;
   }

@@ -86,6 +86,11 @@ uint64_t EpochTag(const GroupShape& shape, const Work& work, uint64_t number) {
   return TagOf(number, ShapeOf(call, work.kernel));
 }
 
+uint32_t SentinelOf(const GroupShape& shape) {
+  const bool halves = shape.protocol == Protocol::kUnicast && shape.data_type != DataType::kFp32;
+  return halves ? protocol::kHalfSentinels : protocol::kSentinel;
+}
+
 RankGroup::RankGroup(const GroupShape& shape) : shape_(shape), diagnostics_(shape.world) {
   const uint64_t generations = shape.protocol == Protocol::kEpoch ? 2 : 3;
   const uint64_t data = generations * shape.generation_bytes;
@@ -94,18 +99,22 @@ RankGroup::RankGroup(const GroupShape& shape) : shape_(shape), diagnostics_(shap
     buffers_.emplace_back(data + 128 + shape.world * sizeof(Header));
     // Kernels of the field on the simulated device keep words of their own behind the flags.
     states_.emplace_back(64);
+    sizes_.emplace_back(sizeof(protocol::UnicastSizes));
     Arm(rank);
   }
   for (uint32_t rank = 0; rank < shape.world; ++rank) {
     for (Memory& buffer : buffers_) table_.push_back(buffer.As());
     table_.push_back(states_[rank].As());
+    // Elsewhere there is no such entry: whoever follows it is found out.
+    table_.push_back(shape.sizes_apart ? sizes_[rank].As() : nullptr);
   }
 }
 
 bool RankGroup::GuardsIntact() const {
   const auto intact = [](const Memory& memory) { return memory.GuardsIntact(); };
   return std::all_of(buffers_.begin(), buffers_.end(), intact) &&
-         std::all_of(states_.begin(), states_.end(), intact);
+         std::all_of(states_.begin(), states_.end(), intact) &&
+         std::all_of(sizes_.begin(), sizes_.end(), intact);
 }
 
 void RankGroup::Arm(uint32_t rank) {
@@ -114,10 +123,12 @@ void RankGroup::Arm(uint32_t rank) {
   if (shape_.protocol == Protocol::kMnnvl) {
     words[protocol::kDirtyIndex] = 2;
     words[protocol::kBytesPerBuffer] = bytes;
-    buffers_[rank].Fill(protocol::kSentinel);
-  } else if (shape_.protocol == Protocol::kUnicast) {
-    words[protocol::kUnicastGenerationBytes] = bytes;
-    buffers_[rank].Fill(shape_.data_type == DataType::kFp32 ? 0x80000000u : 0x80008000u);
+    buffers_[rank].Fill(SentinelOf(shape_));
+  } else if (IsUnicast(shape_.protocol)) {
+    words[protocol::kUnicastGenerationBytes] = shape_.sizes_apart ? kForeign : bytes;
+    if (shape_.sizes_apart) words[protocol::kUnicastClearElements] = kForeign;
+    sizes(rank).generation_bytes = shape_.generation_bytes;
+    buffers_[rank].Fill(SentinelOf(shape_));
   }
 }
 
@@ -136,7 +147,7 @@ CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tenso
   for (uint32_t peer = 0; peer < shape_.world && peer < kInlinePeers; ++peer) {
     call.peer[peer] = buffers_[peer].As();
   }
-  if (shape_.protocol == Protocol::kUnicast || shape_.world > kInlinePeers) {
+  if (IsUnicast(shape_.protocol) || shape_.world > kInlinePeers) {
     call.peer_table = table(rank);
   }
   if (!multicast.empty()) call.multicast = multicast[rank];
@@ -145,7 +156,7 @@ CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tenso
     call.peer_table = nullptr;
   }
   if (shape_.protocol == Protocol::kEpoch) call.generation_bytes = shape_.generation_bytes;
-  call.header_offset = shape_.protocol == Protocol::kUnicast ? 0 : header_offset_;
+  call.header_offset = IsUnicast(shape_.protocol) ? 0 : header_offset_;
   call.timeout_ns = rank == patient_rank ? 0 : timeout_ns;
   if (rank == 0) call.journal.tickets_or_mark = reinterpret_cast<uint64_t>(mark);
   call.diagnostic = &diagnostics_[rank];
@@ -158,7 +169,7 @@ CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tenso
   call.data_type = work.data_type;
   call.quantisation = work.quantisation;
   call.scale_layout = work.scale_layout;
-  call.options = work.norm ? kNorm : 0;
+  call.options = (work.norm ? kNorm : 0) | (shape_.sizes_apart ? kSizesApart : 0);
   return call;
 }
 

@@ -12,6 +12,7 @@
 
 #include "kernels/collective_call.h"
 #include "kernels/launch_plan.h"
+#include "kernels/protocol.cuh"
 #include "kernels/snapshot_slot.h"
 
 namespace lamplight::kernels {
@@ -51,7 +52,11 @@ struct GroupShape {
   uint64_t generation_bytes = 1 << 20;
   bool headers = true;
   DataType data_type = DataType::kBf16;  // kUnicast: whose −0 arms the buffers
+  bool sizes_apart = false;              // kUnicastInWords
 };
+
+// What a word holds that has not come, in protocols that clear.
+uint32_t SentinelOf(const GroupShape& shape);
 
 // One collective, the same for all ranks unless a test bends it.
 struct Work {
@@ -86,6 +91,8 @@ uint64_t EpochTag(const GroupShape& shape, const Work& work, uint64_t number);
 class RankGroup {
  public:
   static constexpr uint32_t kNoRank = ~0u;
+  // In state words that are not the kernels', where the sizes are apart.
+  static constexpr uint32_t kForeign = 0xdeadbeefu;
 
   explicit RankGroup(const GroupShape& shape);
 
@@ -94,8 +101,15 @@ class RankGroup {
   const Memory& buffer(uint32_t rank) const { return buffers_[rank]; }
   uint32_t* state(uint32_t rank) { return states_[rank].As<uint32_t>(); }
   const uint32_t* state(uint32_t rank) const { return states_[rank].As<uint32_t>(); }
+  // Where a unicast group has them apart.
+  protocol::UnicastSizes& sizes(uint32_t rank) {
+    return *sizes_[rank].As<protocol::UnicastSizes>();
+  }
+  const protocol::UnicastSizes& sizes(uint32_t rank) const {
+    return *sizes_[rank].As<protocol::UnicastSizes>();
+  }
   // Device array of all buffers, for kernels of the field.
-  void** table(uint32_t rank) { return &table_[rank * (shape_.world + 1)]; }
+  void** table(uint32_t rank) { return &table_[rank * (shape_.world + 2)]; }
   uint64_t header_offset() const { return header_offset_; }
   // Of all buffers and states.
   bool GuardsIntact() const;
@@ -128,7 +142,8 @@ class RankGroup {
   uint64_t header_offset_ = 0;
   std::vector<Memory> buffers_;
   std::vector<Memory> states_;
-  std::vector<void*> table_;  // kUnicast: W buffers, then the state, for each rank
+  std::vector<Memory> sizes_;
+  std::vector<void*> table_;  // for each rank W buffers, then what unicast kernels look for there
   std::vector<Diagnostic> diagnostics_;
 };
 

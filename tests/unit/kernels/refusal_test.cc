@@ -12,8 +12,8 @@ namespace lamplight::kernels {
 namespace {
 
 constexpr Route kMnnvlOneShot = kRoutes[0];
-constexpr Route kUnicastOneShot = kRoutes[3];
 constexpr Route kEpochOneShot = kRoutes[4];
+constexpr Route kUnicastApart = kRoutes[7];
 
 bool AllNan(const Memory& tensor, const Work& work) {
   for (uint64_t i = 0; i < work.elements(); ++i) {
@@ -105,19 +105,43 @@ TEST(Refusal, MnnvlClearSizesStayInTheirStage) {
 }
 
 TEST(Refusal, UnicastWordsThatCannotBe) {
-  ExpectCorrupt(kUnicastOneShot, 3, 0, Trouble::kCapacity);
-  ExpectCorrupt(kUnicastOneShot, 3, 512, Trouble::kCapacity);
-  ExpectCorrupt(kUnicastOneShot, 3, 1025, Trouble::kMisaligned);
-  ExpectCorrupt(kUnicastOneShot, 3, 1032, Trouble::kMisaligned);
+  for (const Route& route : {kRoutes[3], kRoutes[6]}) {
+    ExpectCorrupt(route, 3, 0, Trouble::kCapacity);
+    ExpectCorrupt(route, 3, 512, Trouble::kCapacity);
+    ExpectCorrupt(route, 3, 1025, Trouble::kMisaligned);
+    ExpectCorrupt(route, 3, 1032, Trouble::kMisaligned);
+  }
+}
+
+TEST(Refusal, UnicastSizesThatCannotBe) {
+  const auto bytes_are = [](uint64_t bytes, Trouble trouble) {
+    Refused refused(kUnicastApart, kWork);
+    refused.group().sizes(0).generation_bytes = bytes;
+    refused.Expect(trouble, [](CollectiveCall*) {});
+    EXPECT_EQ(refused.group().sizes(0).generation_bytes, bytes);
+    EXPECT_EQ(refused.group().sizes(0).clear_elements, 0u);
+  };
+  bytes_are(0, Trouble::kCapacity);
+  bytes_are(512, Trouble::kCapacity);
+  bytes_are(1032, Trouble::kMisaligned);
+  bytes_are((uint64_t{1} << 32) + 8, Trouble::kMisaligned);
+  bytes_are(uint64_t{1} << 41, Trouble::kCorruptState);
+  bytes_are(~uint64_t{0}, Trouble::kCorruptState);
 }
 
 TEST(Refusal, UnicastClearSizeStaysInItsGeneration) {
-  RankGroup group(ShapeFor(kUnicastOneShot, 2, kWork));
-  for (uint32_t rank = 0; rank < 2; ++rank) group.state(rank)[4] = 0xfffffff8u;
-  std::vector<Tensors> tensors = RandomTensors(2, kWork, 1);
-  group.DoAll(kWork, tensors);
-  ExpectExact(tensors, kWork);
-  ExpectQuiet(group, 1, kWork);
+  for (const Route& route : kUnicastRoutes) {
+    SCOPED_TRACE(NameOf(route));
+    RankGroup group(ShapeFor(route, 2, kWork));
+    for (uint32_t rank = 0; rank < 2; ++rank) {
+      if (!route.sizes_apart) group.state(rank)[4] = 0xfffffff8u;
+      group.sizes(rank).clear_elements = uint64_t{7} << 60;
+    }
+    std::vector<Tensors> tensors = RandomTensors(2, kWork, 1);
+    group.DoAll(kWork, tensors);
+    ExpectExact(tensors, kWork);
+    ExpectQuiet(group, 1, kWork);
+  }
 }
 
 TEST(Refusal, EpochGenerationsThatDoNotFit) {

@@ -18,7 +18,7 @@ class Residue : public testing::TestWithParam<Route> {
     return {.kernel = GetParam().kernel, .tokens = tokens, .hidden = 64};
   }
   uint32_t ArrivalsWord() const {
-    if (GetParam().protocol == Protocol::kUnicast) return protocol::kUnicastArrivals;
+    if (IsUnicast(GetParam().protocol)) return protocol::kUnicastArrivals;
     return protocol::kArrivals;
   }
   // The group's `number`-th call, from 1 on: right, and the workspace is armed for what comes.
@@ -103,10 +103,16 @@ TEST_P(Residue, IsHealedByOneClusterAlone) {
 INSTANTIATE_TEST_SUITE_P(Routes, Residue, testing::ValuesIn(kRoutes, kRoutes + 4),
                          [](const auto& param) { return NameOf(param.param); });
 
+INSTANTIATE_TEST_SUITE_P(RoutesInWords, Residue,
+                         testing::ValuesIn(kUnicastRoutes + 1, kUnicastRoutes + 3),
+                         [](const auto& param) { return NameOf(param.param); });
+
+class UnicastResidue : public testing::TestWithParam<Route> {};
+
 // The field's two-shot counts in the same word and keeps its flag in the next one.
-TEST(UnicastResidue, LeavesTheFlagOfTheTwoShotAlone) {
+TEST_P(UnicastResidue, LeavesTheFlagOfTheTwoShotAlone) {
   const Work work{.tokens = 3, .hidden = 64};
-  RankGroup group(ShapeFor(kRoutes[3], 2, work));
+  RankGroup group(ShapeFor(GetParam(), 2, work));
   group.state(0)[protocol::kUnicastSyncFlag] = 0xffffffffu;
   group.state(0)[protocol::kUnicastArrivals] = 1;
   std::vector<Tensors> tensors = RandomTensors(2, work, 1);
@@ -117,6 +123,9 @@ TEST(UnicastResidue, LeavesTheFlagOfTheTwoShotAlone) {
   EXPECT_EQ(group.state(0)[protocol::kUnicastIndex], 1u);
   EXPECT_EQ(ReadTrouble(group.diagnostic(0)).arrivals, 1u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Routes, UnicastResidue, testing::ValuesIn(kUnicastRoutes),
+                         [](const auto& param) { return NameOf(param.param); });
 
 }  // namespace
 }  // namespace lamplight::kernels

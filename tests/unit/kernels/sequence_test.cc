@@ -20,7 +20,8 @@ struct Workspace {
   const char* name;
   Protocol protocol;
   uint32_t world;
-  DataType armed_for;  // kUnicast: −0 of this width
+  DataType armed_for;  // unicast: of calls of this width
+  bool sizes_apart = false;
 };
 
 constexpr Workspace kWorkspaces[] = {
@@ -29,6 +30,9 @@ constexpr Workspace kWorkspaces[] = {
     {"unicast_2", Protocol::kUnicast, 2, DataType::kBf16},
     {"unicast_fp32", Protocol::kUnicast, 2, DataType::kFp32},
     {"unicast_4", Protocol::kUnicast, 4, DataType::kFp16},
+    {"unicastwords_2", Protocol::kUnicastInWords, 2, DataType::kBf16},
+    {"unicastwords_4_apart", Protocol::kUnicastInWords, 4, DataType::kFp16, true},
+    {"unicastwords_fp32_apart", Protocol::kUnicastInWords, 2, DataType::kFp32, true},
     {"epoch_2", Protocol::kEpoch, 2, DataType::kBf16},
     {"epoch_4", Protocol::kEpoch, 4, DataType::kBf16},
 };
@@ -39,7 +43,8 @@ class Sequence : public testing::TestWithParam<Workspace> {
     return {.protocol = GetParam().protocol,
             .world = GetParam().world,
             .generation_bytes = 12288u * GetParam().world,
-            .data_type = GetParam().armed_for};
+            .data_type = GetParam().armed_for,
+            .sizes_apart = GetParam().sizes_apart};
   }
 
   template <class T, size_t n>
@@ -48,11 +53,11 @@ class Sequence : public testing::TestWithParam<Workspace> {
   }
 
   DataType AnyType() {
-    if (GetParam().protocol != Protocol::kUnicast) return Any(kEveryType);
+    if (!IsUnicast(GetParam().protocol)) return Any(kEveryType);
     return GetParam().armed_for == DataType::kFp32 ? DataType::kFp32 : Any(kSixteenBits);
   }
   Kernel AnyKernel() {
-    if (GetParam().protocol == Protocol::kUnicast) return Kernel::kOneShot;
+    if (IsUnicast(GetParam().protocol)) return Kernel::kOneShot;
     constexpr Kernel kEpochKernels[] = {Kernel::kOneShot, Kernel::kTwoShot};
     constexpr Kernel kKernels[] = {Kernel::kOneShot, Kernel::kTwoShot, Kernel::kTwoShotSends};
     return GetParam().protocol == Protocol::kEpoch ? Any(kEpochKernels) : Any(kKernels);

@@ -320,8 +320,9 @@ TEST(Recognition, DescriptorNamesAreUnique) {
   }
   // Our own kernels: what LAMPLIGHT_SWAP launches and engines link.
   const ParameterSpan call[] = {{0, 264}};
-  for (const char* kernel : {"oneshot_mnnvl", "twoshot_mnnvl", "sends_mnnvl", "norm_mnnvl",
-                             "oneshot_unicast", "oneshot_epoch", "twoshot_epoch"}) {
+  for (const char* kernel :
+       {"oneshot_mnnvl", "twoshot_mnnvl", "sends_mnnvl", "norm_mnnvl", "oneshot_unicast",
+        "oneshot_unicastwords", "oneshot_epoch", "twoshot_epoch"}) {
     for (const char* type : {"bf16", "fp16", "fp32"}) {
       const std::string symbol = std::string("lamplight_") + kernel + "_" + type + "_w0";
       const Recognition found = Table().Recognise(symbol, call);

@@ -89,6 +89,24 @@ FieldLaunch Unicast(std::string_view release, int32_t pattern) {
   return launch.Set(0, pattern, 120);
 }
 
+const lamport::AbiTable& SizesOf64() {
+  static const std::unique_ptr<lamport::AbiTable> table = ArmedTable("EPfm");
+  return *table;
+}
+
+// TensorRT-LLM's, of any pattern.
+FieldLaunch UnicastByPattern(int32_t pattern, const lamport::AbiTable& table = SizesOf64()) {
+  FieldLaunch launch("trtllm 136v",
+                     "oneshot_lamportILNS2_22AllReduceFusionPatternE" + std::to_string(pattern) +
+                         "E13__nv_bfloat16Li8E",
+                     table);
+  launch.Set(0, 8, 0).Set(0, 3, 4).Set(0, 7, 8).Set(0, 16 * 2880, 12).Set(0, 2880, 16);
+  launch.Set(0, kPeers, 24).Set(0, kShard, 32).Set(0, kResidual, 40).Set(0, kOut, 48);
+  launch.Set(0, kPrenorm, 56).Set(0, kLocal, 64).Set(0, kQuantised, 72).Set(0, kScales, 80);
+  launch.Set(0, kGamma, 88).Set(0, 1e-5f, 96).Set(0, kScale, 104).Set(0, true, 112);
+  return launch.Set(0, 0, 116).Set(0, pattern, 128);
+}
+
 void ExpectTensors(const CollectiveCall& call) {
   EXPECT_EQ(Address(call.output), kOut);
   EXPECT_EQ(Address(call.residual_out), kPrenorm);
@@ -169,8 +187,89 @@ TEST(FieldCall, ReadsWhatTensorRtLlmsPatternsStore) {
   EXPECT_EQ(Refusal(of(6, 0)), "its fusion pattern is not known");
   EXPECT_EQ(Refusal(ByPattern("PatternE6ELb1Ef")), "it adds up a mixture of experts");
   EXPECT_EQ(Refusal(ByPattern("PatternE1E", "trtllm E")), "no kernel of ours stands for it");
-  FieldLaunch unicast("trtllm 136v", "oneshot_lamportILNS2_22AllReduceFusionPatternE1");
-  EXPECT_EQ(Refusal(unicast), "no kernel of ours stands for it");
+}
+
+TEST(FieldCall, ReadsTensorRtLlmsUnicastOneShot) {
+  const FieldCall field = MustRead(UnicastByPattern(1));
+  EXPECT_EQ(field.kernel, Kernel::kOneShot);
+  EXPECT_EQ(field.protocol, Protocol::kUnicastInWords);
+  const CollectiveCall& call = field.call;
+  EXPECT_EQ(Address(call.peer_table), kPeers + 16 * sizeof(void*));
+  EXPECT_EQ(call.state, nullptr);
+  EXPECT_EQ(call.local, nullptr);
+  EXPECT_EQ(call.multicast, nullptr);
+  EXPECT_EQ(Address(call.input), kShard);
+  EXPECT_EQ(Address(call.residual_in), kResidual);
+  EXPECT_EQ(Address(call.gamma), kGamma);
+  EXPECT_EQ(Address(call.output), kLocal) << "norm_out";
+  EXPECT_EQ(Address(call.residual_out), kPrenorm);
+  EXPECT_EQ(call.tokens, 16u);
+  EXPECT_EQ(call.hidden, 2880u);
+  EXPECT_EQ(call.world, 8u);
+  EXPECT_EQ(call.rank, 3u);
+  EXPECT_EQ(call.epsilon, 1e-5f);
+  EXPECT_EQ(call.weight_bias, 0.0f);
+  EXPECT_EQ(call.data_type, DataType::kBf16);
+  EXPECT_EQ(call.options, kernels::kNorm | kernels::kSizesApart);
+}
+
+TEST(FieldCall, ReadsWhatTensorRtLlmsUnicastPatternsStore) {
+  FieldLaunch sums("trtllm 136v", "AllReduceFusionPatternE0EfLi4E", SizesOf64());
+  sums.Set(0, 4, 0).Set(0, 3, 4).Set(0, 640, 12).Set(0, 64, 16).Set(0, kPeers, 24);
+  sums.Set(0, kShard, 32).Set(0, kOut, 48).Set(0, kPrenorm, 56).Set(0, 7, 116);
+  const CollectiveCall plain = MustRead(sums).call;
+  EXPECT_EQ(Address(plain.output), kOut);
+  EXPECT_EQ(plain.residual_out, nullptr);
+  EXPECT_EQ(plain.options, kernels::kSizesApart);
+  EXPECT_EQ(plain.data_type, DataType::kFp32);
+  EXPECT_EQ(plain.tokens, 10u);
+  for (const int32_t pattern : {2, 3}) {
+    EXPECT_EQ(MustRead(UnicastByPattern(pattern)).call.output, nullptr) << pattern;
+    EXPECT_EQ(Address(MustRead(UnicastByPattern(pattern)).call.residual_out), kPrenorm);
+  }
+  for (const int32_t pattern : {4, 5}) {
+    EXPECT_EQ(Address(MustRead(UnicastByPattern(pattern)).call.output), kLocal) << pattern;
+  }
+  for (const int32_t pattern : {2, 4}) {
+    const CollectiveCall fp8 = MustRead(UnicastByPattern(pattern)).call;
+    EXPECT_EQ(fp8.quantisation, Quantisation::kFp8);
+    EXPECT_EQ(Address(fp8.quant_output), kQuantised);
+    EXPECT_EQ(Address(fp8.output_scale), kScale);
+  }
+  for (const int32_t pattern : {3, 5}) {
+    const CollectiveCall fp4 = MustRead(UnicastByPattern(pattern)).call;
+    EXPECT_EQ(fp4.quantisation, Quantisation::kNvfp4);
+    EXPECT_EQ(Address(fp4.scale_output), kScales);
+    EXPECT_EQ(fp4.scale_layout, kernels::ScaleLayout::kSwizzled128x4);
+    const CollectiveCall linear = MustRead(UnicastByPattern(pattern).Set(0, 1, 116)).call;
+    EXPECT_EQ(linear.scale_layout, kernels::ScaleLayout::kLinear) << "1 here, 2 in FlashInfer";
+    EXPECT_EQ(Refusal(UnicastByPattern(pattern).Set(0, 2, 116)),
+              "its layout of scales is not known");
+  }
+}
+
+// The kernel that has armed the workspace tells where its sizes are; nothing else does.
+TEST(FieldCall, TensorRtLlmsUnicastSizesAreWhereWhatArmsThemSays) {
+  const std::unique_ptr<lamport::AbiTable> narrow = ArmedTable("EPfi");
+  EXPECT_EQ(MustRead(UnicastByPattern(1, *narrow)).call.options, kernels::kNorm);
+  EXPECT_EQ(Refusal(UnicastByPattern(1, BuiltInTable())),
+            "what arms its workspace has not been seen, which tells where the sizes are");
+}
+
+TEST(FieldCall, RefusesTensorRtLlmsUnicastCallsThatItCannotProve) {
+  EXPECT_EQ(Refusal(UnicastByPattern(6)), "its fusion pattern is not known") << "no residual";
+  EXPECT_EQ(Refusal(UnicastByPattern(1).Set(0, 4, 128)), "its fusion pattern is not known");
+  EXPECT_EQ(Refusal(UnicastByPattern(1).Set(0, 4, 0)), "its ranks are odd");
+  EXPECT_EQ(Refusal(UnicastByPattern(1).Set(0, 2880 * 16 + 8, 12)), "its size is odd");
+  EXPECT_EQ(Refusal(UnicastByPattern(2).Set(0, uint64_t{0}, 104)), "its scale is null");
+  EXPECT_EQ(Refusal(UnicastByPattern(1).Set(0, uint64_t{0}, 88)), "its weights are null");
+  EXPECT_EQ(Refusal(FieldLaunch("trtllm 112", "oneshot_lamport")),
+            "no kernel of ours stands for it");
+  // Of what is refused, the workspace and the width are known all the same.
+  FieldCall call;
+  EXPECT_NE(Refusal(UnicastByPattern(6), &call), "");
+  EXPECT_EQ(call.protocol, Protocol::kUnicastInWords);
+  EXPECT_EQ(Address(call.call.peer_table), kPeers + 16 * sizeof(void*));
 }
 
 TEST(FieldCall, OneShotWithoutNormHasNoNorm) {

@@ -20,11 +20,21 @@ inline const lamport::AbiTable& BuiltInTable() {
   return *table;
 }
 
+// The same in a process that has armed TensorRT-LLM's unicast workspaces: by the kernel that takes
+// 32-bit sizes ("EPfi"), or 64-bit ones ("EPfm").
+inline std::unique_ptr<lamport::AbiTable> ArmedTable(const std::string& arguments) {
+  std::unique_ptr<lamport::AbiTable> table = lamport::AbiTable::Load("", nullptr);
+  table->Saw("_ZN12tensorrt_llm3_v17kernels9ar_fusion25lamport_initialize_kernel" + arguments);
+  return table;
+}
+
 class FieldLaunch {
  public:
-  FieldLaunch(std::string_view release, std::string_view part)
+  // What is recognised points into `table`.
+  FieldLaunch(std::string_view release, std::string_view part,
+              const lamport::AbiTable& table = BuiltInTable())
       : kernel_(lamport::FindKernel(release, part)),
-        recognition_(BuiltInTable().Recognise(kernel_.symbol, kernel_.parameters)),
+        recognition_(table.Recognise(kernel_.symbol, kernel_.parameters)),
         bytes_(4096, std::byte{0}) {
     EXPECT_TRUE(recognition_.decoded) << release << " " << part << " " << recognition_.reason;
   }

@@ -14,9 +14,10 @@ using kernels::Kernel;
 using kernels::KernelId;
 using kernels::Protocol;
 
-lamport::Recognition Recognised(const KernelId& id) {
+lamport::Recognition Recognised(const KernelId& id,
+                                const lamport::AbiTable& table = BuiltInTable()) {
   const lamport::ParameterSpan parameters[] = {{0, sizeof(CollectiveCall)}};
-  return BuiltInTable().Recognise(kernels::SymbolOf(id), parameters);
+  return table.Recognise(kernels::SymbolOf(id), parameters);
 }
 
 template <class T>
@@ -40,11 +41,12 @@ CollectiveCall Call() {
   return call;
 }
 
-lamport::DecodedCall Decoded(const KernelId& id, CollectiveCall call) {
+lamport::DecodedCall Decoded(const KernelId& id, CollectiveCall call,
+                             const lamport::AbiTable& table = BuiltInTable()) {
   lamport::DecodedCall decoded;
   void* argument = &call;
-  EXPECT_TRUE(
-      lamport::Decode(Recognised(id), &argument, {.grid = {16, 2, 1}, .cluster = 2}, &decoded))
+  EXPECT_TRUE(lamport::Decode(Recognised(id, table), &argument, {.grid = {16, 2, 1}, .cluster = 2},
+                              &decoded))
       << kernels::SymbolOf(id);
   return decoded;
 }
@@ -90,6 +92,26 @@ TEST(OwnKernels, UnicastFlagsLieBehindTheWorkspaceAsInTheField) {
   EXPECT_EQ(decoded.peers_address, 0x4000u);
 }
 
+TEST(OwnKernels, UnicastSizesAreWhereTensorRtLlmsAre) {
+  for (const DataType type : {DataType::kFp16, DataType::kBf16, DataType::kFp32}) {
+    const KernelId id = kernels::IdFor(Kernel::kOneShot, Protocol::kUnicastInWords, type, 4);
+    EXPECT_EQ(Recognised(id).flag_layout, trace::FlagLayout::kUnknown);
+    EXPECT_EQ(Recognised(id).algorithm, trace::Algorithm::kUnicastOneShot);
+    EXPECT_EQ(Recognised(id).sentinel, protocol::kSentinel) << "words, whatever the type";
+    const std::unique_ptr<lamport::AbiTable> narrow = ArmedTable("EPfi");
+    EXPECT_EQ(Recognised(id, *narrow).flag_layout, trace::FlagLayout::kUnicast);
+    EXPECT_EQ(Recognised(id, *narrow).flag_words, 5u);
+    EXPECT_EQ(Decoded(id, Call(), *narrow).flags_address, 0x4000u + 4 * sizeof(void*));
+    EXPECT_EQ(Decoded(id, Call(), *narrow).sizes_address, 0u);
+    const std::unique_ptr<lamport::AbiTable> apart = ArmedTable("EPfm");
+    EXPECT_EQ(Recognised(id, *apart).flag_layout, trace::FlagLayout::kUnicast);
+    EXPECT_EQ(Recognised(id, *apart).flag_words, 3u);
+    EXPECT_EQ(Decoded(id, Call(), *apart).flags_address, 0x4000u + 4 * sizeof(void*));
+    EXPECT_EQ(Decoded(id, Call(), *apart).sizes_address, 0x4000u + 5 * sizeof(void*));
+    EXPECT_EQ(Decoded(id, Call(), *apart).call.expected_arrivals, 16u);
+  }
+}
+
 TEST(OwnKernels, EpochCallsTellWhatTheirStateDoesNot) {
   CollectiveCall call = Call();
   call.generation_bytes = uint64_t{3} << 32;
@@ -128,7 +150,8 @@ TEST(OwnKernels, MnnvlCallsTellWhereTheirHeadersAre) {
 TEST(OwnKernels, TellWhereTheyReport) {
   CollectiveCall call = Call();
   call.diagnostic = At<kernels::Diagnostic>(0x9100);
-  for (const Protocol protocol : {Protocol::kMnnvl, Protocol::kUnicast, Protocol::kEpoch}) {
+  for (const Protocol protocol :
+       {Protocol::kMnnvl, Protocol::kUnicast, Protocol::kUnicastInWords, Protocol::kEpoch}) {
     const KernelId id = kernels::IdFor(Kernel::kOneShot, protocol, DataType::kBf16, 4);
     EXPECT_EQ(Decoded(id, call).diagnostic_address, 0x9100u);
   }
