@@ -126,12 +126,15 @@ std::string SiteName(const Model& model, Index site) {
   if (site >= model.sites.size()) return "";
   const std::vector<PythonFrame> python = UserFrames(model, site, 1);
   if (!python.empty()) return FrameLine(python.front());
+  const Frame* unnamed = nullptr;
   for (const Frame& frame : model.sites[site].frames) {
-    if (!IsShim(frame) && !IsCuda(frame) && !frame.symbol.empty()) {
-      return Clipped(ShortFunction(frame.symbol), kLongestSite);
-    }
+    if (IsShim(frame) || IsCuda(frame)) continue;
+    // A stripped program's only names are those of the C library's start-up.
+    if (BaseName(frame.module).starts_with("libc.so")) break;
+    if (!frame.symbol.empty()) return Clipped(ShortFunction(frame.symbol), kLongestSite);
+    if (unnamed == nullptr) unnamed = &frame;
   }
-  return "";
+  return unnamed == nullptr ? "" : FrameLine(*unnamed);
 }
 
 std::string DeviceName(const Model& model, Index device) {

@@ -22,8 +22,8 @@ std::string FrameLine(const Frame& frame);
 std::vector<PythonFrame> UserFrames(const Model& model, Index site, size_t most);
 // "model_runner.py:812 in capture_model".
 std::string FrameLine(const PythonFrame& frame);
-// The innermost Python frame of the user's, else the innermost named native frame outside the shim
-// and the CUDA libraries; empty: none.
+// The innermost Python frame of the user's, else the innermost named native frame outside the shim,
+// the CUDA libraries and libc, else where the innermost of these lies; empty: none.
 std::string SiteName(const Model& model, Index site);
 std::string DeviceName(const Model& model, Index device);
 

@@ -156,7 +156,7 @@ class Plan:
                                     str(self.results / name), *cases])
 
     def overhead(self) -> Step:
-        return Step("overhead", 60, [sys.executable, str(HERE.parent / "bench" /
+        return Step("overhead", 120, [sys.executable, str(HERE.parent / "bench" /
                                                          "replay_overhead.py"),
                                      str(self._arguments.build), "3"])
 

@@ -335,7 +335,7 @@ void DivergeAndGoOn(Rank& rank) {
 
 void DivergeAndDie(Rank& rank) {
   DivergeAndGoOn(rank);
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  std::this_thread::sleep_for(std::chrono::seconds(1));
   raise(SIGKILL);
 }
 

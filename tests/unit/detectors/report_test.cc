@@ -84,6 +84,14 @@ TEST_F(Reports, TextSaysWhenAThreadDidNotAnswer) {
   EXPECT_NE(Text().find("thread 77 python: did not answer in time"), std::string::npos);
 }
 
+TEST_F(Reports, TextPlacesACaptureOfAStrippedProgramInIt) {
+  world.model.sites[0].frames = {{"lamplight_hook", "/x/liblamplight.so", 0x10, 0},
+                                 {"", "/opt/server", 0x5be8b, 0},
+                                 {"", "/opt/server", 0x11807, 0},
+                                 {"__libc_start_main", "/usr/lib/libc.so.6", 0x2a1ca, 0}};
+  EXPECT_NE(Text().find("captured in server+0x5be8b"), std::string::npos) << Text();
+}
+
 TEST_F(Reports, TextShowsPythonStacks) {
   world.model.hangs[hang].texts.push_back({trace::TextKind::kPythonStacks, "File a.py\n  line 3"});
   EXPECT_NE(Text().find("      File a.py\n        line 3\n"), std::string::npos);
