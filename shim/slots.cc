@@ -253,7 +253,9 @@ trace::SlotState ClassifyOne(const StageLayout& layout, const StageLayout::Slot&
         break;
     }
   }
-  NoteStored(second + slot.offset, absence, &state);
+  // Packets are cut from the row's start: only where one starts there.
+  const bool on_packets = (layout.begin + slot.offset) % (4 * kPacketWords) == 0;
+  if (on_packets) NoteStored(second + slot.offset, absence, &state);
   return state;
 }
 

@@ -38,8 +38,13 @@ void Streams::Created(CUstream stream, unsigned flags) noexcept {
 }
 
 uint32_t Streams::Share(CUstream stream) noexcept {
-  Id(stream);  // the host may have made it by the driver
   const Entry* entry = entries_.Find(stream);
+  // The host may have made it by the driver. In a capture it cannot be asked for what it is, and
+  // what is not known then would be so for good.
+  if (entry == nullptr && !IsCapturing(stream)) {
+    Id(stream);
+    entry = entries_.Find(stream);
+  }
   return entry == nullptr ? 0 : entry->share;
 }
 

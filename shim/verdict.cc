@@ -80,10 +80,11 @@ std::string AliasText(const WorkspaceEvidence& evidence, uint32_t role, uint32_t
 
 std::string MissingText(const WorkspaceEvidence& evidence, uint32_t role, uint32_t stage,
                         const Totals& totals) {
-  if (totals.leading > 0 && totals.stored == totals.sentinel) {
+  if (totals.stored > 0 && totals.stored == totals.sentinel) {
     return "all packets have arrived, and " + std::to_string(totals.stored) + " of their " +
-           std::to_string(totals.words) +
-           " words are the mark of what has not: data that no kernel takes (C1)" +
+           std::to_string(totals.words) + " words are the mark of what has not" +
+           (totals.leading > 0 ? ": data that no kernel takes (C1)"
+                               : ", none of them the first of its packet") +
            FirstText(evidence, role, stage, &trace::SlotState::stored_sentinel,
                      &trace::SlotState::first_stored);
   }
@@ -142,7 +143,10 @@ std::optional<uint32_t> AwaitedBehindTheFlags(const WorkspaceEvidence& evidence)
     words += totals.words;
     sentinel += totals.sentinel;
     changed += totals.changed;
-    if (totals.sentinel > 0 && !first) first = stages;
+    // Kernels whose sums may be marks test the first word of a packet of the broadcast: a complete
+    // call may leave the others.
+    const uint64_t untested = stages == 1 ? totals.stored - totals.leading : 0;
+    if (totals.sentinel > untested && !first) first = stages;
   }
   // All of them empty: nobody has written there.
   if (changed > 0 || sentinel == words || !DirtyExtentFits(evidence, stages)) return std::nullopt;

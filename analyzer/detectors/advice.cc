@@ -53,12 +53,9 @@ std::vector<std::string> AdviceOnMarksAsSums(const Finding& finding) {
         swap, kStrategy};
   }
   return {
-      "Upgrade FlashInfer to 0.6.13 or newer: its kernels send sums of -0 as +0 (read in 0.6.13 "
-      "and "
-      "0.7.4).",
+      "Upgrade FlashInfer to 0.6.15 or newer: from 0.6.13 on its kernels send sums of -0 as +0 "
+      "(read in 0.6.13 and 0.7.4).",
       swap,
-      "Until then take the one-shot, which sends no sums "
-      "(MNNVLAllreduceFusionStrategy.ONESHOT), where sizes allow it.",
       kNoFusion,
       "Own kernels: turn -0 into +0 once more after the sum, before it is stored.",
   };

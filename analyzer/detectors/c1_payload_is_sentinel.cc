@@ -1,10 +1,12 @@
-// The proof: one instruction stores a packet, whole. What is bitwise the sentinel in a packet that
-// has otherwise arrived was stored so, will never change, and looks absent to every kernel.
+// The proof: one instruction stores a packet, and two reads find it the same. What is bitwise the
+// sentinel in a packet that has otherwise arrived was stored so, will never change, and looks
+// absent to every kernel that tests it.
 #include "analyzer/detectors/c1_payload_is_sentinel.h"
 
 #include <algorithm>
 
 #include "analyzer/detectors/advice.h"
+#include "analyzer/detectors/c2_other_width.h"
 #include "analyzer/detectors/wording.h"
 
 namespace lamplight {
@@ -54,8 +56,22 @@ constexpr char kAbsentToo[] =
     "other awaited words are absent with their whole packets: the rank waits for those too";
 constexpr char kNotTested[] =
     "some kernels test one word of a 16-byte packet, its first, and none of these is the first";
+constexpr char kOtherWidth[] =
+    "calls of both widths have used the group's workspaces: what an fp32 call has left may look so "
+    "to a 16-bit one (C2)";
 constexpr char kMayStoreLess[] =
     "whether the kernel stores 16 bytes by one instruction is not known from its descriptor";
+
+// Leftovers of the other width hold the mark in some halves, and nobody has sent them now.
+bool MayBeLeftOver(const Model& model, const RankState& state) {
+  const Index communicator = model.workspaces[state.workspace].communicator;
+  for (Index i = 0; i < model.workspaces.size(); ++i) {
+    const bool same = i == state.workspace ||
+                      (communicator != kNone && model.workspaces[i].communicator == communicator);
+    if (same && HasCallsOfBothWidths(model, i)) return true;
+  }
+  return false;
+}
 
 std::optional<Verdict> JudgeStage(const Model& model, const RankState& state, uint32_t stage,
                                   const StuckCalls& stuck) {
@@ -64,13 +80,16 @@ std::optional<Verdict> JudgeStage(const Model& model, const RankState& state, ui
   // The broadcast needs nothing of other ranks' scatter, but its kernel may still be polling there.
   const uint64_t absent =
       sum.Absent() + (stage == kBroadcast ? SumOf(state, kScatter).Absent() : 0);
-  if (sum.leading == 0) {
+  const bool known = StoresPackets(model, stuck);
+  const bool all_tested = known && (stage == kScatter || !TestFirstWordsOnly(model, stuck));
+  if ((all_tested ? sum.stored : sum.leading) == 0) {
     if (absent > 0) return std::nullopt;
     return Verdict{stage, stage == kBroadcast ? Confidence::kPossible : Confidence::kLikely,
                    kNotTested};
   }
   if (absent > 0) return Verdict{stage, Confidence::kPossible, kAbsentToo};
-  if (!StoresPackets(model, stuck)) return Verdict{stage, Confidence::kLikely, kMayStoreLess};
+  if (MayBeLeftOver(model, state)) return Verdict{stage, Confidence::kPossible, kOtherWidth};
+  if (!known) return Verdict{stage, Confidence::kLikely, kMayStoreLess};
   return Verdict{stage, Confidence::kProven, ""};
 }
 
@@ -126,11 +145,10 @@ std::string Summary(const RankState& state, const Verdict& verdict, const Findin
                            (verdict.stage == kBroadcast ? "sums" : "data") + " of which " +
                            Count(sum.stored, "word") + (one ? " is" : " are") +
                            " bitwise the mark of an empty slot" + FirstPlace(finding) + ". ";
-  if (verdict.confidence == Confidence::kPossible) {
+  if (verdict.confidence != Confidence::kProven) {
     return sent +
            "A kernel that tests such a word spins for ever; that alone is not proven to be what "
-           "the "
-           "rank waits for.";
+           "the rank waits for.";
   }
   return sent + (one ? "It has" : "They have") + " arrived, but every rank that polls " +
          (one ? "it takes it" : "them takes them") + " for absent and spins for ever.";

@@ -16,7 +16,7 @@ struct StageSum {
   uint64_t words = 0;
   uint64_t sentinel = 0;
   uint64_t alias = 0;
-  uint64_t own_sentinel = 0;  // of the slots that this rank writes itself
+  uint64_t own_absent = 0;  // of the slots that this rank writes itself: what it has not stored
 };
 
 StageSum SumOf(const RankState& state, uint32_t stage, uint32_t own_rank) {
@@ -26,7 +26,7 @@ StageSum SumOf(const RankState& state, uint32_t stage, uint32_t own_rank) {
     sum.words += words.words;
     sum.sentinel += words.sentinel;
     sum.alias += words.alias;
-    if (words.peer == own_rank) sum.own_sentinel += words.sentinel;
+    if (words.peer == own_rank) sum.own_absent += words.Absent();
   }
   return sum;
 }
@@ -100,7 +100,7 @@ std::optional<Verdict> Judge(const Model& model, const RankState& state, const S
   }
   // The owner reduces and broadcasts only after its polls: its own broadcast tells whether it
   // passed.
-  if (first.alias > 0 && second.own_sentinel > 0) {
+  if (first.alias > 0 && second.own_absent > 0) {
     if (first.sentinel > 0) return Verdict{kScatter, first.alias, Confidence::kPossible, absent};
     return Verdict{kScatter, first.alias, Confidence::kProven, ""};
   }

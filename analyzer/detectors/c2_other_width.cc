@@ -109,6 +109,11 @@ Finding DescribeBoth(const Model& model, Index workspace, const Mixture& mixture
 
 }  // namespace
 
+bool HasCallsOfBothWidths(const Model& model, Index workspace) {
+  return model.workspaces[workspace].flag_layout == trace::FlagLayout::kUnicast &&
+         FindMixture(model, workspace).both;
+}
+
 Detection DetectC2(const Model& model) {
   Detection detection;
   for (Index i = 0; i < model.workspaces.size(); ++i) {

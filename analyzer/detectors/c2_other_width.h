@@ -8,5 +8,7 @@
 namespace lamplight {
 
 Detection DetectC2(const Model& model);
+// Of a workspace of any layout.
+bool HasCallsOfBothWidths(const Model& model, Index workspace);
 
 }  // namespace lamplight

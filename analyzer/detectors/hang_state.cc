@@ -113,12 +113,11 @@ bool MayFlush(const Model& model, const StuckCalls& stuck) {
   });
 }
 
-// No sentinel word, or only ones that a complete call can leave: kernels that send marks as data
-// test the first word of a packet of the broadcast, and no other.
-bool NoneTested(const std::vector<PeerWords>& awaited) {
-  return std::ranges::all_of(awaited, [](const PeerWords& words) {
-    const uint64_t untested = words.stage == kBroadcast ? words.stored - words.leading : 0;
-    return words.sentinel <= untested;
+// No sentinel word, or only ones that a complete call of these kernels can leave.
+bool NoneTested(const std::vector<PeerWords>& awaited, bool first_words_only) {
+  return std::ranges::all_of(awaited, [&](const PeerWords& words) {
+    const bool leaves = first_words_only && words.stage == kBroadcast;
+    return words.sentinel <= (leaves ? words.stored - words.leading : 0);
   });
 }
 
@@ -147,7 +146,7 @@ std::optional<RankState> BehindTheFlags(const Model& model, const RankState& sta
   const StuckCalls stuck = FindStuckCalls(model, late);
   if (stuck.operations.empty() || stuck.guessed) return std::nullopt;
   if (late.Alias() > 0 && MayFlush(model, stuck)) return late;
-  if (NoneTested(late.awaited)) return std::nullopt;
+  if (NoneTested(late.awaited, TestFirstWordsOnly(model, stuck))) return std::nullopt;
   late.progress = Progress::kWaiting;
   return late;
 }
@@ -181,8 +180,10 @@ void PeerWords::Add(const SlotState& slot) {
   sentinel += slot.sentinel;
   alias += slot.alias;
   if (slot.stored == kUnknown || slot.stored_leading == kUnknown) return;
-  stored += slot.stored;
-  leading += slot.stored_leading;
+  // Whoever wrote the trace: the stored ones are among the sentinels, the leading ones among these.
+  const uint32_t marks = std::min(slot.stored, slot.sentinel);
+  stored += marks;
+  leading += std::min(slot.stored_leading, marks);
 }
 
 uint64_t RankState::Sentinel() const {
@@ -200,7 +201,7 @@ uint64_t RankState::Alias() const {
 std::vector<uint32_t> RankState::AbsentPeers(uint32_t own_rank) const {
   std::set<uint32_t> peers;
   for (const PeerWords& words : awaited) {
-    if (words.sentinel > 0 && words.peer != own_rank) peers.insert(words.peer);
+    if (words.Absent() > 0 && words.peer != own_rank) peers.insert(words.peer);
   }
   return {peers.begin(), peers.end()};
 }

@@ -38,6 +38,7 @@ struct PeerWords {
   uint64_t leading = 0;  // of those, the first of their packet
 
   void Add(const SlotState& slot);
+  uint64_t Absent() const { return sentinel - stored; }  // on their way
 };
 
 struct RankState {
@@ -72,6 +73,10 @@ struct StuckCalls {
   std::vector<std::string> reasons;  // by what candidates were left out, one line each
 };
 StuckCalls FindStuckCalls(const Model& model, const RankState& state);
+// Whether the stuck calls test the first word of each packet of a broadcast and no other:
+// FlashInfer's eras C and D (0.6.12, include/flashinfer/comm/trtllm_mnnvl_allreduce.cuh) and
+// TensorRT-LLM's C.
+bool TestFirstWordsOnly(const Model& model, const StuckCalls& stuck);
 // In a two-shot pair the stage tells which of the two kernels polls: the others go.
 void KeepKernelsThatPoll(const Model& model, uint32_t stage, StuckCalls* stuck);
 

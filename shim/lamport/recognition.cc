@@ -152,11 +152,18 @@ void AbiTable::Saw(std::string_view mangled) noexcept {
 const Semantics& AbiTable::SemanticsFor(const Descriptor& descriptor,
                                         std::string_view module_path) const {
   const std::string_view version = VersionInPath(module_path, descriptor.package);
+  const Semantics* seen = nullptr;
   for (const VersionCase& known : descriptor.versions) {
-    const bool holds = known.seen.empty() ? Holds(known, version) : MarkOf(known.seen)->seen.load();
-    if (holds) return known.semantics;
+    if (known.seen.empty()) {
+      if (Holds(known, version)) return known.semantics;
+      continue;
+    }
+    if (!MarkOf(known.seen)->seen.load()) continue;
+    // Two libraries in one process: nothing says which of them this kernel belongs to.
+    if (seen != nullptr) return descriptor.semantics;
+    seen = &known.semantics;
   }
-  return descriptor.semantics;
+  return seen != nullptr ? *seen : descriptor.semantics;
 }
 
 const Family* AbiTable::FamilyOf(std::string_view mangled) const noexcept {

@@ -381,6 +381,9 @@ class Reader {
     if (p.pattern == kAllReduce) {
       call().output = p.sums;
       call().residual_out = nullptr;
+      // Nobody reads them: what they hold need not even be aligned.
+      call().residual_in = nullptr;
+      call().gamma = nullptr;
       return nullptr;
     }
     call().options |= kernels::kNorm;

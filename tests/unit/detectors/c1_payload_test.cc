@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "analyzer/detectors/c1_payload_is_sentinel.h"
+#include "analyzer/detectors/c1_sentinel_aliasing.h"
 #include "analyzer/detectors/registry.h"
 #include "tests/unit/detectors/model_fixture.h"
 
@@ -200,6 +201,42 @@ TEST_F(C1Payload, NothingWhereNoMarkLeadsItsPacketAndOthersAreAbsent) {
   EXPECT_TRUE(Detect().findings.empty());
 }
 
+TEST_F(C1Payload, ProvenInAnyPlaceWhereTheKernelsTestEveryWord) {
+  for (Kernel& kernel : world.model.kernels) kernel.descriptor = "flashinfer-mnnvl-twoshot-EG";
+  OnBoth([&](Index hang) { Store(Broadcast(hang, 3), {9, 21}); });
+  EXPECT_EQ(Only().confidence, Confidence::kProven);
+}
+
+TEST_F(C1Payload, AllWordsOfTheScatterAreTested) {
+  Store(Find(hangs[0], kScatterStage, 1, 2), {5});
+  OnBoth([&](Index hang) {
+    Store(Broadcast(hang, 3), {});
+    Absent(Broadcast(hang, 2));
+  });
+  EXPECT_EQ(Only().confidence, Confidence::kProven);
+}
+
+// An owner that has passed its polls, whatever it sent.
+TEST_F(C1Payload, OwnSumsThatAreMarksAreNoSignOfAWaitInTheScatter) {
+  SlotState& scatter = Find(hangs[1], kScatterStage, 0, 3);
+  scatter.alias = 1;
+  --scatter.arrived;
+  const Detection detection = DetectC1(world.model);
+  EXPECT_TRUE(std::ranges::none_of(detection.findings, [](const Finding& finding) {
+    return finding.confidence == Confidence::kProven;
+  }));
+}
+
+TEST_F(C1Payload, CountsThatCannotBeAreCutToWhatTheyAreOf) {
+  OnBoth([&](Index hang) {
+    SlotState& slot = Broadcast(hang, 3);
+    slot.stored = 4'000'000'000u;
+    slot.stored_leading = 4'100'000'000u;
+  });
+  EXPECT_EQ(Only().confidence, Confidence::kProven);
+  EXPECT_TRUE(Mentions(Only().evidence, " 2 hold the empty-slot mark, 2 of them in 16-byte"));
+}
+
 TEST_F(C1Payload, LikelyWhereTheKernelMayStoreLessThanAPacket) {
   for (Kernel& kernel : world.model.kernels) kernel.descriptor = "my-kernel";
   const Finding finding = Only();
@@ -272,7 +309,7 @@ TEST_F(C1PayloadBehind, ACompleteCallMayLeaveMarksThatAreNotTested) {
 
 TEST_F(C1Payload, AdvisesByWhoseKernelsTheyAre) {
   const std::vector<std::string> flashinfer = Only().actions;
-  EXPECT_TRUE(Mentions(flashinfer, "Upgrade FlashInfer to 0.6.13"));
+  EXPECT_TRUE(Mentions(flashinfer, "Upgrade FlashInfer to 0.6.15"));
   EXPECT_TRUE(Mentions(flashinfer, "LAMPLIGHT_SWAP=1"));
   for (Kernel& kernel : world.model.kernels) kernel.descriptor = "tensorrt-llm-mnnvl-twoshot-C";
   const std::vector<std::string> trtllm = Only().actions;

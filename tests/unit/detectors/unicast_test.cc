@@ -50,6 +50,14 @@ TEST_F(Unicast, OneWidthIsNoHazard) {
   EXPECT_TRUE(DetectC2(world.model).findings.empty());
 }
 
+TEST_F(Unicast, BothWidthsAreToldOfTheirWorkspaceAlone) {
+  Eager({narrow, narrow});
+  EXPECT_FALSE(HasCallsOfBothWidths(world.model, 0));
+  Eager({wide});
+  EXPECT_TRUE(HasCallsOfBothWidths(world.model, 0));
+  EXPECT_FALSE(HasCallsOfBothWidths(world.model, 1));
+}
+
 TEST_F(Unicast, AWordArmedForAnotherWidthIsProven) {
   Eager({narrow, narrow, narrow, wide, wide, wide});
   const Detection detection = DetectC2(world.model);

@@ -188,7 +188,13 @@ TEST(Recognition, TensorRtLlmsUnicastStateIsToldByWhatArmsIt) {
   EXPECT_EQ(apart.flag_layout, FlagLayout::kUnicast);
   EXPECT_EQ(apart.flag_words, 3u);
   EXPECT_EQ(apart.sizes_slot, 1u);
-  for (const Recognition& found : {unknown, narrow, apart}) {
+  // Two libraries of it in one process: neither is known to be this one.
+  const std::unique_ptr<AbiTable> both = AbiTable::Load("", nullptr);
+  both->Saw("_ZN12tensorrt_llm3_v17kernels9ar_fusion25lamport_initialize_kernelEPfi");
+  both->Saw("_ZN12tensorrt_llm3_v17kernels9ar_fusion25lamport_initialize_kernelEPfm");
+  const Recognition torn = both->Recognise(kernel.symbol, kernel.parameters);
+  EXPECT_EQ(torn.flag_layout, FlagLayout::kUnknown);
+  for (const Recognition& found : {unknown, narrow, apart, torn}) {
     EXPECT_EQ(found.algorithm, Algorithm::kUnicastOneShot);
     EXPECT_EQ(found.sentinel, protocol::kSentinel) << "words, whatever the type";
     EXPECT_TRUE(found.reads_early);

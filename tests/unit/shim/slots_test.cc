@@ -249,6 +249,18 @@ TEST_F(Stored, MarksInPacketsThatHaveArrived) {
   EXPECT_EQ(First(state), (std::vector<uint32_t>{0, 7, 9, kNoWord}));
 }
 
+TEST_F(Stored, NoneWhereTheRowDoesNotStartOnAPacket) {
+  const std::vector<uint32_t> words = {kData, kMark, kData, kData, kData, kMark, kData, kData};
+  StageLayout layout;
+  layout.words = 4;
+  layout.bytes = words.size() * 4;
+  layout.slots = {{3, 1, 8, true}};
+  const auto bytes = std::as_bytes(std::span(words));
+  EXPECT_EQ(ClassifySlots(layout, bytes, bytes, 10).back().stored_sentinel, 0u);
+  layout.slots = {{3, 1, 0, true}};
+  EXPECT_EQ(ClassifySlots(layout, bytes, bytes, 10).back().stored_sentinel, 1u);
+}
+
 TEST_F(Stored, NotThoseOfPacketsThatHaveNot) {
   const auto state = Classify({kData, kData, kData, kData,  //
                                kMark, kMark, kMark, kMark,  //

@@ -34,6 +34,13 @@ CUresult IsCapturing(CUstream, CUstreamCaptureStatus* status) {
   return CUDA_SUCCESS;
 }
 
+int flag_questions = 0;
+CUresult GetFlags(CUstream, unsigned* flags) {
+  ++flag_questions;
+  *flags = CU_STREAM_NON_BLOCKING;
+  return CUDA_SUCCESS;
+}
+
 class StreamsDone : public ::testing::Test {
  protected:
   StreamsDone() {
@@ -95,6 +102,21 @@ TEST_F(StreamsDone, DoesNotAskWhileAnythingIsCaptured) {
   capture_status = CU_STREAM_CAPTURE_STATUS_ACTIVE;  // one that the shim does not see
   EXPECT_EQ(streams_->Done(id_), std::nullopt);
   EXPECT_EQ(queries, 0);
+}
+
+// In a capture nobody can tell what it is: it is asked when it first can be.
+TEST_F(StreamsDone, ShareLearnsAStreamThatTheDriverMadeButNotInACapture) {
+  flag_questions = 0;
+  driver_.StreamGetFlags = GetFlags;
+  auto* other = reinterpret_cast<CUstream>(0x6000);
+  streams_->CaptureBegins();
+  capture_status = CU_STREAM_CAPTURE_STATUS_ACTIVE;
+  EXPECT_EQ(streams_->Share(other), 0u);
+  EXPECT_EQ(flag_questions, 0);
+  capture_status = CU_STREAM_CAPTURE_STATUS_NONE;
+  streams_->CaptureEnded();
+  streams_->Share(other);
+  EXPECT_EQ(flag_questions, 1);
 }
 
 TEST_F(StreamsDone, DestructionAndCapturesWaitForAQueryInFlight) {

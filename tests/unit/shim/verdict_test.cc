@@ -201,6 +201,18 @@ TEST_F(BehindTheFlags, TheLastOfTwoStagesTellsTheSize) {
   EXPECT_TRUE(Says("moved on while blocks still poll: 30 of 100 awaited words"));
 }
 
+TEST_F(BehindTheFlags, MarksThatNoKernelTestsAreNotAwaited) {
+  evidence_.second[protocol::kDirtyStages] = 2;
+  evidence_.second[protocol::kClearBytes0 + 1] = 100 * 4;
+  Dirty(0, 0);
+  trace::SlotState& broadcast = Dirty(0, 3);
+  broadcast.stage = 1;
+  broadcast.stored_sentinel = 3;
+  EXPECT_FALSE(Says("moved on"));
+  broadcast.stored_leading = 1;
+  EXPECT_TRUE(Says("moved on while blocks still poll: all packets have arrived, and 3 of their"));
+}
+
 TEST_F(BehindTheFlags, NothingIsSaidWhereTheCallBeforeHadAnotherSize) {
   evidence_.second[protocol::kClearBytes0] += 4;
   Dirty(0, 30);

@@ -217,9 +217,12 @@ TEST(FieldCall, ReadsWhatTensorRtLlmsUnicastPatternsStore) {
   FieldLaunch sums("trtllm 136v", "AllReduceFusionPatternE0EfLi4E", SizesOf64());
   sums.Set(0, 4, 0).Set(0, 3, 4).Set(0, 640, 12).Set(0, 64, 16).Set(0, kPeers, 24);
   sums.Set(0, kShard, 32).Set(0, kOut, 48).Set(0, kPrenorm, 56).Set(0, 7, 116);
+  sums.Set(0, kResidual + 2, 40).Set(0, kGamma + 2, 88);  // which nobody reads
   const CollectiveCall plain = MustRead(sums).call;
   EXPECT_EQ(Address(plain.output), kOut);
   EXPECT_EQ(plain.residual_out, nullptr);
+  EXPECT_EQ(plain.residual_in, nullptr);
+  EXPECT_EQ(plain.gamma, nullptr);
   EXPECT_EQ(plain.options, kernels::kSizesApart);
   EXPECT_EQ(plain.data_type, DataType::kFp32);
   EXPECT_EQ(plain.tokens, 10u);
