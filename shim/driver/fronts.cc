@@ -34,6 +34,7 @@ class Table {
   Table();
   // What stands in front of it; itself: nothing.
   void* FrontOf(void* real) const noexcept;
+  bool empty() const noexcept { return pairs_.empty(); }
   const Front& front(uint32_t id) const noexcept { return fronts_[id]; }
   GetProcAddress* get_proc_address() const noexcept { return get_proc_address_; }
   GetProcAddressOf11* get_proc_address_of_11() const noexcept { return get_proc_address_of_11_; }
@@ -291,6 +292,8 @@ const Table* Publish() noexcept {
   if (known != nullptr) return known;
   try {
     auto table = std::make_unique<const Table>();
+    // What was found is no function of the driver's: the process has not loaded it yet.
+    if (table->empty()) return nullptr;
     if (published.compare_exchange_strong(known, table.get())) return table.release();
     return known;
   } catch (...) {
