@@ -12,38 +12,13 @@
 namespace lamplight {
 namespace {
 
-struct StageSum {
-  uint64_t words = 0;
-  uint64_t sentinel = 0;
-  uint64_t stored = 0;
-  uint64_t leading = 0;
-
-  uint64_t Absent() const { return sentinel - std::min(stored, sentinel); }  // on its way
-};
-
-StageSum SumOf(const RankState& state, uint32_t stage) {
-  StageSum sum;
-  for (const PeerWords& words : state.awaited) {
-    if (words.stage != stage) continue;
-    sum.words += words.words;
-    sum.sentinel += words.sentinel;
-    sum.stored += words.stored;
-    sum.leading += words.leading;
-  }
-  return sum;
-}
-
 // A kernel of somebody's own descriptor may store word by word.
 bool StoresPackets(const Model& model, const StuckCalls& stuck) {
-  const auto known = [](const std::string& descriptor) {
-    return descriptor.starts_with("flashinfer-") || descriptor.starts_with("tensorrt-llm-") ||
-           descriptor.starts_with("lamplight-");
-  };
-  return !stuck.operations.empty() &&
-         std::ranges::all_of(stuck.operations, [&](const Operation& operation) {
-           return operation.call->kernel != kNone &&
-                  known(model.kernels[operation.call->kernel].descriptor);
-         });
+  return OfAllKernels(model, stuck, [](const Kernel& kernel) {
+    return kernel.descriptor.starts_with("flashinfer-") ||
+           kernel.descriptor.starts_with("tensorrt-llm-") ||
+           kernel.descriptor.starts_with("lamplight-");
+  });
 }
 
 struct Verdict {
@@ -75,11 +50,10 @@ bool MayBeLeftOver(const Model& model, const RankState& state) {
 
 std::optional<Verdict> JudgeStage(const Model& model, const RankState& state, uint32_t stage,
                                   const StuckCalls& stuck) {
-  const StageSum sum = SumOf(state, stage);
+  const PeerWords sum = state.Stage(stage);
   if (sum.stored == 0) return std::nullopt;
   // The broadcast needs nothing of other ranks' scatter, but its kernel may still be polling there.
-  const uint64_t absent =
-      sum.Absent() + (stage == kBroadcast ? SumOf(state, kScatter).Absent() : 0);
+  const uint64_t absent = sum.Absent() + (stage == kBroadcast ? state.Stage(kScatter).Absent() : 0);
   const bool known = StoresPackets(model, stuck);
   const bool all_tested = known && (stage == kScatter || !TestFirstWordsOnly(model, stuck));
   if ((all_tested ? sum.stored : sum.leading) == 0) {
@@ -111,7 +85,7 @@ std::vector<uint32_t> Senders(const RankState& state, uint32_t stage) {
 
 void AddEvidence(const Model& model, const RankState& state, const Verdict& verdict,
                  Finding* finding) {
-  const StageSum sum = SumOf(state, verdict.stage);
+  const PeerWords sum = state.Stage(verdict.stage);
   const std::string rank = "rank " + std::to_string(model.workspaces[state.workspace].rank);
   AddFlagEvidence(model, state, finding);
   finding->evidence.push_back(
@@ -121,9 +95,7 @@ void AddEvidence(const Model& model, const RankState& state, const Verdict& verd
       " (" + std::to_string(sum.leading) +
       " in first place, which every kernel tests); none changed between two reads");
   if (state.slot_role == trace::kSlotDirty) {
-    finding->evidence.push_back(rank +
-                                ": the first block is through and has moved the flags on; "
-                                "these words are in the generation that others still poll");
+    finding->evidence.push_back(rank + kBehindTheFlags);
   }
   if (!verdict.doubt.empty()) finding->missing.push_back(verdict.doubt);
 }
@@ -139,7 +111,7 @@ std::string FirstPlace(const Finding& finding) {
 }
 
 std::string Summary(const RankState& state, const Verdict& verdict, const Finding& finding) {
-  const StageSum sum = SumOf(state, verdict.stage);
+  const PeerWords sum = state.Stage(verdict.stage);
   const bool one = sum.stored == 1;
   const std::string sent = RankList(finding.ranks) + " sent " +
                            (verdict.stage == kBroadcast ? "sums" : "data") + " of which " +

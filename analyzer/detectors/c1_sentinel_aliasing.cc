@@ -12,23 +12,13 @@ namespace {
 
 constexpr uint32_t kWordsPerPacket = 4;  // 16-byte loads; some kernels test their first word only
 
-struct StageSum {
-  uint64_t words = 0;
-  uint64_t sentinel = 0;
-  uint64_t alias = 0;
-  uint64_t own_absent = 0;  // of the slots that this rank writes itself: what it has not stored
-};
-
-StageSum SumOf(const RankState& state, uint32_t stage, uint32_t own_rank) {
-  StageSum sum;
+// Of the slots that this rank writes itself, what it has not stored.
+uint64_t OwnAbsent(const RankState& state, uint32_t stage, uint32_t own_rank) {
+  PeerWords own;
   for (const PeerWords& words : state.awaited) {
-    if (words.stage != stage) continue;
-    sum.words += words.words;
-    sum.sentinel += words.sentinel;
-    sum.alias += words.alias;
-    if (words.peer == own_rank) sum.own_absent += words.Absent();
+    if (words.stage == stage && words.peer == own_rank) own.Add(words);
   }
-  return sum;
+  return own.Absent();
 }
 
 // What is known about the first word of a packet among the aliased ones.
@@ -49,11 +39,9 @@ FirstWords FirstWordsOfPackets(const Model& model, const RankState& state) {
 }
 
 bool CompareIsBitwise(const Model& model, const StuckCalls& stuck) {
-  return !stuck.operations.empty() &&
-         std::ranges::all_of(stuck.operations, [&](const Operation& operation) {
-           return operation.call->kernel != kNone &&
-                  model.kernels[operation.call->kernel].compare == protocol::Compare::kBitwise;
-         });
+  return OfAllKernels(model, stuck, [](const Kernel& kernel) {
+    return kernel.compare == protocol::Compare::kBitwise;
+  });
 }
 
 bool CompareFlushes(const Model& model, const StuckCalls& stuck) {
@@ -85,8 +73,8 @@ struct Verdict {
 // Where the words are and how sure it is; nothing where aliased words explain nothing.
 std::optional<Verdict> Judge(const Model& model, const RankState& state, const StuckCalls& stuck) {
   const uint32_t rank = model.workspaces[state.workspace].rank;
-  const StageSum first = SumOf(state, kScatter, rank);
-  const StageSum second = SumOf(state, kBroadcast, rank);
+  const PeerWords first = state.Stage(kScatter);
+  const PeerWords second = state.Stage(kBroadcast);
   const std::string absent = "other awaited words are bitwise absent: the rank waits for those too";
   if (second.words == 0) {
     if (first.alias == 0) return std::nullopt;
@@ -100,7 +88,7 @@ std::optional<Verdict> Judge(const Model& model, const RankState& state, const S
   }
   // The owner reduces and broadcasts only after its polls: its own broadcast tells whether it
   // passed.
-  if (first.alias > 0 && second.own_absent > 0) {
+  if (first.alias > 0 && OwnAbsent(state, kBroadcast, rank) > 0) {
     if (first.sentinel > 0) return Verdict{kScatter, first.alias, Confidence::kPossible, absent};
     return Verdict{kScatter, first.alias, Confidence::kProven, ""};
   }
@@ -127,11 +115,8 @@ std::optional<Verdict> Judge(const Model& model, const RankState& state, const S
 // The flags have moved on: the dirty generation tells, and the compare must be known to flush.
 std::optional<Verdict> JudgeBehind(const Model& model, const RankState& state,
                                    const StuckCalls& stuck) {
-  const uint32_t rank = model.workspaces[state.workspace].rank;
-  const StageSum scatter = SumOf(state, kScatter, rank);
-  const StageSum broadcast = SumOf(state, kBroadcast, rank);
-  const uint32_t stage = scatter.alias > 0 ? kScatter : kBroadcast;
-  const StageSum& sum = stage == kScatter ? scatter : broadcast;
+  const uint32_t stage = state.Stage(kScatter).alias > 0 ? kScatter : kBroadcast;
+  const PeerWords sum = state.Stage(stage);
   if (sum.alias == 0 || sum.sentinel > 0) return std::nullopt;
   if (CompareFlushes(model, stuck)) return Verdict{stage, sum.alias, Confidence::kProven, ""};
   return Verdict{stage, sum.alias, Confidence::kPossible,
@@ -148,7 +133,7 @@ std::vector<uint32_t> AliasedPeers(const RankState& state, uint32_t stage) {
 
 void AddEvidence(const Model& model, const RankState& state, const StuckCalls& stuck,
                  const Verdict& verdict, Finding* finding) {
-  const StageSum sum = SumOf(state, verdict.stage, model.workspaces[state.workspace].rank);
+  const PeerWords sum = state.Stage(verdict.stage);
   const std::string rank = "rank " + std::to_string(model.workspaces[state.workspace].rank);
   AddFlagEvidence(model, state, finding);
   finding->evidence.push_back(
@@ -157,9 +142,7 @@ void AddEvidence(const Model& model, const RankState& state, const StuckCalls& s
       (sum.alias == 1 ? " is a negative subnormal" : " are negative subnormals") +
       "; none changed between two reads");
   if (state.progress == Progress::kBehind) {
-    finding->evidence.push_back(rank +
-                                ": the first block is through and has moved the flags on; "
-                                "these words are in the generation that others still poll");
+    finding->evidence.push_back(rank + kBehindTheFlags);
   } else {
     finding->evidence.push_back(
         rank + ": the kernel has begun: " +

@@ -186,6 +186,23 @@ void PeerWords::Add(const SlotState& slot) {
   leading += std::min(slot.stored_leading, marks);
 }
 
+void PeerWords::Add(const PeerWords& other) {
+  words += other.words;
+  sentinel += other.sentinel;
+  alias += other.alias;
+  stored += other.stored;
+  leading += other.leading;
+}
+
+PeerWords RankState::Stage(uint32_t stage) const {
+  PeerWords sum;
+  sum.stage = stage;
+  for (const PeerWords& words : awaited) {
+    if (words.stage == stage) sum.Add(words);
+  }
+  return sum;
+}
+
 uint64_t RankState::Sentinel() const {
   uint64_t sum = 0;
   for (const PeerWords& words : awaited) sum += words.sentinel;

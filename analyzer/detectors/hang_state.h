@@ -3,6 +3,7 @@
 // Pure functions over a finished model; safe from any thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -38,6 +39,7 @@ struct PeerWords {
   uint64_t leading = 0;  // of those, the first of their packet
 
   void Add(const SlotState& slot);
+  void Add(const PeerWords& other);
   uint64_t Absent() const { return sentinel - stored; }  // on their way
 };
 
@@ -54,6 +56,8 @@ struct RankState {
   std::vector<PeerWords> awaited;
   uint32_t slot_role = trace::kSlotCurrent;  // the generation that `awaited` speaks of
 
+  // All peers' words of one stage together.
+  PeerWords Stage(uint32_t stage) const;
   uint64_t Sentinel() const;
   uint64_t Alias() const;
   // Ranks whose words are absent, this one excluded.
@@ -73,6 +77,14 @@ struct StuckCalls {
   std::vector<std::string> reasons;  // by what candidates were left out, one line each
 };
 StuckCalls FindStuckCalls(const Model& model, const RankState& state);
+// Whether there are stuck calls, and `holds` is true of the kernel of each.
+template <class Holds>
+bool OfAllKernels(const Model& model, const StuckCalls& stuck, Holds holds) {
+  return !stuck.operations.empty() &&
+         std::ranges::all_of(stuck.operations, [&](const Operation& operation) {
+           return operation.call->kernel != kNone && holds(model.kernels[operation.call->kernel]);
+         });
+}
 // Whether the stuck calls test the first word of each packet of a broadcast and no other:
 // FlashInfer's eras C and D (0.6.12, include/flashinfer/comm/trtllm_mnnvl_allreduce.cuh) and
 // TensorRT-LLM's C.

@@ -264,17 +264,13 @@ StuckCalls DueEager(const Model& model, const RankState& state, const OpWindow& 
 }  // namespace
 
 bool TestFirstWordsOnly(const Model& model, const StuckCalls& stuck) {
-  const auto of_those = [](const std::string& descriptor) {
+  return OfAllKernels(model, stuck, [](const Kernel& kernel) {
+    const std::string& descriptor = kernel.descriptor;
     const bool mnnvl = descriptor.starts_with("flashinfer-mnnvl-") ||
                        descriptor.starts_with("tensorrt-llm-mnnvl-");
     return mnnvl && (descriptor.ends_with("-C") || descriptor.ends_with("-D") ||
                      descriptor.ends_with("-CD"));
-  };
-  return !stuck.operations.empty() &&
-         std::ranges::all_of(stuck.operations, [&](const Operation& operation) {
-           return operation.call->kernel != kNone &&
-                  of_those(model.kernels[operation.call->kernel].descriptor);
-         });
+  });
 }
 
 void KeepKernelsThatPoll(const Model& model, uint32_t stage, StuckCalls* stuck) {

@@ -29,6 +29,10 @@ void PlaceAtHang(const Model& model, const RankState& state, const StuckCalls& s
                  Finding* finding);
 // Same for a place named by a replay of an exec.
 void PlaceAtReplay(const Model& model, Index workspace, Index replay, Finding* finding);
+// Of a rank whose awaited words are in the dirty generation.
+inline constexpr char kBehindTheFlags[] =
+    ": the first block is through and has moved the flags on; these words are in the generation "
+    "that others still poll";
 // Evidence lines that show the flag words of a state, and what awaited peers have announced.
 void AddFlagEvidence(const Model& model, const RankState& state, Finding* finding);
 void AddAnnouncements(const Model& model, const RankState& state, Finding* finding);

@@ -106,20 +106,15 @@ CUresult LaunchAround(const Launch& launch, bool per_thread, Real real) noexcept
   const Function* function = KernelOf(launch.function);
   if (function == nullptr || !function->decoded()) [[likely]]
     return real(launch.arguments, launch.extra);
-  const CUstream stream = DriverStream(launch.stream, per_thread);
-  const lamport::LaunchShape shape = launch.Shape();
-  Arguments given_ones(*function, launch.arguments, launch.extra);
-  cudaError_t status = cudaSuccess;  // the driver's codes are the runtime's
-  if (hooks::LaunchSwapped(*function, given_ones.get(), shape, launch.attributes, stream,
-                           &status)) {
-    return static_cast<CUresult>(status);
-  }
-  hooks::EagerCall call;
-  call.Begin(*function, given_ones.get(), shape, stream, true);
-  const CUresult result = call.arguments() != nullptr ? real(call.arguments(), nullptr)
-                                                      : real(launch.arguments, launch.extra);
-  call.End(static_cast<cudaError_t>(result));
-  return result;
+  Arguments host(*function, launch.arguments, launch.extra);
+  // The driver's codes are the runtime's.
+  return static_cast<CUresult>(hooks::LaunchDecoded(
+      *function, host.get(), launch.Shape(), launch.attributes,
+      DriverStream(launch.stream, per_thread), [&](void** arguments) {
+        const bool hosts_own = arguments == host.get();  // packed ones stay packed
+        return static_cast<cudaError_t>(hosts_own ? real(launch.arguments, launch.extra)
+                                                  : real(arguments, nullptr));
+      }));
 }
 
 template <uint32_t kId>

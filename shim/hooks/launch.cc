@@ -43,17 +43,6 @@ const Function* Learn(const void* launched, const void* caller) noexcept {
   return function;
 }
 
-// `real` takes the arguments that are to be used.
-template <class Real>
-cudaError_t RecordAround(const Function& function, void** arguments,
-                         const lamport::LaunchShape& shape, CUstream stream, Real real) noexcept {
-  EagerCall call;
-  call.Begin(function, arguments, shape, stream, true);
-  const cudaError_t status = real(call.arguments() != nullptr ? call.arguments() : arguments);
-  call.End(status);
-  return status;
-}
-
 template <class ShapeFunction, class Real>
 cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream,
                          const void* caller, ShapeFunction shape,
@@ -63,12 +52,7 @@ cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream
     function = Learn(launched, caller);
   if (function == nullptr || !function->decoded()) [[likely]]
     return real(arguments);
-  const lamport::LaunchShape launch_shape = shape();
-  cudaError_t status = cudaSuccess;
-  if (LaunchSwapped(*function, arguments, launch_shape, attributes, stream, &status)) {
-    return status;
-  }
-  return RecordAround(*function, arguments, launch_shape, stream, real);
+  return LaunchDecoded(*function, arguments, shape(), attributes, stream, real);
 }
 
 }  // namespace

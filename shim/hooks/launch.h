@@ -68,6 +68,28 @@ bool LaunchSwapped(const Function& function, void** arguments, const lamport::La
                    std::span<const CUlaunchAttribute> attributes, CUstream stream,
                    cudaError_t* status) noexcept;
 
+// Around the real launch of a decoded kernel, which is recorded. `real` takes the arguments that
+// are to be used: `arguments`, or others in their place.
+template <class Real>
+cudaError_t RecordAround(const Function& function, void** arguments,
+                         const lamport::LaunchShape& shape, CUstream stream, Real real) noexcept {
+  EagerCall call;
+  call.Begin(function, arguments, shape, stream, true);
+  const cudaError_t status = real(call.arguments() != nullptr ? call.arguments() : arguments);
+  call.End(status);
+  return status;
+}
+// The same, unless a kernel of ours takes its place.
+template <class Real>
+cudaError_t LaunchDecoded(const Function& function, void** arguments,
+                          const lamport::LaunchShape& shape,
+                          std::span<const CUlaunchAttribute> attributes, CUstream stream,
+                          Real real) noexcept {
+  cudaError_t status = cudaSuccess;
+  if (LaunchSwapped(function, arguments, shape, attributes, stream, &status)) return status;
+  return RecordAround(function, arguments, shape, stream, real);
+}
+
 lamport::LaunchShape ShapeOf(dim3 grid, dim3 block, const CUlaunchAttribute* attributes,
                              size_t count) noexcept;
 

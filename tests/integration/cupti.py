@@ -99,12 +99,12 @@ def check_driver_counts(bench: Bench) -> None:
                f"{trace.name}: records do not name their source")
 
 
-def check_packed(bench: Bench) -> None:
+def check_packed(source: dict, bench: Bench) -> None:
     """Arguments in one buffer are read as they are one by one, eager and in graphs."""
     driver_server(bench)
     calls = {}
     for folder, extra in (("plain", {}), ("packed", {"PIECEWISE_ARGUMENTS": "packed"})):
-        done = bench.serve_traced(SERVER, bench.folder / folder, 30, **ON, **extra)
+        done = bench.serve_traced(SERVER, bench.folder / folder, 30, **source, **extra)
         expect(done.status == scenario.OK, done.last_words())
         calls[folder] = (counts(bench, bench.folder / folder), decoded_calls(bench, folder))
     expect(calls["plain"][1][0], f"no call was decoded: {calls}")
@@ -122,10 +122,10 @@ def decoded_calls(bench: Bench, folder: str) -> list:
     return [by_rank.get(rank, []) for rank in range(2)]
 
 
-def check_same_outputs(bench: Bench) -> None:
+def check_same_outputs(source: dict, bench: Bench) -> None:
     plain = driver_server(bench).serve(SERVER)
     for mode in ("default", "strict", "journal"):
-        traced = bench.serve_traced(SERVER, bench.folder / mode, 30, mode, **ON)
+        traced = bench.serve_traced(SERVER, bench.folder / mode, 30, mode, **source)
         expect((traced.status, traced.output) == (plain.status, plain.output),
                f"mode {mode}: {traced.status} {traced.output!r}, without the shim {plain.output!r}")
 
@@ -269,7 +269,8 @@ VERDICTS = ("legacy", "legacy-twoshot", "legacy-world4", "legacy-threads", "lega
 CHECKS = {f"verdict-{name}": functools.partial(check_verdict, name) for name in VERDICTS}
 CHECKS |= {
     "counted-once": check_counted_once, "driver-counts": check_driver_counts,
-    "same-outputs": check_same_outputs, "packed": check_packed,
+    "same-outputs": functools.partial(check_same_outputs, ON),
+    "packed": functools.partial(check_packed, ON),
     "verdict-legacy-packed": functools.partial(check_verdict, "legacy",
                                                PIECEWISE_ARGUMENTS="packed"),
     "missing": functools.partial(check_unavailable, ABSENT, "nowhere", {}),

@@ -9,7 +9,7 @@ import cupti
 import scenario
 import swap
 import verdicts
-from cupti import SERVER, counts, decoded_calls, driver_server, preloaded, traces
+from cupti import SERVER, counts, driver_server, preloaded, traces
 from scenario import Bench, expect
 
 BY_NAMES = {"PIECEWISE_LOOKUP": "names"}
@@ -90,25 +90,6 @@ def check_by_names(bench: Bench) -> None:
     expect(not traces(bench.folder / "auto"), "a trace was written")
 
 
-def check_packed(bench: Bench) -> None:
-    driver_server(bench)
-    calls = {}
-    for folder, extra in (("plain", {}), ("packed", {"PIECEWISE_ARGUMENTS": "packed"})):
-        done = bench.serve_traced(SERVER, bench.folder / folder, 30, **extra)
-        expect(done.status == scenario.OK, done.last_words())
-        calls[folder] = (counts(bench, bench.folder / folder), decoded_calls(bench, folder))
-    expect(calls["plain"][1][0], f"no call was decoded: {calls}")
-    expect(calls["plain"] == calls["packed"], f"packed differs: {calls}")
-
-
-def check_same_outputs(bench: Bench) -> None:
-    plain = driver_server(bench).serve(SERVER)
-    for mode in ("default", "strict", "journal"):
-        traced = bench.serve_traced(SERVER, bench.folder / mode, 30, mode)
-        expect((traced.status, traced.output) == (plain.status, plain.output),
-               f"mode {mode}: {traced.status} {traced.output!r}, without the shim {plain.output!r}")
-
-
 def check_switched_off(bench: Bench) -> None:
     """LAMPLIGHT_DRIVER=0 and LAMPLIGHT_DISABLE=1: the server runs, and there is no trace."""
     driver_server(bench)
@@ -155,7 +136,8 @@ CHECKS |= {f"swap-{name}": functools.partial(check_swap, name) for name in SWAPS
 CHECKS |= {
     "swap-journal": check_swap_journal, "swap-packed": check_swap_packed,
     "counts": functools.partial(check_counts, {}), "beside-cupti": check_beside_cupti,
-    "by-names": check_by_names, "packed": check_packed, "same-outputs": check_same_outputs,
+    "by-names": check_by_names, "packed": functools.partial(cupti.check_packed, {}),
+    "same-outputs": functools.partial(cupti.check_same_outputs, {}),
     "switched-off": check_switched_off, "bad-value": check_bad_value,
     "nodes-refused": check_nodes_refused, "next-library": check_next_library,
 }
