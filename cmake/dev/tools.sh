@@ -1,4 +1,5 @@
-# clang-format and clang-tidy. Their versions are pinned: other versions lay out and judge otherwise.
+# clang-format and clang-tidy. clang-format's version is pinned: others lay out otherwise. clang-tidy is the
+# distribution's, whose judgement may differ from one to the next.
 
 CLANG_FORMAT_VERSION=14.0.6
 
