@@ -4,12 +4,14 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <system_error>
 
@@ -135,24 +137,46 @@ std::string Quoted(const std::string& path) {
   return quoted + "'";
 }
 
-// `ours`: nobody asked for the folder by name.
-void PrintNext(const std::string& folder, bool ours, const ChildEnd& end) {
+bool Set(const Environment& environment, const std::string& name) {
+  const std::string value = Variable(environment, name);
+  return !value.empty() && value != "0";
+}
+
+// Where the shim was told not to look, that has been said already.
+void PrintNoTrace(const std::string& folder, const Environment& environment) {
+  if (Set(environment, "LAMPLIGHT_DISABLE")) return;
+  const bool cupti = Set(environment, "LAMPLIGHT_CUPTI");
+  std::fprintf(stderr,
+               "lamplight: no trace was written to %s: no process used CUDA in a way that the shim "
+               "sees%s\n",
+               folder.c_str(), cupti ? "" : "; for programs that link libcuda itself try --cupti");
+}
+
+// `reported`: a report of the folder is asked for.
+void PrintOlder(size_t older, bool reported) {
+  if (older == 0) return;
+  const bool one = older == 1;
+  std::fprintf(stderr, "lamplight: %zu older %s in this folder", older,
+               one ? "trace is" : "traces are");
+  if (reported) std::fprintf(stderr, "; the report includes %s", one ? "it" : "them");
+  std::fprintf(stderr, "\n");
+}
+
+void PrintNext(const std::string& folder, const std::vector<std::string>& before,
+               const Environment& environment, const ChildEnd& end) {
   if (end.signal != 0) {
     std::fprintf(stderr, "lamplight: the program was ended by signal %d (%s)\n", end.signal,
                  strsignal(end.signal));
   }
-  const size_t traces = ExpandTracePaths({folder}).files.size();
-  if (traces == 0) {
-    std::fprintf(stderr,
-                 "lamplight: no trace was written to %s: no process of the program used CUDA "
-                 "through a shared libcudart\n",
-                 folder.c_str());
-    std::error_code ignored;
-    if (ours) fs::remove(folder, ignored);  // only if it is empty
-    return;
-  }
-  std::fprintf(stderr, "lamplight: %zu trace%s. Next: lamplight report %s\n", traces,
-               traces == 1 ? "" : "s", Quoted(folder).c_str());
+  const std::vector<std::string> now = ExpandTracePaths({folder}).files;
+  std::vector<std::string> fresh;
+  std::set_difference(now.begin(), now.end(), before.begin(), before.end(),
+                      std::back_inserter(fresh));
+  if (fresh.empty()) PrintNoTrace(folder, environment);
+  PrintOlder(now.size() - fresh.size(), !fresh.empty());
+  if (fresh.empty()) return;
+  std::fprintf(stderr, "lamplight: %zu trace%s. Next: lamplight report %s\n", fresh.size(),
+               fresh.size() == 1 ? "" : "s", Quoted(folder).c_str());
 }
 
 // Empty: `shim` can be preloaded.
@@ -174,8 +198,7 @@ std::string FolderOf(const RunOptions& options, const Environment& environment) 
 }
 
 void WarnIfDisabled(const Environment& environment) {
-  const std::string disabled = Variable(environment, "LAMPLIGHT_DISABLE");
-  if (disabled.empty() || disabled == "0") return;
+  if (!Set(environment, "LAMPLIGHT_DISABLE")) return;
   std::fprintf(stderr, "lamplight: LAMPLIGHT_DISABLE is set: nothing will be recorded\n");
 }
 
@@ -188,18 +211,22 @@ int Run(const RunOptions& options) {
   const fs::path shim = FindShim(options.shim);
   if (std::string defect = ShimDefect(shim, options.shim); !defect.empty()) return Refuse(defect);
   Environment environment = CurrentEnvironment();
+  // Nobody asked for the folder by name.
   const bool ours = options.out.empty() && Variable(environment, "LAMPLIGHT_DIR").empty();
   std::string folder = FolderOf(options, environment);
   if (std::string failure = MakeFolder(&folder); !failure.empty()) return Refuse(failure);
   SetUp(options, shim, folder, &environment);
   WarnIfDisabled(environment);
+  const std::vector<std::string> before = ExpandTracePaths({folder}).files;
   const ChildEnd end = RunChild(options.command, Entries(environment));
   if (end.start_error != 0) {
     std::error_code ignored;
     fs::remove(folder, ignored);  // only if it is empty
     return NotStarted(options.command.front(), end.start_error);
   }
-  PrintNext(folder, ours, end);
+  PrintNext(folder, before, environment, end);
+  std::error_code ignored;
+  if (ours) fs::remove(folder, ignored);  // only if it is empty
   return end.exit_status;
 }
 

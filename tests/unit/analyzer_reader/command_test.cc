@@ -228,7 +228,18 @@ TEST_F(Command, RunPassesEnvironmentArgumentsAndStatusThrough) {
   EXPECT_TRUE(Has(ended, folder_.File("liblamplight.so") + "\n")) << ended.output;
   EXPECT_TRUE(Has(ended, folder_.File("out") + "\n2.5 strict swap=1 cupti=1 --out\n"))
       << ended.output;
-  EXPECT_TRUE(Has(ended, "no trace was written")) << ended.output;
+  EXPECT_TRUE(Has(ended, "no process used CUDA in a way that the shim sees\n")) << ended.output;
+}
+
+TEST_F(Command, RunWithoutATraceNamesCuptiAndTheShimsSwitch) {
+  const std::string run = WithShim("-- true");
+  const Ended ended = Lamplight(run);
+  EXPECT_EQ(ended.output,
+            "lamplight: no trace was written to " + folder_.File("out") +
+                ": no process used CUDA in a way that the shim sees; for programs that link "
+                "libcuda itself try --cupti\n");
+  const Ended disabled = Shell("LAMPLIGHT_DISABLE=1 " LAMPLIGHT_COMMAND " " + run);
+  EXPECT_EQ(disabled.output, "lamplight: LAMPLIGHT_DISABLE is set: nothing will be recorded\n");
 }
 
 TEST_F(Command, RunPrependsToAPreloadThatIsThere) {
@@ -245,6 +256,35 @@ TEST_F(Command, RunNamesTheNextCommandWhereThereAreTraces) {
   EXPECT_EQ(ended.status, 0);
   EXPECT_EQ(ended.output,
             "lamplight: 2 traces. Next: lamplight report " + folder_.File("out") + "\n");
+}
+
+TEST_F(Command, RunCountsOnlyTheTracesOfThisRun) {
+  const std::string next = "Next: lamplight report " + folder_.File("out") + "\n";
+  const std::string touch =
+      "-- sh -c 'touch $LAMPLIGHT_DIR/$0.lamptrace $LAMPLIGHT_DIR/a.lamptrace' ";
+  EXPECT_EQ(Lamplight(WithShim(touch + "a")).output, "lamplight: 1 trace. " + next);
+  EXPECT_EQ(Lamplight(WithShim(touch + "b")).output,
+            "lamplight: 1 older trace is in this folder; the report includes it\n"
+            "lamplight: 1 trace. " +
+                next);
+  EXPECT_EQ(Lamplight(WithShim(touch + "c")).output,
+            "lamplight: 2 older traces are in this folder; the report includes them\n"
+            "lamplight: 1 trace. " +
+                next);
+  const Ended none = Lamplight(WithShim("-- true"));
+  EXPECT_TRUE(Has(none, "no trace was written")) << none.output;
+  EXPECT_TRUE(Has(none, "lamplight: 3 older traces are in this folder\n")) << none.output;
+  EXPECT_FALSE(Has(none, "Next:")) << none.output;
+}
+
+TEST_F(Command, RunRemovesOnlyAFolderOfItsOwnThatStayedEmpty) {
+  const std::string shim = folder_.File("liblamplight.so");
+  Shell("echo | c++ -shared -x c++ - -o " + shim);
+  const std::string there = "cd " + folder_.path() + " && " LAMPLIGHT_COMMAND " run --shim " + shim;
+  Shell(there + " -- true");
+  EXPECT_EQ(Shell("cd " + folder_.path() + " && ls").output, "liblamplight.so\n");
+  Shell(there + " --out kept -- true");
+  EXPECT_EQ(Shell("cd " + folder_.path() + " && ls").output, "kept\nliblamplight.so\n");
 }
 
 TEST_F(Command, RunReportsSignalsAsAShellDoes) {
