@@ -2,13 +2,11 @@
 // Thread-safe: tables are constants.
 #include "analyzer/crc32c.h"
 
+#include <nmmintrin.h>
+
 #include <array>
 #include <bit>
 #include <cstring>
-
-#if defined(__x86_64__)
-#include <nmmintrin.h>
-#endif
 
 namespace lamplight {
 namespace {
@@ -42,7 +40,6 @@ uint64_t Load(const std::byte* at) {
   return word;
 }
 
-#if defined(__x86_64__)
 __attribute__((target("sse4.2"))) uint32_t Crc32cByInstruction(std::span<const std::byte> bytes,
                                                                uint32_t crc) {
   uint64_t state = ~crc;
@@ -51,7 +48,6 @@ __attribute__((target("sse4.2"))) uint32_t Crc32cByInstruction(std::span<const s
   for (const std::byte byte : bytes) narrow = _mm_crc32_u8(narrow, static_cast<uint8_t>(byte));
   return ~narrow;
 }
-#endif
 
 }  // namespace
 
@@ -69,11 +65,8 @@ uint32_t Crc32cByTable(std::span<const std::byte> bytes, uint32_t crc) {
 }
 
 uint32_t Crc32c(std::span<const std::byte> bytes, uint32_t crc) {
-#if defined(__x86_64__)
   static const bool fast = __builtin_cpu_supports("sse4.2") != 0;
-  if (fast) return Crc32cByInstruction(bytes, crc);
-#endif
-  return Crc32cByTable(bytes, crc);
+  return fast ? Crc32cByInstruction(bytes, crc) : Crc32cByTable(bytes, crc);
 }
 
 }  // namespace lamplight

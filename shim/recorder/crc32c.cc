@@ -1,16 +1,10 @@
-// Picks SSE4.2, ARMv8 or a table at the first call.
+// Picks SSE4.2 or a table at the first call.
 #include "shim/recorder/crc32c.h"
+
+#include <nmmintrin.h>
 
 #include <array>
 #include <cstring>
-
-#if defined(__x86_64__)
-#include <nmmintrin.h>
-#elif defined(__aarch64__)
-#include <arm_acle.h>
-#include <asm/hwcap.h>
-#include <sys/auxv.h>
-#endif
 
 namespace lamplight::shim {
 namespace {
@@ -29,7 +23,6 @@ constexpr std::array<uint32_t, 256> MakeTable() {
 
 constexpr std::array<uint32_t, 256> kTable = MakeTable();
 
-#if defined(__x86_64__)
 __attribute__((target("sse4.2"))) uint32_t Crc32cHardware(const void* bytes, size_t size,
                                                           uint32_t crc) noexcept {
   const auto* next = static_cast<const unsigned char*>(bytes);
@@ -47,28 +40,6 @@ bool HasHardware() {
   __builtin_cpu_init();  // may run before this library's constructors
   return __builtin_cpu_supports("sse4.2");
 }
-#elif defined(__aarch64__)
-__attribute__((target("+crc"))) uint32_t Crc32cHardware(const void* bytes, size_t size,
-                                                        uint32_t crc) noexcept {
-  const auto* next = static_cast<const unsigned char*>(bytes);
-  uint32_t state = ~crc;
-  for (; size >= 8; size -= 8, next += 8) {
-    uint64_t word;
-    std::memcpy(&word, next, sizeof(word));
-    state = __crc32cd(state, word);
-  }
-  for (; size > 0; --size) state = __crc32cb(state, *next++);
-  return ~state;
-}
-
-bool HasHardware() { return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0; }
-#else
-uint32_t Crc32cHardware(const void* bytes, size_t size, uint32_t crc) noexcept {
-  return Crc32cSoftware(bytes, size, crc);
-}
-
-bool HasHardware() { return false; }
-#endif
 
 }  // namespace
 

@@ -1,4 +1,5 @@
 // CRC-32C (Castagnoli), the checksum of trace records. Pure functions, safe from any thread.
+// The analyzer has one of its own: writer and reader check each other.
 #pragma once
 
 #include <cstddef>

@@ -139,13 +139,7 @@ size_t UnwindFromSignal(const ucontext_t& context, uintptr_t* pcs, size_t max) n
 }
 
 uintptr_t InterruptedPc(const ucontext_t& context) noexcept {
-#if defined(__x86_64__)
   return static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
-#elif defined(__aarch64__)
-  return context.uc_mcontext.pc;
-#else
-#error "lamplight knows x86-64 and AArch64"
-#endif
 }
 
 }  // namespace lamplight::stacks
