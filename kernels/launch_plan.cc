@@ -115,6 +115,26 @@ void PlanGeneral(const KernelId& id, uint32_t tokens, uint32_t slots, Quantisati
   if (quantisation == Quantisation::kNvfp4) plan->shared_bytes += plan->block * elements * 4;
 }
 
+struct Planned {
+  uint32_t tokens;
+  uint32_t hidden;
+  Quantisation quantisation;
+  bool in_place;
+};
+
+bool Plan(const KernelId& id, const Planned& call, const DeviceLimits& limits, LaunchPlan* plan) {
+  const uint32_t row_bytes = call.hidden * BytesOf(id.data_type);
+  const uint32_t slots = LayoutOf(id.protocol).Slots(row_bytes);
+  const bool fits = slots <= LargestCluster(limits) * kMaxPlainThreads;
+  if (HasForm(id, KernelForm::kPlain) && call.quantisation == Quantisation::kNone && fits) {
+    PlanPlain(id, call.tokens, slots, limits, plan);
+    if (!call.in_place) PlanStreamed(id, call.tokens, row_bytes, limits, plan);
+  } else {
+    PlanGeneral(id, call.tokens, slots, call.quantisation, limits, plan);
+  }
+  return plan->shared_bytes <= kMaxSharedBytes;
+}
+
 }  // namespace
 
 KernelId IdFor(Kernel kernel, Protocol protocol, DataType data_type, uint32_t world) {
@@ -138,18 +158,25 @@ bool HasForm(const KernelId& id, KernelForm form) {
   return one_shot && (id.world == 2 || id.world == 4);
 }
 
+bool OverwritesInput(const CollectiveCall& call) {
+  const uint64_t bytes = uint64_t{call.tokens} * call.hidden * BytesOf(call.data_type);
+  const auto input = reinterpret_cast<uintptr_t>(call.input);
+  const auto overlaps = [&](const void* output) {
+    const auto begin = reinterpret_cast<uintptr_t>(output);
+    return output != nullptr && begin < input + bytes && input < begin + bytes;
+  };
+  return overlaps(call.output) || overlaps(call.residual_out);
+}
+
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
                 const DeviceLimits& limits, LaunchPlan* plan) {
-  const uint32_t row_bytes = hidden * BytesOf(id.data_type);
-  const uint32_t slots = LayoutOf(id.protocol).Slots(row_bytes);
-  const bool fits = slots <= LargestCluster(limits) * kMaxPlainThreads;
-  if (HasForm(id, KernelForm::kPlain) && quantisation == Quantisation::kNone && fits) {
-    PlanPlain(id, tokens, slots, limits, plan);
-    PlanStreamed(id, tokens, row_bytes, limits, plan);
-  } else {
-    PlanGeneral(id, tokens, slots, quantisation, limits, plan);
-  }
-  return plan->shared_bytes <= kMaxSharedBytes;
+  return Plan(id, {tokens, hidden, quantisation, false}, limits, plan);
+}
+
+bool PlanLaunch(const KernelId& id, const CollectiveCall& call, const DeviceLimits& limits,
+                LaunchPlan* plan) {
+  return Plan(id, {call.tokens, call.hidden, call.quantisation, OverwritesInput(call)}, limits,
+              plan);
 }
 
 void SetPlan(const LaunchPlan& plan, CollectiveCall* call) {

@@ -62,6 +62,14 @@ struct LaunchPlan {
 // row is too long for one cluster's shared memory.
 bool PlanLaunch(const KernelId& id, uint32_t tokens, uint32_t hidden, Quantisation quantisation,
                 const DeviceLimits& limits, LaunchPlan* plan);
+// The same for a call whose shape and tensors are known. One that works in place is not streamed:
+// a row of the input must not be overwritten before it is sent, and there others send it. That is
+// for each rank to choose: a row's place in the buffers, what a call leaves there and the bits of
+// its results do not depend on the form.
+bool PlanLaunch(const KernelId& id, const CollectiveCall& call, const DeviceLimits& limits,
+                LaunchPlan* plan);
+// Whether memory of `input` is that of `output` or `residual_out`, too.
+bool OverwritesInput(const CollectiveCall& call);
 
 // Tells the call, whose shape it has, what the kernels need to know of its plan.
 void SetPlan(const LaunchPlan& plan, CollectiveCall* call);

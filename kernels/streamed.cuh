@@ -5,6 +5,10 @@
 //
 // On a share of a device, whose other shares are the peers', there is no link, and it is slower.
 //
+// Not in place: nothing orders the store of an output's row behind the load of the same row of the
+// input, by another cluster (launch_plan.h sees to it). Residuals may be: only those touch them
+// that finish the row.
+//
 // Device code, called by all threads of the grid. Clusters that only send come first and wait for
 // nobody, so a grid that is not resident as a whole still ends.
 #pragma once

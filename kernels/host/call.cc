@@ -177,8 +177,7 @@ Status ChooseKernel(const Capacity& capacity, uint32_t algorithm, const Shape& s
   return capacity.Holds(*kernel, shape) ? Status() : DoesNotFit(capacity, *kernel, shape);
 }
 
-CollectiveCall Describe(const Workspace& workspace, const Request& request,
-                        const LaunchPlan& launch) {
+CollectiveCall Describe(const Workspace& workspace, const Request& request) {
   const lamplight_call& from = request.from;
   CollectiveCall call = workspace.common;
   call.input = from.input;
@@ -199,7 +198,6 @@ CollectiveCall Describe(const Workspace& workspace, const Request& request,
   call.scale_layout = static_cast<ScaleLayout>(from.scale_layout);
   call.options = static_cast<uint8_t>(workspace.patience.options | (request.norms() ? kNorm : 0) |
                                       (from.followers_wait != 0 ? kFollowersWait : 0));
-  SetPlan(launch, &call);
   return call;
 }
 
@@ -252,14 +250,14 @@ Status PlanCall(const Workspace& workspace, const lamplight_call* caller, Planne
   const Capacity& capacity = workspace.capacity;
   LAMPLIGHT_TRY(ChooseKernel(capacity, from.algorithm, request.shape, &kernel));
   KernelId id = IdFor(kernel, capacity.protocol, request.shape.data_type, capacity.world);
-  if (!PlanLaunch(id, from.tokens, from.hidden, request.quantisation, workspace.limits,
-                  &planned->launch)) {
+  planned->call = Describe(workspace, request);
+  if (!PlanLaunch(id, planned->call, workspace.limits, &planned->launch)) {
     return Error(LAMPLIGHT_ERROR_HIDDEN,
                  "call->hidden is %u: a row of this dtype%s does not fit the shared memory of one "
                  "cluster; split the row",
                  from.hidden, request.quantisation == Quantisation::kNone ? "" : ", quantised,");
   }
-  planned->call = Describe(workspace, request, planned->launch);
+  SetPlan(planned->launch, &planned->call);
   id.form = planned->launch.form;
   planned->function = workspace.kernels.Find(id);
   planned->pdl = from.pdl == 1;

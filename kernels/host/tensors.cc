@@ -15,7 +15,8 @@ bool Overlap(const Tensor& a, const Tensor& b) {
   return first < second + b.bytes && second < first + a.bytes;
 }
 
-// A row of the output is written by the threads that have read the same row of the input.
+// A row of the output is written by the threads that have read the same row of the input, and sent
+// it: calls in place are planned so (PlanLaunch).
 bool InPlace(const Tensor& a, const Tensor& b) {
   const bool rows = (a.role == Role::kRow && b.role == Role::kOutput) ||
                     (a.role == Role::kOutput && b.role == Role::kRow);

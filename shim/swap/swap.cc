@@ -116,10 +116,7 @@ const char* Swap::Choose(Context& context, const FieldCall& field, uint32_t shar
       kernels::IdFor(field.kernel, field.protocol, field.call.data_type, field.call.world);
   kernels::DeviceLimits limits = context.kernels->limits();
   limits.share = share;
-  if (!PlanLaunch(id, field.call.tokens, field.call.hidden, field.call.quantisation, limits,
-                  &out->plan)) {
-    return "its rows are too long";
-  }
+  if (!PlanLaunch(id, field.call, limits, &out->plan)) return "its rows are too long";
   id.form = out->plan.form;
   out->kernel = context.kernels->Find(id);
   if (out->kernel == nullptr) return "no kernel of ours stands for it";

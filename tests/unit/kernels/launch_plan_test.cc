@@ -105,6 +105,49 @@ TEST(LaunchPlan, ATwoShotGridIsOneClusterShortOfAnEvenNumber) {
   EXPECT_EQ(plan.grid_x, 1u);
 }
 
+CollectiveCall CallOf(uint64_t input, uint64_t output, uint64_t residual_out) {
+  CollectiveCall call{};
+  call.input = reinterpret_cast<const void*>(input);
+  call.output = reinterpret_cast<void*>(output);
+  call.residual_out = reinterpret_cast<void*>(residual_out);
+  call.data_type = DataType::kBf16;
+  call.tokens = 1024;
+  call.hidden = 4096;
+  return call;
+}
+
+TEST(LaunchPlan, TellsWhatLiesInTheInputsMemory) {
+  constexpr uint64_t kBytes = 1024 * 4096 * 2;
+  constexpr uint64_t kInput = 4 * kBytes;
+  for (const uint64_t apart : {uint64_t{0}, kInput - kBytes, kInput + kBytes}) {
+    EXPECT_FALSE(OverwritesInput(CallOf(kInput, apart, 0)));
+    EXPECT_FALSE(OverwritesInput(CallOf(kInput, 0, apart)));
+  }
+  for (const uint64_t inside : {kInput, kInput - kBytes + 16, kInput + kBytes - 16}) {
+    EXPECT_TRUE(OverwritesInput(CallOf(kInput, inside, 0)));
+    EXPECT_TRUE(OverwritesInput(CallOf(kInput, kBytes, inside)));
+  }
+}
+
+// The grid is the same: a rank that works in place and one that does not await the same clusters.
+TEST(LaunchPlan, StreamsNothingInPlace) {
+  for (const Protocol protocol :
+       {Protocol::kMnnvl, Protocol::kUnicast, Protocol::kUnicastInWords, Protocol::kEpoch}) {
+    for (const uint32_t world : {2u, 4u}) {
+      const KernelId id = IdFor(Kernel::kOneShot, protocol, DataType::kBf16, world);
+      LaunchPlan apart, in_place;
+      ASSERT_TRUE(PlanLaunch(id, CallOf(1 << 30, 1 << 20, 0), {132, 9}, &apart));
+      ASSERT_TRUE(PlanLaunch(id, CallOf(1 << 30, 1 << 30, 0), {132, 9}, &in_place));
+      EXPECT_EQ(apart.form, KernelForm::kStreamed);
+      EXPECT_EQ(in_place.form, KernelForm::kPlain);
+      EXPECT_EQ(in_place.senders, 0u);
+      EXPECT_EQ(in_place.grid_x, apart.grid_x);
+      EXPECT_EQ(in_place.block, apart.block);
+      EXPECT_EQ(in_place.cluster, apart.cluster);
+    }
+  }
+}
+
 // Some clusters only send where there are more rows than clusters: one, or a fifth at most.
 TEST(LaunchPlan, StreamsMoreRowsThanClusters) {
   ForEachCall([](const KernelId& id, uint32_t tokens, uint32_t hidden, const DeviceLimits& limits) {

@@ -176,12 +176,11 @@ CollectiveCall RankGroup::CallOf(uint32_t rank, const Work& work, Tensors& tenso
 void RankGroup::Launch(const CollectiveCall& call, const Work& work) {
   KernelId id = IdFor(work.kernel, shape_.protocol, work.data_type, shape_.world);
   LaunchPlan plan;
-  if (!PlanLaunch(id, work.tokens, work.hidden, work.quantisation, limits, &plan)) {
-    throw std::runtime_error("the row is too long");
-  }
+  if (!PlanLaunch(id, call, limits, &plan)) throw std::runtime_error("the row is too long");
   id.form = plan.form;
   CollectiveCall with_plan = call;
   SetPlan(plan, &with_plan);
+  with_plan.pace_ns *= slowness;
   LaunchSymbol(SymbolOf(id), plan, &with_plan);
 }
 
@@ -194,7 +193,10 @@ void RankGroup::LaunchSymbol(const std::string& symbol, const LaunchPlan& plan,
 }
 
 void RankGroup::Do(uint32_t rank, const Work& work, Tensors& tensors) {
-  CollectiveCall call = CallOf(rank, work, tensors);
+  Do(CallOf(rank, work, tensors), work);
+}
+
+void RankGroup::Do(const CollectiveCall& call, const Work& work) {
   if (work.kernel != Kernel::kTwoShotSends) return Launch(call, work);
   CollectiveCall sends = call;
   if (!work.norm) {

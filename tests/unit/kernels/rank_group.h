@@ -118,6 +118,7 @@ class RankGroup {
   uint64_t timeout_ns = 0;
   uint32_t patient_rank = kNoRank;  // has no timeout
   NodeMark* mark = nullptr;         // of rank 0's calls
+  uint32_t slowness = 1;            // times as long as planned, clusters that only send take
   std::chrono::seconds deadline{60};
   std::vector<void*> multicast;  // each rank's multicast address; empty: none
   bool peers_are_null = false;   // whoever stores to a peer's address crashes
@@ -130,6 +131,8 @@ class RankGroup {
   void LaunchSymbol(const std::string& symbol, const LaunchPlan& plan, const void* parameters);
   // One rank does `work`; the kernel pair of kTwoShotSends counts as one.
   void Do(uint32_t rank, const Work& work, Tensors& tensors);
+  // The same by a call that a test has changed.
+  void Do(const CollectiveCall& call, const Work& work);
   // `rank_does(rank)` on one thread for each rank; returns when all have ended, rethrows.
   void Together(const std::function<void(uint32_t)>& rank_does);
   // All ranks do `work`.

@@ -123,6 +123,28 @@ TEST(Launch, HasTheShapeOfThePlan) {
   }
 }
 
+// Where some clusters only send, a row of the input may be sent after its sum is stored.
+TEST(Launch, NoClusterOnlySendsInPlace) {
+  for (const uint32_t protocol : {LAMPLIGHT_PROTOCOL_EPOCH, LAMPLIGHT_PROTOCOL_MNNVL}) {
+    const Ranks ranks(2, [&](Options* options) {
+      options->protocol = protocol;
+      options->max_tokens = 2048;
+      options->max_hidden = 1024;
+    });
+    lamplight_call call = Sum(2048, 1024, LAMPLIGHT_BF16);
+    EXPECT_GT(LaunchOn(ranks.workspace(0), call).call.senders, 0u);
+    call.output = const_cast<void*>(call.input);
+    EXPECT_EQ(LaunchOn(ranks.workspace(0), call).call.senders, 0u);
+    call.output = Address(1);
+    call.pattern = LAMPLIGHT_PATTERN_RESIDUAL_RMSNORM;
+    call.residual_in = call.residual_out = Address(2);
+    call.gamma = Address(3);
+    EXPECT_GT(LaunchOn(ranks.workspace(0), call).call.senders, 0u);
+    call.residual_out = const_cast<void*>(call.input);
+    EXPECT_EQ(LaunchOn(ranks.workspace(0), call).call.senders, 0u);
+  }
+}
+
 // On all ranks, for all sizes and dtypes: whatever the ranks' own settings are.
 TEST(Launch, AutoIsTheSameOnAllRanks) {
   for (const uint32_t world : {2u, 4u, 8u}) {
