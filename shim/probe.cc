@@ -78,11 +78,6 @@ bool Probe::Run(Device& device, std::function<void()> task, Duration limit) {
   return state_->changed.wait_for(lock, limit, [&] { return state_->finished >= mine; });
 }
 
-bool Probe::blocked() const {
-  std::lock_guard lock(state_->mutex);
-  return state_->posted > state_->finished;
-}
-
 bool Probe::Mapped(uint64_t address, size_t bytes) const noexcept {
   for (const uint64_t end : {address, address + bytes - 1}) {
     unsigned type = 0;

@@ -27,8 +27,6 @@ class Probe {
   // Runs `task` on the probe thread with `device`'s context current. False where it did not come
   // back within `limit`; the task may then still run, so it must own what it touches.
   bool Run(Device& device, std::function<void()> task, Duration limit);
-  // A task is still inside the driver.
-  bool blocked() const;
 
   // For tasks: copies device memory to `out` through the device's staging memory; bounded.
   trace::SideChannel Read(Device& device, uint64_t address, void* out, size_t bytes, Duration limit,

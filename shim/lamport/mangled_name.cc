@@ -49,7 +49,6 @@ class Cursor {
   };
 
   char Peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
-  bool StartsWith(std::string_view prefix) const { return Rest().starts_with(prefix); }
 
   bool SkipUntilEnd(bool (Cursor::*skip_one)()) {
     while (!Take('E')) {

@@ -86,10 +86,4 @@ Status Store(T* out, U value) {
 
 inline uintptr_t AddressOf(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
-// `Dim` is the runtime's dim3 or anything with x, y and z.
-template <class Dim>
-Dim3 ToDim3(const Dim& dim) {
-  return {dim.x, dim.y, dim.z};
-}
-
 }  // namespace device_sim

@@ -11,7 +11,6 @@ namespace piecewise {
 inline constexpr int kElementsPerThread = 8;  // bf16 in 16 bytes
 inline constexpr int kTwoShotBlock = 128;
 inline constexpr int kPreferredBlock = 256;
-inline constexpr int kMaxBlock = 1024;
 inline constexpr int kMaxCluster = 8;
 
 constexpr int CeilDiv(int value, int by) { return (value + by - 1) / by; }
