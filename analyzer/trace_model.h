@@ -316,7 +316,7 @@ struct Workspace {
 struct Communicator {
   uint32_t world = 0;
   std::vector<Index> members;  // workspace by rank, kNone: that rank left no trace
-  bool certain = false;        // members were matched by a key, not by circumstance
+  bool certain = false;        // no other grouping fits, and all ranks left a trace
   std::string basis;           // how they were matched, one line for people
 };
 

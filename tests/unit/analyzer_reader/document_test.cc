@@ -10,6 +10,13 @@
 namespace lamplight {
 namespace {
 
+// Of the file header's table.
+struct Row {
+  unsigned offset;
+  const char* name;
+  unsigned value;
+};
+
 TEST(TraceFormatDocument, NamesEveryTypeWithItsSize) {
   std::ifstream file(LAMPLIGHT_DOCS "/trace_format.md");
   const std::string document((std::istreambuf_iterator<char>(file)), {});
@@ -29,6 +36,12 @@ TEST(TraceFormatDocument, NamesTheVersion) {
   const std::string version =
       "Version **" + std::to_string(trace::kMajor) + "." + std::to_string(trace::kMinor) + "**";
   EXPECT_NE(document.find(version), std::string::npos);
+  for (const auto& [offset, name, value] :
+       {Row{8, "major", trace::kMajor}, Row{10, "minor", trace::kMinor}}) {
+    const std::string row =
+        "\n| " + std::to_string(offset) + " | 2 | " + name + " | " + std::to_string(value) + " |\n";
+    EXPECT_NE(document.find(row), std::string::npos) << row;
+  }
 }
 
 }  // namespace
