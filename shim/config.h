@@ -4,6 +4,9 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "shim/log.h"
 
 namespace lamplight::shim {
 
@@ -18,15 +21,16 @@ struct Config {
   std::string directory;                     // LAMPLIGHT_DIR
   std::string job;                           // LAMPLIGHT_JOB
   std::string abi_paths;                     // LAMPLIGHT_ABI, separated by ':'
-  std::string log_level;                     // LAMPLIGHT_LOG: error, warn (default), info, debug
+  LogLevel log_level = LogLevel::kWarning;   // LAMPLIGHT_LOG: error, warn, info, debug (as info)
+  int32_t rank = -1;                         // LAMPLIGHT_RANK; -1: the launcher's variables say it
   std::chrono::milliseconds timeout{10000};  // LAMPLIGHT_TIMEOUT, seconds
   Mode mode = Mode::kDefault;                // LAMPLIGHT_MODE
   bool swap = false;                         // LAMPLIGHT_SWAP: 1, or ranks:0,2 of RANK
   bool journal = true;                       // LAMPLIGHT_JOURNAL: 0 tells our kernels to leave none
   uint64_t ring_bytes = 64ull << 20;         // LAMPLIGHT_RING_MB
   uint64_t evidence_bytes = 256ull << 20;    // LAMPLIGHT_EVIDENCE_MB, most payload read per hang
-  // One line for each value that was not understood; the default is in force there.
-  std::string complaints;
+  // One line for each value that was not understood: what would be, and what is in force.
+  std::vector<std::string> complaints;
 
   static Config FromEnvironment();
   static bool Disabled();  // only the kill switch

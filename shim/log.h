@@ -5,8 +5,6 @@
 
 #include <fmt/core.h>
 
-#include <string>
-
 namespace lamplight::shim {
 
 enum class LogLevel { kInfo, kWarning, kError };
@@ -29,7 +27,7 @@ void LogError(fmt::format_string<Values...> format, Values&&... values) noexcept
   LogLine(LogLevel::kError, format, fmt::make_format_args(values...));
 }
 
-void SetLogLevel(const std::string& level) noexcept;
+void SetLogLevel(LogLevel level) noexcept;
 // In a forked child: another thread may have been in the middle of a line, for ever then.
 void RenewLog() noexcept;
 

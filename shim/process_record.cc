@@ -83,7 +83,8 @@ void DefineProcess(const Config& config, Recorder& recorder) {
   ReadBootId(builder->boot_id);
   builder->start_ns = Recorder::NowNs();
   builder->env_rank =
-      FirstNumber({"LAMPLIGHT_RANK", "RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"});
+      config.rank >= 0 ? config.rank
+                       : FirstNumber({"RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"});
   builder->env_local_rank =
       FirstNumber({"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"});
   builder->env_world =

@@ -124,7 +124,7 @@ bool Session::TryBuild() noexcept {
 bool Session::Build() {
   config_ = Config::FromEnvironment();
   SetLogLevel(config_.log_level);
-  if (!config_.complaints.empty()) LogWarning("{}", config_.complaints);
+  for (const std::string& complaint : config_.complaints) LogWarning("{}", complaint);
   cupti::Start(false);
   TellOfStaticRuntime();
   std::string error;
