@@ -15,7 +15,6 @@ namespace {
 constexpr uint64_t kAnchorPeriodNs = 1'000'000'000;
 constexpr uint64_t kTouchedAhead = 4096;  // slots, 1 MiB
 constexpr std::chrono::milliseconds kStopBound{2000};
-constexpr char kShortened[] = "somebody shortened the trace file; recording ends";
 
 class ErrnoGuard {
  public:
@@ -123,11 +122,11 @@ void Recorder::Stop() noexcept {
 
 void Recorder::Append(trace::RecordHeader* record) noexcept {
   // A process made by a bare clone() has the parent's generation.
-  if (!Active() || !OwnProcess()) return;
+  if (!Active() || closing_.load(std::memory_order_acquire) || !OwnProcess()) return;
   const ErrnoGuard guard;
   try {
     std::string error;
-    if (!file_->Whole()) return Fail(kShortened);
+    if (const char* lost = file_->Lost()) return Fail(lost);
     if (!file_->AppendDefinition(record, &error)) Report(error.c_str());
   } catch (const std::exception& failure) {
     Fail(failure.what());
@@ -138,15 +137,17 @@ void Recorder::WriteToRing(trace::RecordHeader* record) noexcept { file_->ring()
 
 bool Recorder::RunRound(void* recorder) noexcept {
   auto* self = static_cast<Recorder*>(recorder);
+  const bool last = self->closing_.load(std::memory_order_acquire);
   if (self->Active()) self->Round();
+  if (last) self->open_.store(false, std::memory_order_relaxed);
   return self->Active();
 }
 
 // Sources before the staging ring: a launch is staged before the GPU can report its snapshot, so a
 // finished round leaves no snapshot without its launch.
 bool Recorder::Round() noexcept {
-  if (!file_->Whole()) {
-    Fail(kShortened);
+  if (const char* lost = file_->Lost()) {
+    Fail(lost);
     return false;
   }
   const uint64_t now = NowNs();

@@ -108,6 +108,9 @@ class Recorder {
   // other threads record meanwhile may be lost.
   void Stop() noexcept;
 
+  // From any thread: nothing is taken any more. What was staged is drained yet, by the thread.
+  void Close() noexcept { closing_.store(true, std::memory_order_release); }
+
   // False after a failure, after Stop and in a forked child.
   bool Active() const noexcept {
     return open_.load(std::memory_order_relaxed) && generation_ == ForkGeneration();
@@ -138,7 +141,7 @@ class Recorder {
   void Append(trace::RecordHeader* record) noexcept;
   void WriteToRing(trace::RecordHeader* record) noexcept;
   static bool RunRound(void* recorder) noexcept;
-  bool Round() noexcept;  // false: the file is no longer whole
+  bool Round() noexcept;  // false: the file is lost
   void DrainStaging() noexcept;
   void DrainSources() noexcept;
   void WriteAnchorWhenDue(uint64_t now) noexcept;
@@ -151,6 +154,7 @@ class Recorder {
   const uint32_t generation_;
   const int pid_;
   std::atomic<bool> open_{true};
+  std::atomic<bool> closing_{false};
   std::atomic<bool> stopped_{false};
   std::atomic<bool> reported_{false};
   std::unique_ptr<TraceFile> file_;

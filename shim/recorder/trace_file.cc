@@ -101,7 +101,7 @@ std::string NoRoom(const std::string& path, uint64_t bytes, int code) {
 
 std::string TooMany(const std::string& path, uint64_t bytes) {
   return "the definitions of the trace file " + path + " have reached " + std::to_string(bytes) +
-         " bytes: the program instantiates or updates graphs without end";
+         " bytes: the program makes new graphs, streams or workspaces without end";
 }
 
 bool CheckRingBytes(uint64_t ring_bytes, std::string* error) {
@@ -150,11 +150,16 @@ std::unique_ptr<TraceFile> TraceFile::Fill(int fd, const trace::FileHeader& head
     return nullptr;
   }
   std::memcpy(mapping, &header, sizeof(header));
-  return std::unique_ptr<TraceFile>(new TraceFile(fd, mapping, header.defs_offset, path));
+  struct stat status {};
+  fstat(fd, &status);
+  return std::unique_ptr<TraceFile>(
+      new TraceFile(fd, {status.st_dev, status.st_ino}, mapping, header.defs_offset, path));
 }
 
-TraceFile::TraceFile(int fd, void* mapping, uint64_t mapped_bytes, std::string path)
+TraceFile::TraceFile(int fd, const Identity& identity, void* mapping, uint64_t mapped_bytes,
+                     std::string path)
     : fd_(fd),
+      identity_(identity),
       mapped_bytes_(mapped_bytes),
       path_(std::move(path)),
       header_(static_cast<trace::FileHeader*>(mapping)),
@@ -163,7 +168,9 @@ TraceFile::TraceFile(int fd, void* mapping, uint64_t mapped_bytes, std::string p
 
 TraceFile::~TraceFile() {
   munmap(header_, mapped_bytes_);
-  close(fd_);
+  struct stat status {};
+  const bool own = fstat(fd_, &status) == 0 && Identity{status.st_dev, status.st_ino} == identity_;
+  if (own) close(fd_);
 }
 
 bool TraceFile::AppendDefinition(trace::RecordHeader* record, std::string* error) {
@@ -215,9 +222,15 @@ int TraceFile::Write(const void* bytes, size_t size, uint64_t offset) noexcept {
   return 0;
 }
 
-bool TraceFile::Whole() const noexcept {
+// A host may close a descriptor twice, and with that one of ours, whose number its own next file
+// then gets.
+const char* TraceFile::Lost() const noexcept {
   struct stat status {};
-  return fstat(fd_, &status) == 0 && static_cast<uint64_t>(status.st_size) >= mapped_bytes_;
+  if (fstat(fd_, &status) != 0 || Identity{status.st_dev, status.st_ino} != identity_) {
+    return "somebody closed the descriptor of the trace file; recording ends";
+  }
+  if (static_cast<uint64_t>(status.st_size) >= mapped_bytes_) return nullptr;
+  return "somebody shortened the trace file; recording ends";
 }
 
 }  // namespace lamplight::shim

@@ -3,6 +3,8 @@
 // AppendDefinition is for any thread, the ring for the drain thread alone.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -35,11 +37,20 @@ class TraceFile {
   EventRing& ring() { return ring_; }
   trace::FileHeader& header() { return *header_; }
   const std::string& path() const { return path_; }
-  // False where somebody cut the file: another store into the mapping could fault.
-  bool Whole() const noexcept;
+  // Null: all is well. Otherwise why nothing may be written any more: somebody cut the file, and
+  // another store into the mapping could fault, or the descriptor means another file by now.
+  const char* Lost() const noexcept;
 
  private:
-  TraceFile(int fd, void* mapping, uint64_t mapped_bytes, std::string path);
+  // A file, whatever it is called.
+  struct Identity {
+    dev_t device;
+    ino_t inode;
+    bool operator==(const Identity&) const = default;
+  };
+
+  TraceFile(int fd, const Identity& identity, void* mapping, uint64_t mapped_bytes,
+            std::string path);
   // Owns `fd` from its call on.
   static std::unique_ptr<TraceFile> Fill(int fd, const trace::FileHeader& header,
                                          const std::string& path, std::string* error);
@@ -49,6 +60,7 @@ class TraceFile {
   int Write(const void* bytes, size_t size, uint64_t offset) noexcept;
 
   const int fd_;
+  const Identity identity_;
   const uint64_t mapped_bytes_;
   const std::string path_;
   trace::FileHeader* const header_;

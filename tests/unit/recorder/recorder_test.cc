@@ -272,6 +272,23 @@ TEST_F(RecorderTest, SurvivesTheFileBeingShortened) {
   EXPECT_NE(reported_errors[0].find("shortened"), std::string::npos);
 }
 
+// What was staged before is kept; nothing comes behind it.
+TEST_F(RecorderTest, CloseTakesNothingMore) {
+  Open();
+  Start();
+  Launch(1);
+  recorder_->Close();
+  trace::Edge edge{};
+  recorder_->Define(RecordType::kEdge, edge);
+  for (int i = 0; i < 500 && recorder_->Active(); ++i) usleep(10'000);
+  EXPECT_FALSE(recorder_->Active());
+  EXPECT_TRUE(reported_errors.empty());
+  const test::ParsedTrace trace = Parse();
+  EXPECT_EQ(trace.Definitions(RecordType::kEdge).size(), 0u);
+  EXPECT_EQ(trace.Events(RecordType::kGraphLaunch).size(), 1u);
+  EXPECT_EQ(trace.header.definitions_dropped, 0u);
+}
+
 TEST_F(RecorderTest, GoesOnWhenTheFileIsRemoved) {
   Open();
   Start();

@@ -1,6 +1,7 @@
 // Creation and growth of the trace file, and every reason why there may be none.
 #include "shim/recorder/trace_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -216,9 +218,40 @@ TEST(TraceFile, NoticesThatItWasShortened) {
   std::string error;
   const auto file = TraceFile::Create(folder.path(), kRingBytes, &error);
   ASSERT_NE(file, nullptr) << error;
-  EXPECT_TRUE(file->Whole());
+  EXPECT_EQ(file->Lost(), nullptr);
   ASSERT_EQ(truncate(file->path().c_str(), trace::kHeaderBytes), 0);
-  EXPECT_FALSE(file->Whole());
+  EXPECT_NE(std::string(file->Lost()).find("shortened"), std::string::npos);
+}
+
+// The number of the file's descriptor, as a host that closes one of its own twice may hit it.
+int DescriptorOf(const std::string& path) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry, gone) == path)
+      return std::stoi(entry.path().filename());
+  }
+  return -1;
+}
+
+TEST(TraceFile, LeavesADescriptorThatIsAnotherFilesAlone) {
+  test::TemporaryFolder folder;
+  std::string error;
+  auto file = TraceFile::Create(folder.path(), kRingBytes, &error);
+  ASSERT_NE(file, nullptr) << error;
+  const int number = DescriptorOf(file->path());
+  ASSERT_GE(number, 0);
+  close(number);
+  EXPECT_NE(std::string(file->Lost()).find("closed the descriptor"), std::string::npos);
+  const std::string other = folder.path() + "/other";
+  std::ofstream(other) << std::string(2 * kRingBytes + trace::kHeaderBytes, 'x');
+  const int fd = open(other.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(dup2(fd, number), number);
+  EXPECT_NE(std::string(file->Lost()).find("closed the descriptor"), std::string::npos);
+  file = nullptr;
+  struct stat status {};
+  EXPECT_EQ(fstat(number, &status), 0) << "it was closed";
+  close(number);
+  if (fd != number) close(fd);
 }
 
 }  // namespace
