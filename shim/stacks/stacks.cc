@@ -2,6 +2,7 @@
 #include "shim/stacks/stacks.h"
 
 #include <dirent.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,6 +55,20 @@ bool Blocks(pid_t tid, int signal) {
   return true;  // the thread has ended
 }
 
+// A thread in sigwait would be handed the signal as one of its own: the kernel shows what it waits
+// for as not blocked. A kernel that does not tell the call may still tell where the thread stands.
+bool AwaitsSignals(pid_t tid) {
+  std::string call;
+  std::ifstream syscall_file(TaskFile(tid, "syscall"));
+  if (std::getline(syscall_file, call)) {
+    return call.starts_with(std::to_string(SYS_rt_sigtimedwait) + " ");
+  }
+  std::string place;
+  std::ifstream wchan_file(TaskFile(tid, "wchan"));
+  std::getline(wchan_file, place);
+  return place.find("sigtimedwait") != std::string::npos;
+}
+
 std::vector<ThreadStack> OtherThreads() {
   std::vector<ThreadStack> threads;
   DIR* folder = opendir("/proc/self/task");
@@ -88,7 +103,7 @@ std::vector<ThreadStack*> Willing(std::vector<ThreadStack>* threads, int signal)
   for (int look = 0; look < kLooks && !rest.empty(); ++look) {
     if (look > 0) std::this_thread::sleep_for(kBetweenLooks);
     const auto blocking = std::partition(rest.begin(), rest.end(), [signal](ThreadStack* thread) {
-      return !Blocks(thread->tid, signal);
+      return !Blocks(thread->tid, signal) && !AwaitsSignals(thread->tid);
     });
     willing.insert(willing.end(), rest.begin(), blocking);
     rest.erase(rest.begin(), blocking);

@@ -234,6 +234,27 @@ TEST_F(Stacks, ThreadThatBlocksSignalsDoesNotAnswer) {
   EXPECT_TRUE(stack->pcs.empty());
 }
 
+// A server's thread for signals, which acts on whatever it is handed.
+TEST_F(Stacks, ThreadInSigwaitIsHandedNothing) {
+  std::atomic<pid_t> tid{0};
+  int handed = 0;
+  std::thread waiting([&] {
+    BlockAllSignals();
+    sigset_t all;
+    sigfillset(&all);
+    tid = static_cast<pid_t>(syscall(SYS_gettid));
+    sigwait(&all, &handed);
+  });
+  while (tid == 0 || State(tid) != 'S') usleep(200);
+  const auto stacks = CaptureAllThreads(milliseconds(300));
+  const ThreadStack* stack = Find(stacks, tid);
+  ASSERT_NE(stack, nullptr);
+  EXPECT_FALSE(stack->answered);
+  pthread_kill(waiting.native_handle(), SIGUSR1);
+  waiting.join();
+  EXPECT_EQ(handed, SIGUSR1);
+}
+
 TEST_F(Stacks, SkipsTheCallerAndOwnThreads) {
   const Sleeper own([] { pthread_setname_np(pthread_self(), "lamplight-test"); });
   const auto stacks = CaptureAllThreads(milliseconds(300));
