@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +53,46 @@ TEST_F(LogTest, TheLevelHoldsForAChildToo) {
   LogWarning("no");
   LogError("yes");
   EXPECT_NE(Read().find("]: yes\n"), std::string::npos);
+}
+
+// `server 2>&1 | head`: the reader has gone, and the host has not asked for SIGPIPE to be ignored.
+TEST_F(LogTest, ALineThatNobodyReadsEndsNoHost) {
+  close(ends_[0]);
+  ends_[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGPIPE, SIG_DFL);
+    RenewLog();
+    LogError("nobody reads this");
+    sigset_t pending;
+    sigpending(&pending);
+    _exit(sigismember(&pending, SIGPIPE) == 1 ? 2 : 0);
+  }
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+// One that the host has pending is its own.
+TEST_F(LogTest, APipeSignalThatIsPendingStaysSo) {
+  close(ends_[0]);
+  ends_[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const pid_t child = fork();
+  if (child == 0) {
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+    raise(SIGPIPE);
+    RenewLog();
+    LogError("nobody reads this");
+    sigset_t pending;
+    sigpending(&pending);
+    _exit(sigismember(&pending, SIGPIPE) == 1 ? 0 : 2);
+  }
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(LogTest, AChildForkedInTheMiddleOfALineHasItsOwn) {
