@@ -22,6 +22,13 @@ std::optional<uint32_t> At(const Flags& flags, size_t word) {
   return flags[word];
 }
 
+// Blocks that are not in the first one's phase: all are between calls.
+uint32_t BlocksApart(const Flags& flags) {
+  uint32_t apart = 0;
+  for (const uint32_t counter : flags) apart += (counter ^ flags[0]) & 1;
+  return apart;
+}
+
 // How much of the call under way has arrived, in whatever unit; 0: none.
 std::optional<uint32_t> Arrivals(trace::FlagLayout layout, const Flags& flags) {
   switch (layout) {
@@ -34,6 +41,8 @@ std::optional<uint32_t> Arrivals(trace::FlagLayout layout, const Flags& flags) {
     case trace::FlagLayout::kEpoch:
       if (flags.empty()) return std::nullopt;
       return static_cast<uint32_t>(flags[0] % kernels::kWholeCall);
+    case trace::FlagLayout::kPhases:
+      return BlocksApart(flags);
     default:
       return At(flags, 0);  // the unicast family counts in its first word
   }
@@ -42,6 +51,7 @@ std::optional<uint32_t> Arrivals(trace::FlagLayout layout, const Flags& flags) {
 // What a call moves on by one.
 std::optional<uint32_t> Index(trace::FlagLayout layout, const Flags& flags) {
   if (layout == trace::FlagLayout::kUnicast) return At(flags, 2);
+  if (layout == trace::FlagLayout::kPhases && !flags.empty()) return flags[0] & 1;
   if (layout != trace::FlagLayout::kEpoch) return At(flags, 0);
   if (flags.size() < 2) return std::nullopt;
   const uint64_t progress = uint64_t{flags[1]} << 32 | flags[0];
@@ -50,6 +60,7 @@ std::optional<uint32_t> Index(trace::FlagLayout layout, const Flags& flags) {
 
 // After how many calls the index is as it was.
 uint64_t Period(trace::FlagLayout layout) {
+  if (layout == trace::FlagLayout::kPhases) return 2;
   return layout == trace::FlagLayout::kEpoch ? uint64_t{1} << 32 : protocol::kGenerations;
 }
 

@@ -125,7 +125,7 @@ void Functions::Define(const Function& function) {
   builder->flags = trace::kKernelLamport | (recognition.decoded ? trace::kKernelDecoded : 0) |
                    (recognition.reads_early ? trace::kKernelReadsEarly : 0) |
                    (recognition.own_flag_first ? trace::kKernelOwnFlagFirst : 0) |
-                   (recognition.sentinel == protocol::kSentinel ? trace::kKernelWordSentinel : 0);
+                   (recognition.mark == lamport::Mark{} ? trace::kKernelWordSentinel : 0);
   builder.SetString(&trace::Kernel::symbol, function.symbol);
   if (recognition.descriptor != nullptr) {
     builder.SetString(&trace::Kernel::descriptor, recognition.descriptor->name);

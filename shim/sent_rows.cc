@@ -21,16 +21,16 @@ bool AllAlike(std::span<const std::byte> row) {
   return true;
 }
 
-bool AnyAbsent(std::span<const std::byte> row, Absence absence) {
+bool AnyAbsent(std::span<const std::byte> row, lamport::Mark mark) {
   for (size_t i = 0; i < row.size() / 4; ++i) {
-    if (IsAbsent(WordAt(row, i), absence)) return true;
+    if (IsAbsent(WordAt(row, i), mark)) return true;
   }
   return false;
 }
 
-bool AnyPresent(std::span<const std::byte> row, Absence absence) {
+bool AnyPresent(std::span<const std::byte> row, lamport::Mark mark) {
   for (size_t i = 0; i < row.size() / 4; ++i) {
-    if (!IsAbsent(WordAt(row, i), absence)) return true;
+    if (!IsAbsent(WordAt(row, i), mark)) return true;
   }
   return false;
 }
@@ -57,10 +57,10 @@ void ForOwnSlots(uint32_t rank, const StageLayout& stage, std::span<const std::b
 }  // namespace
 
 SentRows RowsSentBy(uint32_t rank, const StageLayout& first_stage, std::span<const std::byte> bytes,
-                    Absence absence) {
+                    lamport::Mark mark) {
   SentRows sent;
   ForOwnSlots(rank, first_stage, bytes, [&](uint32_t token, std::span<const std::byte> row) {
-    if (AnyAbsent(row, absence)) return;
+    if (AnyAbsent(row, mark)) return;
     if (AllAlike(row)) {
       ++sent.plain;
     } else {
@@ -98,10 +98,10 @@ bool EqualButForZeroSigns(std::span<const std::byte> sent, std::span<const std::
 }
 
 uint32_t TokensSentBy(uint32_t rank, const StageLayout& first_stage,
-                      std::span<const std::byte> bytes, Absence absence) {
+                      std::span<const std::byte> bytes, lamport::Mark mark) {
   uint32_t tokens = 0;
   ForOwnSlots(rank, first_stage, bytes, [&](uint32_t token, std::span<const std::byte> row) {
-    if (AnyPresent(row, absence)) tokens = std::max(tokens, token + 1);
+    if (AnyPresent(row, mark)) tokens = std::max(tokens, token + 1);
   });
   return tokens;
 }

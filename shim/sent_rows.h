@@ -26,7 +26,7 @@ struct SentRows {
   uint32_t plain = 0;
 };
 SentRows RowsSentBy(uint32_t rank, const StageLayout& first_stage, std::span<const std::byte> bytes,
-                    Absence absence);
+                    lamport::Mark mark);
 
 // At most `most` of them: those of `stuck` tokens first, which a call that works in place has not
 // overwritten yet, the others spread evenly.
@@ -39,6 +39,6 @@ bool EqualButForZeroSigns(std::span<const std::byte> sent, std::span<const std::
 
 // One past the newest token of which this rank has sent anything; 0: it has sent nothing.
 uint32_t TokensSentBy(uint32_t rank, const StageLayout& first_stage,
-                      std::span<const std::byte> bytes, Absence absence);
+                      std::span<const std::byte> bytes, lamport::Mark mark);
 
 }  // namespace lamplight::shim

@@ -117,6 +117,24 @@ void AddLines(StageLayout* layout, const Dimensions& d, uint32_t token, uint32_t
   layout->bytes = std::max(layout->bytes, offset + LineRowBytes(d));
 }
 
+// SGLang's push plane: two generations of one slot for each rank, in which a call's words lie one
+// behind the other (SGLang 0.5.23, kernels/jit/csrc/distributed/custom_all_reduce.cuh,
+// all_reduce_1shot_push_kernel). A rank sends to itself, too.
+StageLayout PushOneShot(const Dimensions& d, Generation generation, uint64_t max_bytes) {
+  StageLayout layout;
+  layout.begin = (generation.index & 1) * generation.bytes_per_buffer;
+  layout.words = static_cast<uint32_t>(d.slot_bytes / 4);
+  const uint64_t per_peer = generation.bytes_per_buffer / d.world;
+  if (d.slot_bytes > per_peer) return layout;
+  const uint64_t bytes = per_peer * (d.world - 1) + d.slot_bytes;
+  if (bytes > max_bytes) return layout;
+  for (uint32_t peer = 0; peer < d.world; ++peer) {
+    layout.slots.push_back({0, peer, peer * per_peer, true});
+  }
+  layout.bytes = bytes;
+  return layout;
+}
+
 StageLayout EpochOneShot(const Dimensions& d, Generation generation, uint64_t max_bytes) {
   StageLayout layout = Lines(d, generation, 0);
   const uint32_t tokens =
@@ -152,23 +170,25 @@ StageLayout EpochBroadcast(const Dimensions& d, Generation generation, uint64_t 
   return layout;
 }
 
-// Only 32-bit compares can alias: 16-bit ones are bitwise in all releases that poll so (FlashInfer,
-// comm/trtllm_allreduce_fusion.cuh, has_neg_zero).
-protocol::WordClass ClassOf(uint32_t word, Absence absence) {
-  const uint32_t half = absence.sentinel & 0xffff;
-  if (absence.sentinel >> 16 != half) return protocol::Classify(word);
-  const bool absent = (word & 0xffff) == half || word >> 16 == half;
+// Only 32-bit compares with −0 can alias: 16-bit ones are bitwise in all releases that poll so
+// (FlashInfer, comm/trtllm_allreduce_fusion.cuh, has_neg_zero), and those with 0 are by integers
+// (SGLang, kernels/jit/include/sgl_kernel/distributed/communicator.cuh, LamportTrait).
+protocol::WordClass ClassOf(uint32_t word, lamport::Mark mark) {
+  if (!mark.in_halves && mark.word == protocol::kSentinel) return protocol::Classify(word);
+  const uint32_t half = mark.word & 0xffff;
+  const bool absent =
+      mark.in_halves ? (word & 0xffff) == half || word >> 16 == half : word == mark.word;
   return absent ? protocol::WordClass::kArmed : protocol::WordClass::kArrived;
 }
 
 constexpr uint32_t kPacketWords = 4;  // that one instruction stores
 
 // One of its words or halves is no mark. Words that are all alike may be armed for another width.
-bool HasArrived(std::span<const uint32_t> packet, Absence absence) {
-  const auto all_are = [&](uint32_t mark) {
-    return std::ranges::all_of(packet, [mark](uint32_t word) { return word == mark; });
+bool HasArrived(std::span<const uint32_t> packet, lamport::Mark mark) {
+  const auto all_are = [&](uint32_t pattern) {
+    return std::ranges::all_of(packet, [pattern](uint32_t word) { return word == pattern; });
   };
-  return !all_are(absence.sentinel) && !all_are(protocol::kSentinel);
+  return !all_are(mark.word) && !(mark.in_halves && all_are(protocol::kSentinel));
 }
 
 // Positions of the first few words of a kind.
@@ -213,14 +233,14 @@ void ClassifyLines(const StageLayout& layout, const std::byte* first, const std:
 }
 
 // A packet is there as a whole or not at all, so that absent words of one that is there are data.
-void NoteStored(const std::byte* row, Absence absence, trace::SlotState* state) {
+void NoteStored(const std::byte* row, lamport::Mark mark, trace::SlotState* state) {
   for (uint32_t begin = 0; begin < state->words; begin += kPacketWords) {
     uint32_t words[kPacketWords];
     const std::span packet(words, std::min(kPacketWords, state->words - begin));
     std::memcpy(words, row + begin * 4ull, packet.size_bytes());
-    if (!HasArrived(packet, absence)) continue;
+    if (!HasArrived(packet, mark)) continue;
     for (uint32_t i = 0; i < packet.size(); ++i) {
-      if (!IsAbsent(packet[i], absence)) continue;
+      if (!IsAbsent(packet[i], mark)) continue;
       state->stored_leading += i == 0;
       NotePosition(state->first_stored, state->stored_sentinel++, begin + i);
     }
@@ -228,7 +248,7 @@ void NoteStored(const std::byte* row, Absence absence, trace::SlotState* state) 
 }
 
 trace::SlotState ClassifyOne(const StageLayout& layout, const StageLayout::Slot& slot,
-                             const std::byte* first, const std::byte* second, Absence absence) {
+                             const std::byte* first, const std::byte* second, lamport::Mark mark) {
   trace::SlotState state = Empty(layout, slot.peer, slot.token);
   state.words = layout.words;
   state.role = slot.awaited ? trace::kSlotAwaited : 0;
@@ -241,7 +261,7 @@ trace::SlotState ClassifyOne(const StageLayout& layout, const StageLayout::Slot&
     std::memcpy(&before, first + slot.offset + position * 4ull, 4);
     std::memcpy(&word, second + slot.offset + position * 4ull, 4);
     state.changed += before != word;
-    switch (ClassOf(word, absence)) {
+    switch (ClassOf(word, mark)) {
       case protocol::WordClass::kArmed:
         NotePosition(state.first_sentinel, state.sentinel++, position);
         break;
@@ -255,7 +275,7 @@ trace::SlotState ClassifyOne(const StageLayout& layout, const StageLayout::Slot&
   }
   // Packets are cut from the row's start: only where one starts there.
   const bool on_packets = (layout.begin + slot.offset) % (4 * kPacketWords) == 0;
-  if (on_packets) NoteStored(second + slot.offset, absence, &state);
+  if (on_packets) NoteStored(second + slot.offset, mark, &state);
   return state;
 }
 
@@ -297,25 +317,52 @@ std::vector<StageLayout> LayoutOf(const trace::LamportCall& call, trace::Algorit
       return {EpochOneShot(d, generation, max_bytes)};
     case trace::Algorithm::kEpochTwoShot:
       return {EpochScatter(d, generation, max_bytes), EpochBroadcast(d, generation, max_bytes)};
+    case trace::Algorithm::kPushOneShot:
+      return {PushOneShot(d, generation, max_bytes)};
     default:
       return {};
   }
 }
 
-bool IsAbsent(uint32_t word, Absence absence) {
-  return ClassOf(word, absence) == protocol::WordClass::kArmed;
+bool IsAbsent(uint32_t word, lamport::Mark mark) {
+  return ClassOf(word, mark) == protocol::WordClass::kArmed;
+}
+
+void FillConsumed(const StageLayout& layout, uint32_t rank, lamport::Mark mark,
+                  std::span<std::byte> bytes) {
+  const auto own = std::ranges::find(layout.slots, rank, &StageLayout::Slot::peer);
+  if (own == layout.slots.end() || bytes.size() < layout.bytes) return;
+  constexpr uint64_t kPacketBytes = 4 * kPacketWords;
+  const auto empty = [&](uint64_t packet) {
+    uint32_t words[kPacketWords];
+    std::memcpy(words, bytes.data() + own->offset + packet * kPacketBytes, sizeof words);
+    return std::ranges::all_of(words, [&](uint32_t word) { return word == mark.word; });
+  };
+  std::vector<uint64_t> consumed;
+  const uint64_t packets = layout.words / kPacketWords;
+  for (uint64_t packet = 0; packet < packets; ++packet) {
+    if (empty(packet)) consumed.push_back(packet);
+  }
+  if (consumed.size() == packets) return;
+  const uint32_t arrived = ~mark.word;
+  const uint32_t words[kPacketWords] = {arrived, arrived, arrived, arrived};
+  for (const StageLayout::Slot& slot : layout.slots) {
+    for (const uint64_t packet : consumed) {
+      std::memcpy(bytes.data() + slot.offset + packet * kPacketBytes, words, sizeof words);
+    }
+  }
 }
 
 std::vector<trace::SlotState> ClassifySlots(const StageLayout& layout,
                                             std::span<const std::byte> first,
                                             std::span<const std::byte> second, uint32_t max_details,
-                                            Absence absence) {
+                                            lamport::Mark mark) {
   std::map<uint32_t, trace::SlotState> sums;
   std::vector<trace::SlotState> details;
   for (const StageLayout::Slot& slot : layout.slots) {
     const uint64_t end = slot.offset + layout.SlotBytes();
     if (end > first.size() || end > second.size()) continue;
-    const trace::SlotState state = ClassifyOne(layout, slot, first.data(), second.data(), absence);
+    const trace::SlotState state = ClassifyOne(layout, slot, first.data(), second.data(), mark);
     AddTo(&sums.try_emplace(slot.peer, Empty(layout, slot.peer, trace::kNoId)).first->second,
           state);
     const bool plain = state.sentinel == 0 && state.alias == 0 && state.changed == 0;

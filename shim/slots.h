@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/protocol.cuh"
+#include "shim/lamport/recognition.h"
 #include "shim/trace_format.h"
 
 namespace lamplight::shim {
@@ -35,7 +36,7 @@ struct StageLayout {
 
 // Flag words that matter for addressing, in any layout.
 struct Generation {
-  uint32_t index = 0;  // generation, 0..2; epoch protocol: 0..1
+  uint32_t index = 0;  // generation, 0..2; epoch protocol and phases: 0..1
   uint64_t bytes_per_buffer = 0;
   uint64_t tag = 0;  // of the call that uses it, where slots are made of lines
 };
@@ -45,14 +46,14 @@ struct Generation {
 std::vector<StageLayout> LayoutOf(const trace::LamportCall& call, trace::Algorithm algorithm,
                                   trace::DataType type, Generation generation, uint64_t max_bytes);
 
-// What marks a word as absent to the kernel that polls it.
-struct Absence {
-  // A word that nothing was stored to. Where its halves are equal, the kernel polls 16-bit
-  // elements, and a word counts as absent while either half is.
-  uint32_t sentinel = protocol::kSentinel;
-};
+// To the kernel that polls it.
+bool IsAbsent(uint32_t word, lamport::Mark mark);
 
-bool IsAbsent(uint32_t word, Absence absence);
+// Kernels whose generations are cleared by the call itself clear what has arrived from all ranks.
+// Where `rank` has sent anything, its own packets that are empty are such places: they get other
+// words than the mark's, since nothing is awaited there any more.
+void FillConsumed(const StageLayout& layout, uint32_t rank, lamport::Mark mark,
+                  std::span<std::byte> bytes);
 
 // Compares two reads of a stage. For each peer one summary (token kNoId) of all its slots, and one
 // record for every slot that is not simply arrived and unchanged, at most `max_details`. Positions
@@ -60,6 +61,6 @@ bool IsAbsent(uint32_t word, Absence absence);
 std::vector<trace::SlotState> ClassifySlots(const StageLayout& layout,
                                             std::span<const std::byte> first,
                                             std::span<const std::byte> second, uint32_t max_details,
-                                            Absence absence = {});
+                                            lamport::Mark mark = {});
 
 }  // namespace lamplight::shim

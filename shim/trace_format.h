@@ -1,4 +1,4 @@
-// The trace file of one process, version 1.4: what the shim writes and the analyzer reads.
+// The trace file of one process, version 1.5: what the shim writes and the analyzer reads.
 //
 // Shape:   FileHeader (4096 bytes) | event ring (ring_bytes) | definitions (to the end of the file)
 // Grammar: docs/trace_format.md. Plain data, little endian, no pointers; includes neither side.
@@ -18,8 +18,9 @@ namespace lamplight::trace {
 inline constexpr char kMagic[8] = {'L', 'A', 'M', 'P', 'T', 'R', 'C', '\x1a'};
 inline constexpr uint16_t kMajor = 1;
 // 1.1: PythonSite, InputMatch, Swap; 1.2: EagerSnapshot, PeerHeader; 1.3: Trouble, EarlyRead,
-// Source, Mark; 1.4: DriverClient; in SlotState, stored_*, first_stored
-inline constexpr uint16_t kMinor = 4;
+// Source, Mark; 1.4: DriverClient; in SlotState, stored_*, first_stored; 1.5: Algorithm::kPush*,
+// FlagLayout::kPhases
+inline constexpr uint16_t kMinor = 5;
 inline constexpr uint32_t kHeaderBytes = 4096;
 inline constexpr uint32_t kMaxRecordBytes = 1u << 20;
 inline constexpr uint32_t kRecordAlign = 8;
@@ -179,6 +180,8 @@ enum class Algorithm : uint16_t {
   kUnicastTwoShot = 5,  // "trtllm" allreduce_fusion_kernel_twoshot_sync
   kEpochOneShot = 6,    // our own protocol (kernels/epoch.cuh)
   kEpochTwoShot = 7,
+  kPushOneShot = 8,  // SGLang's all_reduce_1shot_push_kernel and its forerunners
+  kPushTwoShot = 9,  // SGLang's all_reduce_2shot_push_kernel
 };
 
 enum class DataType : uint16_t { kUnknown = 0, kF32 = 1, kF16 = 2, kBf16 = 3 };
@@ -192,6 +195,7 @@ enum class FlagLayout : uint16_t {
   kEraC = 3,     // eras C–G, kernels/protocol.cuh
   kUnicast = 4,  // {counter, syncFlag, lamportFlag, commSizeBytes, clearElems}
   kEpoch = 5,    // EpochState: completed calls × 65536 + share of the call under way, low, high
+  kPhases = 6,   // one counter for each block, whose lowest bit is the generation of its next call
 };
 
 struct Kernel {

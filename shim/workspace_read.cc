@@ -91,6 +91,9 @@ std::optional<Generation> WorkspaceRead::GenerationNow() const {
       return Generation{words[protocol::kUnicastIndex] % protocol::kGenerations, bytes};
     case trace::FlagLayout::kEpoch:
       return Generation{static_cast<uint32_t>(EpochOf(words) & 1), workspace_.generation_bytes};
+    case trace::FlagLayout::kPhases:
+      // Of the first block, which has data to wait for in every call.
+      return Generation{words[0] & 1, workspace_.generation_bytes};
     default:
       return std::nullopt;
   }
@@ -201,8 +204,12 @@ void WorkspaceRead::PlanSlots() {
                      EpochOf(found_.first));
     return PlanGeneration(options_.call, *now, trace::kSlotCurrent);
   }
-  const uint32_t following = protocol::NextIndex(now->index);
   PlanGeneration(options_.call, *now, trace::kSlotCurrent);
+  if (workspace_.layout == trace::FlagLayout::kPhases) {
+    // Each call clears what it has read before it ends: there is no dirty generation.
+    return PlanGeneration(options_.call, {now->index ^ 1, now->bytes_per_buffer}, trace::kSlotNext);
+  }
+  const uint32_t following = protocol::NextIndex(now->index);
   if (const auto last = LastCall()) {
     PlanGeneration(*last, {protocol::NextIndex(following), now->bytes_per_buffer},
                    trace::kSlotDirty);
@@ -230,7 +237,7 @@ uint32_t WorkspaceRead::TokensSent() const {
     for (size_t i = 0; i < stages_.size() && i < first_.size(); ++i) {
       if (stages_[i].role != role || stages_[i].layout.stage != 0) continue;
       const uint32_t tokens =
-          TokensSentBy(workspace_.rank, stages_[i].layout, first_[i], {options_.kernel.sentinel});
+          TokensSentBy(workspace_.rank, stages_[i].layout, first_[i], options_.kernel.mark);
       if (tokens > 0) return tokens;
     }
   }
@@ -260,8 +267,13 @@ void WorkspaceRead::Classify() {
   for (size_t i = 0; i < stages_.size() && i < first_.size() && i < second_.size(); ++i) {
     const bool next = stages_[i].role == trace::kSlotNext;
     const uint32_t details = next ? 0 : kMaxSlotRecords;
-    for (trace::SlotState state : ClassifySlots(stages_[i].layout, first_[i], second_[i], details,
-                                                {options_.kernel.sentinel})) {
+    if (workspace_.layout == trace::FlagLayout::kPhases && !next) {
+      for (Bytes* bytes : {&first_[i], &second_[i]}) {
+        FillConsumed(stages_[i].layout, workspace_.rank, options_.kernel.mark, *bytes);
+      }
+    }
+    for (trace::SlotState state :
+         ClassifySlots(stages_[i].layout, first_[i], second_[i], details, options_.kernel.mark)) {
       state.generation = stages_[i].generation;
       // Only the current generation is certainly polled.
       if (stages_[i].role != trace::kSlotCurrent) state.role = 0;
@@ -312,8 +324,8 @@ const WorkspaceRead::PlannedStage* WorkspaceRead::SentStage(const Bytes** bytes)
   for (const uint32_t role : {trace::kSlotCurrent, trace::kSlotDirty}) {
     for (size_t i = 0; i < stages_.size() && i < second_.size(); ++i) {
       if (stages_[i].role != role || stages_[i].layout.stage != 0) continue;
-      const Absence absence{options_.kernel.sentinel};
-      if (TokensSentBy(workspace_.rank, stages_[i].layout, second_[i], absence) == 0) continue;
+      const lamport::Mark mark = options_.kernel.mark;
+      if (TokensSentBy(workspace_.rank, stages_[i].layout, second_[i], mark) == 0) continue;
       *bytes = &second_[i];
       return &stages_[i];
     }
@@ -338,8 +350,7 @@ void WorkspaceRead::CompareInputs(Probe& probe, Device& device) {
   const Bytes* bytes = nullptr;
   const PlannedStage* stage = SentStage(&bytes);
   if (stage == nullptr || options_.candidates.size() <= 1) return;
-  const SentRows sent =
-      RowsSentBy(workspace_.rank, stage->layout, *bytes, {options_.kernel.sentinel});
+  const SentRows sent = RowsSentBy(workspace_.rank, stage->layout, *bytes, options_.kernel.mark);
   const std::vector<SentRow> rows = Sample(sent.rows, StuckTokens(*stage), kMaxRows);
   const auto end = std::chrono::steady_clock::now() + kInputLimit;
   for (const Candidate& candidate : options_.candidates) {

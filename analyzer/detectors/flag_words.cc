@@ -27,6 +27,7 @@ std::optional<Positions> PositionsOf(trace::FlagLayout layout) {
       return Positions{protocol::kUnicastIndex, protocol::kUnicastGenerationBytes,
                        protocol::kUnicastArrivals};
     case trace::FlagLayout::kEpoch:
+    case trace::FlagLayout::kPhases:
     case trace::FlagLayout::kUnknown:
       break;
   }
@@ -65,8 +66,21 @@ FlagWords ReadEpoch(std::span<const uint32_t> words) {
   const uint64_t progress = uint64_t{words[1]} << 32 | words[0];
   flags.epoch = progress / kernels::kWholeCall;
   flags.index = static_cast<uint32_t>(*flags.epoch & 1);
+  flags.generations = 2;
   flags.share = static_cast<uint32_t>(progress % kernels::kWholeCall);
   if (flags.share == 0) flags.arrivals = 0;
+  return flags;
+}
+
+// SGLang's counters, one for each block, which goes by its own. Between calls all are in one phase;
+// in a call those of blocks that have nothing left to do are ahead.
+FlagWords ReadPhases(std::span<const uint32_t> words) {
+  FlagWords flags;
+  if (words.empty()) return flags;
+  flags.generations = 2;
+  flags.index = words[0] & 1;
+  flags.arrivals = static_cast<uint32_t>(
+      std::ranges::count_if(words, [&](uint32_t word) { return ((word ^ words[0]) & 1) != 0; }));
   return flags;
 }
 
@@ -74,17 +88,19 @@ FlagWords ReadEpoch(std::span<const uint32_t> words) {
 
 Steps StepsBetween(const FlagWords& from, const FlagWords& to) {
   if (from.epoch && to.epoch) return {*to.epoch - *from.epoch, true};
-  return {(*to.index + protocol::kGenerations - *from.index) % protocol::kGenerations, false};
+  const uint32_t generations = to.generations;
+  return {(*to.index + generations - *from.index) % generations, false};
 }
 
 bool Leads(const FlagWords& from, uint64_t calls, const FlagWords& to) {
   const Steps steps = StepsBetween(from, to);
-  return steps.calls == (steps.exact ? calls : calls % protocol::kGenerations);
+  return steps.calls == (steps.exact ? calls : calls % to.generations);
 }
 
 FlagWords ReadFlagWords(trace::FlagLayout layout, std::span<const uint32_t> words) {
   const std::optional<Positions> positions = PositionsOf(layout);
   if (layout == trace::FlagLayout::kEpoch) return ReadEpoch(words);
+  if (layout == trace::FlagLayout::kPhases) return ReadPhases(words);
   if (!positions) return {};
   FlagWords flags;
   flags.index = At(words, positions->index);

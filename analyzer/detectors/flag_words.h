@@ -13,7 +13,8 @@ namespace lamplight {
 
 // Absent: the layout has no such word, or it was not read.
 struct FlagWords {
-  std::optional<uint32_t> index;     // current generation, 0..2; epoch protocol: 0..1
+  std::optional<uint32_t> index;  // current generation, 0 to generations - 1
+  uint32_t generations = protocol::kGenerations;
   std::optional<uint64_t> epoch;     // calls that were ever completed
   std::optional<uint32_t> arrivals;  // blocks or clusters that have arrived
   std::optional<uint32_t> share;     // epoch protocol: of the call under way, of kWholeCall
@@ -25,7 +26,7 @@ struct FlagWords {
 
 // Whether so many advancing calls lead from one to the other; both have an index.
 bool Leads(const FlagWords& from, uint64_t calls, const FlagWords& to);
-// How many calls lead from one to the other, as far as the words tell: modulo three generations, or
+// How many calls lead from one to the other, as far as the words tell: modulo the generations, or
 // exactly where calls are counted.
 struct Steps {
   uint64_t calls = 0;

@@ -30,6 +30,8 @@ struct Numbers {
   uint32_t tokens;
   uint32_t dim;
   uint32_t elements;
+  uint32_t row;
+  uint32_t row_vectors;
   uint32_t rank;
   uint32_t world;
   uint32_t index;
@@ -45,9 +47,8 @@ uint64_t LoadAs(const std::byte* from) {
   return value;
 }
 
-uint64_t Load(const void* parameter, const Field& field) {
-  const std::byte* from = static_cast<const std::byte*>(parameter) + field.offset;
-  switch (field.size) {
+uint64_t Load(const std::byte* from, uint32_t size) {
+  switch (size) {
     case 8:
       return LoadAs<uint64_t>(from);
     case 4:
@@ -59,16 +60,39 @@ uint64_t Load(const void* parameter, const Field& field) {
   }
 }
 
-bool ReadFields(const Descriptor& descriptor, const void* const* kernel_params, Values* values,
+bool ReadField(const Field& field, uint64_t offset, const void* const* kernel_params,
+               Values* values, uint64_t* digest) {
+  const void* parameter = kernel_params[field.parameter];
+  if (parameter == nullptr) return false;
+  const uint64_t bits = Load(static_cast<const std::byte*>(parameter) + offset, field.size);
+  values->of[static_cast<size_t>(field.role)] = bits;
+  values->present |= 1u << static_cast<unsigned>(field.role);
+  if (!IsAddress(field.role)) *digest = Mix(Mix(*digest, static_cast<uint64_t>(field.role)), bits);
+  return true;
+}
+
+bool ReadFields(const Recognition& recognition, const void* const* kernel_params, Values* values,
                 uint64_t* digest) {
+  for (const Field& field : recognition.descriptor->fields) {
+    if (field.stride_by_rank != 0) continue;
+    const uint64_t offset = field.offset + uint64_t{field.offset_per_rank} * recognition.world;
+    if (!ReadField(field, offset, kernel_params, values, digest)) return false;
+  }
+  return true;
+}
+
+// This rank's entries of arrays, once it is known who this rank is. False: there is none.
+bool ReadOwnEntries(const Recognition& recognition, const Numbers& numbers,
+                    const void* const* kernel_params, Values* values, uint64_t* digest) {
+  const Descriptor& descriptor = *recognition.descriptor;
   for (const Field& field : descriptor.fields) {
-    const void* parameter = kernel_params[field.parameter];
-    if (parameter == nullptr) return false;
-    const uint64_t bits = Load(parameter, field);
-    values->of[static_cast<size_t>(field.role)] = bits;
-    values->present |= 1u << static_cast<unsigned>(field.role);
-    if (!IsAddress(field.role))
-      *digest = Mix(Mix(*digest, static_cast<uint64_t>(field.role)), bits);
+    if (field.stride_by_rank == 0) continue;
+    const Parameter& parameter = descriptor.parameters[field.parameter];
+    const uint64_t end = parameter.size + uint64_t{parameter.size_per_rank} * recognition.world;
+    const uint64_t offset = field.offset + uint64_t{field.offset_per_rank} * recognition.world +
+                            uint64_t{field.stride_by_rank} * numbers.rank;
+    if (numbers.rank >= numbers.world || offset + field.size > end) return false;
+    if (!ReadField(field, offset, kernel_params, values, digest)) return false;
   }
   return true;
 }
@@ -85,6 +109,8 @@ bool ReadNumbers(const Values& values, Numbers* numbers) {
   return Count(values, Role::kTokens, &numbers->tokens) &&
          Count(values, Role::kDim, &numbers->dim) &&
          Count(values, Role::kElements, &numbers->elements) &&
+         Count(values, Role::kRow, &numbers->row) &&
+         Count(values, Role::kRowVectors, &numbers->row_vectors) &&
          Count(values, Role::kRank, &numbers->rank) &&
          Count(values, Role::kWorld, &numbers->world) &&
          Count(values, Role::kIndex, &numbers->index);
@@ -98,11 +124,23 @@ void TakeAddresses(const Values& values, DecodedCall* out) {
   out->gamma_address = values.Get(Role::kGamma);
   out->peers_address = values.Get(Role::kPeers);
   out->multicast_address = values.Get(Role::kMulticast);
-  out->local_address = values.Get(Role::kLocal);
   out->diagnostic_address = values.Get(Role::kDiagnostic);
   out->generation_bytes = values.Get(Role::kGenerationBytes);
   out->header_offset = values.Get(Role::kHeaderOffset);
   out->flags_address = values.Get(Role::kFlags) | values.Get(Role::kWorkspace);  // one of them
+}
+
+// A call that knows no tokens has one.
+void CompleteRow(const Recognition& recognition, Numbers* numbers) {
+  if (numbers->row != trace::kNoId) {
+    numbers->dim = numbers->row;
+  } else if (numbers->row_vectors != trace::kNoId) {
+    const uint64_t dim = uint64_t{numbers->row_vectors} * 16 / BytesOf(recognition.data_type);
+    numbers->dim = dim <= kMaxValue ? static_cast<uint32_t>(dim) : 0;
+  } else {
+    return;
+  }
+  numbers->tokens = 1;
 }
 
 // The template arguments' share, and tokens from elements.
@@ -114,6 +152,7 @@ void Complete(const Recognition& recognition, Numbers* numbers) {
                          numbers->dim != 0 && numbers->elements != trace::kNoId &&
                          numbers->elements % numbers->dim == 0;
   if (divisible) numbers->tokens = numbers->elements / numbers->dim;
+  CompleteRow(recognition, numbers);
 }
 
 bool Plausible(const Numbers& numbers) {
@@ -143,6 +182,14 @@ bool PlaceFlags(const Recognition& recognition, const Numbers& numbers, DecodedC
 void PlacePeers(const Recognition& recognition, const Numbers& numbers, DecodedCall* out) {
   if (recognition.flag_layout != trace::FlagLayout::kUnicast) return;
   out->peers_address = out->flags_address - numbers.world * sizeof(uint64_t);
+}
+
+// Its own buffer, and what a generation of it has, where slots are told instead.
+void PlaceLocal(const Values& values, const Numbers& numbers, DecodedCall* out) {
+  out->local_address = values.Get(Role::kLocal);
+  if (values.Has(Role::kSlotBytes)) {
+    out->generation_bytes = values.Get(Role::kSlotBytes) * numbers.world;
+  }
 }
 
 bool AdvancesIndex(Advances advances, bool waits) {
@@ -185,13 +232,17 @@ bool Decode(const Recognition& recognition, const void* const* kernel_params,
   out->call.digest = kDigestSeed;
   Values values;
   Numbers numbers;
-  if (!ReadFields(descriptor, kernel_params, &values, &out->call.digest) ||
+  if (!ReadFields(recognition, kernel_params, &values, &out->call.digest) ||
       !ReadNumbers(values, &numbers)) {
     return false;
   }
   TakeAddresses(values, out);
   Complete(recognition, &numbers);
   if (!Plausible(numbers) || !PlaceFlags(recognition, numbers, out)) return false;
+  if (!ReadOwnEntries(recognition, numbers, kernel_params, &values, &out->call.digest)) {
+    return false;
+  }
+  PlaceLocal(values, numbers, out);
   PlacePeers(recognition, numbers, out);
   Describe(descriptor, numbers, shape, &out->call);
   return true;

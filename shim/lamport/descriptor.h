@@ -30,14 +30,17 @@ enum class Role : uint8_t {
   kWorkspace,   // device array of pointers, one of which leads to the flag words
   kFlags,       // the flag words
   kTokens,
-  kDim,       // elements of a token
-  kElements,  // tokens * dim, where tokens are not passed
+  kDim,         // elements of a token
+  kElements,    // tokens * dim, where tokens are not passed
+  kRow,         // elements of a call that knows no tokens: one row
+  kRowVectors,  // the same in units of 16 bytes
   kRank,
   kWorld,
   kEps,
   kIndex,            // generation index that the host passes
   kWaits,            // this launch awaits the result itself
   kGenerationBytes,  // size of a generation, where the state words do not say it
+  kSlotBytes,        // of one rank; a generation has one for each
   kHeaderOffset,     // of the peers' headers in the local buffer, 0: none
   kScalar,           // any other number that must be the same in comparable calls
   kDataType,         // template argument only
@@ -45,12 +48,15 @@ enum class Role : uint8_t {
 
 enum class FieldType : uint8_t { kAddress, kUnsigned, kSigned, kFloat, kBool };
 
-// A value inside parameter `parameter`, `offset` bytes from the parameter's start.
+// A value inside parameter `parameter`, offset + offset_per_rank * world + stride_by_rank * rank
+// bytes from the parameter's start.
 struct Field {
   Role role = Role::kNone;
   FieldType type = FieldType::kUnsigned;
   uint16_t parameter = 0;
   uint32_t offset = 0;
+  uint32_t offset_per_rank = 0;  // it lies behind an array with an entry for each rank
+  uint32_t stride_by_rank = 0;   // it is this rank's entry of such an array
   uint32_t size = 0;
 };
 
@@ -93,8 +99,10 @@ struct VersionCase {
 };
 
 enum class Sentinel : uint8_t {
-  kWord,     // fp32 −0
-  kElement,  // −0 of the data type, in each element
+  kWord,         // fp32 −0
+  kElement,      // −0 of the data type, in each element
+  kZeroWord,     // no bit set in 32
+  kZeroElement,  // +0 of the data type, in each element
 };
 enum class Advances : uint8_t { kNever, kAlways, kWhenWaiting };
 enum class Arrivals : uint8_t { kUnknown, kBlocks, kClusters };

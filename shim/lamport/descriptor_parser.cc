@@ -16,6 +16,7 @@ constexpr uint32_t kMaxParameterBytes = 32764;  // the driver's limit for all pa
 constexpr uint32_t kMaxFlagWords = 12;          // what a snapshot holds
 constexpr size_t kMaxParameters = 64;
 constexpr uint32_t kMaxSlot = 64;
+constexpr uint32_t kMaxPerRank = 64;
 
 struct TypeName {
   std::string_view name;
@@ -45,12 +46,15 @@ Role ReadRole(const JsonReader& reader) {
                                              {"tokens", Role::kTokens},
                                              {"dim", Role::kDim},
                                              {"elements", Role::kElements},
+                                             {"row", Role::kRow},
+                                             {"row_vectors", Role::kRowVectors},
                                              {"rank", Role::kRank},
                                              {"world", Role::kWorld},
                                              {"eps", Role::kEps},
                                              {"index", Role::kIndex},
                                              {"waits", Role::kWaits},
                                              {"generation_bytes", Role::kGenerationBytes},
+                                             {"slot_bytes", Role::kSlotBytes},
                                              {"header_offset", Role::kHeaderOffset},
                                              {"scalar", Role::kScalar}});
 }
@@ -63,10 +67,13 @@ bool TypeFits(Role role, FieldType type) {
     case Role::kTokens:
     case Role::kDim:
     case Role::kElements:
+    case Role::kRow:
+    case Role::kRowVectors:
     case Role::kRank:
     case Role::kWorld:
     case Role::kIndex:
     case Role::kGenerationBytes:
+    case Role::kSlotBytes:
     case Role::kHeaderOffset:
       return type == FieldType::kSigned || type == FieldType::kUnsigned;
     case Role::kEps:
@@ -128,13 +135,18 @@ class KernelParser {
                                          {"unicast-twoshot", trace::Algorithm::kUnicastTwoShot},
                                          {"epoch-oneshot", trace::Algorithm::kEpochOneShot},
                                          {"epoch-twoshot", trace::Algorithm::kEpochTwoShot},
+                                         {"push-oneshot", trace::Algorithm::kPushOneShot},
+                                         {"push-twoshot", trace::Algorithm::kPushTwoShot},
                                          {"unknown", trace::Algorithm::kUnknown}});
     result_.data_type = reader_.OneOf<trace::DataType>("data_type", trace::DataType::kUnknown,
                                                        {{"f32", trace::DataType::kF32},
                                                         {"f16", trace::DataType::kF16},
                                                         {"bf16", trace::DataType::kBf16}});
-    result_.sentinel = reader_.OneOf<Sentinel>(
-        "sentinel", Sentinel::kWord, {{"word", Sentinel::kWord}, {"element", Sentinel::kElement}});
+    result_.sentinel = reader_.OneOf<Sentinel>("sentinel", Sentinel::kWord,
+                                               {{"word", Sentinel::kWord},
+                                                {"element", Sentinel::kElement},
+                                                {"zero-word", Sentinel::kZeroWord},
+                                                {"zero-element", Sentinel::kZeroElement}});
     result_.advances = reader_.OneOf<Advances>("advances", Advances::kAlways,
                                                {{"true", Advances::kAlways},
                                                 {"false", Advances::kNever},
@@ -168,6 +180,7 @@ class KernelParser {
                                         {"C", trace::FlagLayout::kEraC},
                                         {"unicast", trace::FlagLayout::kUnicast},
                                         {"epoch", trace::FlagLayout::kEpoch},
+                                        {"phases", trace::FlagLayout::kPhases},
                                         {"unknown", trace::FlagLayout::kUnknown}});
     semantics->flag_words = static_cast<uint16_t>(flags.Number("words", 0, 1, kMaxFlagWords));
     if (!flags.Has("words")) flags.Member("words").Complain("is missing");
@@ -259,26 +272,45 @@ class KernelParser {
       if (parameter.size + parameter.size_per_rank == 0) {
         reader.Complain("needs \"type\", \"size\" or \"size_per_rank\"");
       }
-      if (reader.Has("fields")) ReadFields(reader, parameter.size, field.parameter);
+      if (reader.Has("fields")) ReadFields(reader, parameter, field.parameter);
     }
     result_.parameters.push_back(parameter);
   }
 
-  void ReadFields(const JsonReader& reader, uint32_t struct_size, uint16_t parameter) {
+  void ReadFields(const JsonReader& reader, const Parameter& parameter, uint16_t number) {
     for (const JsonReader& entry : reader.Array("fields")) {
-      if (!entry.IsObject({"role", "type", "offset"})) continue;
-      Field field;
-      field.parameter = parameter;
-      if (!entry.Has("offset")) entry.Member("offset").Complain("is missing");
-      field.offset = entry.Number("offset", 0, 0, kMaxParameterBytes);
-      if (!ReadType(entry, &field)) continue;
-      if (field.offset + field.size > struct_size) {
-        entry.Complain("ends at byte " + std::to_string(field.offset + field.size) +
-                       ", behind the struct's " + std::to_string(struct_size));
+      if (!entry.IsObject({"role", "type", "offset", "offset_per_rank", "stride_by_rank"})) {
         continue;
       }
+      Field field;
+      field.parameter = number;
+      if (!entry.Has("offset")) entry.Member("offset").Complain("is missing");
+      field.offset = entry.Number("offset", 0, 0, kMaxParameterBytes);
+      field.offset_per_rank = entry.Number("offset_per_rank", 0, 0, kMaxPerRank);
+      field.stride_by_rank = entry.Number("stride_by_rank", 0, 0, kMaxPerRank);
+      if (!ReadType(entry, &field) || !Inside(entry, field, parameter)) continue;
       AddField(entry, entry.Member("role"), field);
     }
+  }
+
+  // In a struct of every number of ranks. An entry for each rank lies inside for the last of them,
+  // where the array is as long as there are ranks, and else for as many as there is room for, which
+  // Decode looks at.
+  static bool Inside(const JsonReader& entry, const Field& field, const Parameter& parameter) {
+    if (field.offset_per_rank > parameter.size_per_rank) {
+      entry.Complain("has an offset_per_rank of " + std::to_string(field.offset_per_rank) +
+                     ", above the struct's size_per_rank of " +
+                     std::to_string(parameter.size_per_rank));
+      return false;
+    }
+    const uint32_t end = field.offset + field.size;
+    if (end <= parameter.size ||
+        (end <= parameter.size + parameter.size_per_rank && field.stride_by_rank != 0)) {
+      return true;
+    }
+    entry.Complain("ends at byte " + std::to_string(end) + ", behind the struct's " +
+                   std::to_string(parameter.size));
+    return false;
   }
 
   void AddField(const JsonReader& entry, const JsonReader& role, Field field) {
@@ -311,8 +343,18 @@ class KernelParser {
     if (Has(Role::kFlags) == Has(Role::kWorkspace)) {
       reader_.Complain("needs either a \"flags\" or a \"workspace\" parameter");
     }
-    if (!Has(Role::kTokens) && !(Has(Role::kElements) && dim)) {
-      reader_.Complain("needs a \"tokens\" parameter, or \"elements\" and \"dim\"");
+    const bool row = Has(Role::kRow) || Has(Role::kRowVectors);
+    if (!Has(Role::kTokens) && !(Has(Role::kElements) && dim) && !row) {
+      reader_.Complain(
+          "needs a \"tokens\" parameter, or \"elements\" and \"dim\", or \"row\" or "
+          "\"row_vectors\"");
+    }
+    if (Has(Role::kSlotBytes) && !world) {
+      reader_.Complain("needs the role \"world\", since slot_bytes is set");
+    }
+    const auto by_rank = [](const Field& field) { return field.stride_by_rank != 0; };
+    if (std::ranges::any_of(result_.fields, by_rank) && !(Has(Role::kRank) && world)) {
+      reader_.Complain("needs the roles \"rank\" and \"world\", since stride_by_rank is set");
     }
     if (result_.flags_indirect && result_.slot_per_rank != 0 && !world) {
       reader_.Complain("needs the role \"world\", since slot_per_rank is set");

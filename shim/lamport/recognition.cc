@@ -62,9 +62,19 @@ bool Holds(const VersionCase& known, std::string_view version) {
   return known.below.empty() || CompareVersions(version, known.below) < 0;
 }
 
-uint32_t SentinelOf(const Descriptor& descriptor, trace::DataType data_type) {
+Mark MarkOf(Sentinel sentinel, trace::DataType data_type) {
   const bool halves = data_type == trace::DataType::kF16 || data_type == trace::DataType::kBf16;
-  return descriptor.sentinel == Sentinel::kElement && halves ? 0x80008000u : protocol::kSentinel;
+  switch (sentinel) {
+    case Sentinel::kElement:
+      return halves ? Mark{0x80008000u, true} : Mark{};
+    case Sentinel::kZeroWord:
+      return {0, false};
+    case Sentinel::kZeroElement:
+      return {0, halves};
+    case Sentinel::kWord:
+      break;
+  }
+  return {};
 }
 
 void Fill(const Descriptor& descriptor, const SymbolFacts& facts, const Semantics& semantics,
@@ -79,7 +89,7 @@ void Fill(const Descriptor& descriptor, const SymbolFacts& facts, const Semantic
   result->compare = semantics.compare;
   result->reads_early = semantics.reads_early;
   result->own_flag_first = semantics.own_flag_first;
-  result->sentinel = SentinelOf(descriptor, result->data_type);
+  result->mark = MarkOf(descriptor.sentinel, result->data_type);
   result->world = facts.world;
   result->dim = facts.dim;
   result->waits = facts.waits;
@@ -117,6 +127,7 @@ std::unique_ptr<AbiTable> AbiTable::Load(std::string_view user_paths,
     }
   }
   table->Add(kBuiltinAbi, "built-in descriptors", errors);
+  table->Add(kBuiltinSglangAbi, "built-in descriptors of SGLang", errors);
   table->Add(kBuiltinTensorRtLlmAbi, "built-in descriptors of TensorRT-LLM", errors);
   return table;
 }
@@ -127,25 +138,25 @@ void AbiTable::Add(std::string_view text, const std::string& file,
   if (!ParseDescriptors(text, file, &parsed, errors)) return;
   for (const Descriptor& descriptor : parsed.descriptors) {
     for (const VersionCase& known : descriptor.versions) {
-      if (known.seen.empty() || MarkOf(known.seen) != nullptr) continue;
-      marks_.push_back(std::make_unique<Mark>());
-      marks_.back()->part = known.seen;
+      if (known.seen.empty() || SeenPartOf(known.seen) != nullptr) continue;
+      seen_parts_.push_back(std::make_unique<SeenPart>());
+      seen_parts_.back()->part = known.seen;
     }
   }
   std::move(parsed.descriptors.begin(), parsed.descriptors.end(), std::back_inserter(descriptors_));
   std::move(parsed.families.begin(), parsed.families.end(), std::back_inserter(families_));
 }
 
-AbiTable::Mark* AbiTable::MarkOf(std::string_view part) const noexcept {
-  for (const auto& mark : marks_) {
-    if (mark->part == part) return mark.get();
+AbiTable::SeenPart* AbiTable::SeenPartOf(std::string_view part) const noexcept {
+  for (const auto& known : seen_parts_) {
+    if (known->part == part) return known.get();
   }
   return nullptr;
 }
 
 void AbiTable::Saw(std::string_view mangled) noexcept {
-  for (const auto& mark : marks_) {
-    if (mangled.find(mark->part) != std::string_view::npos) mark->seen = true;
+  for (const auto& known : seen_parts_) {
+    if (mangled.find(known->part) != std::string_view::npos) known->seen = true;
   }
 }
 
@@ -158,7 +169,7 @@ const Semantics& AbiTable::SemanticsFor(const Descriptor& descriptor,
       if (Holds(known, version)) return known.semantics;
       continue;
     }
-    if (!MarkOf(known.seen)->seen.load()) continue;
+    if (!SeenPartOf(known.seen)->seen.load()) continue;
     // Two libraries in one process: nothing says which of them this kernel belongs to.
     if (seen != nullptr) return descriptor.semantics;
     seen = &known.semantics;

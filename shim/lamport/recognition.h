@@ -26,6 +26,15 @@ struct ParameterSpan {
   size_t size;
 };
 
+// What an empty slot holds: a word that nothing was stored to has this pattern. Where the kernel
+// polls 16-bit elements, a word counts as absent while either half is as the mark's.
+struct Mark {
+  uint32_t word = protocol::kSentinel;
+  bool in_halves = false;
+
+  bool operator==(const Mark&) const = default;
+};
+
 // What is known about a kernel before any launch of it. `descriptor` lives as long as the AbiTable.
 // Invariant: decoded implies lamport and descriptor; lamport without decoded implies a reason.
 struct Recognition {
@@ -38,9 +47,9 @@ struct Recognition {
   trace::DataType data_type = trace::DataType::kUnknown;
   trace::FlagLayout flag_layout = trace::FlagLayout::kUnknown;
   protocol::Compare compare = protocol::Compare::kUnknown;
-  uint32_t sentinel = protocol::kSentinel;  // the pattern of a word that has not arrived
-  uint32_t world = 0;                       // template argument, 0: not in the name
-  uint32_t dim = 0;                         // template argument, 0: not in the name
+  Mark mark{};
+  uint32_t world = 0;  // template argument, 0: not in the name
+  uint32_t dim = 0;    // template argument, 0: not in the name
   uint32_t flag_words = 0;
   std::optional<uint16_t> sizes_slot;  // Semantics
   bool waits = false;                  // template argument
@@ -78,14 +87,14 @@ class AbiTable {
   const Semantics& SemanticsFor(const Descriptor& descriptor, std::string_view module_path) const;
 
   // VersionCase::seen.
-  struct Mark {
+  struct SeenPart {
     std::string part;
     std::atomic<bool> seen{false};
   };
-  Mark* MarkOf(std::string_view part) const noexcept;
+  SeenPart* SeenPartOf(std::string_view part) const noexcept;
 
   std::vector<Descriptor> descriptors_;  // the first that fits wins: user files come first
-  std::vector<std::unique_ptr<Mark>> marks_;
+  std::vector<std::unique_ptr<SeenPart>> seen_parts_;
   std::vector<Family> families_;
 };
 

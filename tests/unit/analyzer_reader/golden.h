@@ -17,6 +17,7 @@ inline Scenario GoldenScenario(uint32_t rank) {
   scenario.since_1_2 = true;
   scenario.since_1_3 = true;
   scenario.since_1_4 = true;
+  scenario.since_1_5 = true;
   return scenario;
 }
 

@@ -60,6 +60,7 @@ TEST_P(GoldenTrace, HoldsTheRecordsItHeld) {
   if (trace.header.minor >= 3)
     expected.merge(Counts{{"EarlyRead", 1}, {"Mark", 1}, {"Source", 1}, {"Trouble", 1}});
   if (trace.header.minor >= 4) expected.merge(Counts{{"DriverClient", 1}});
+  if (trace.header.minor >= 5) expected["Kernel"] = 2;
   EXPECT_EQ(CountRecords(trace), expected);
 }
 
@@ -90,7 +91,7 @@ TEST_P(GoldenTrace, GivesTheModelItGave) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, GoldenTrace,
-                         ::testing::Values("1.0", "1.1", "1.2", "1.3", "1.4"),
+                         ::testing::Values("1.0", "1.1", "1.2", "1.3", "1.4", "1.5"),
                          [](const auto& version) {
                            std::string name = "V" + version.param;
                            std::replace(name.begin(), name.end(), '.', '_');
@@ -162,11 +163,21 @@ TEST(GoldenTraceOf14, GivesWhatThatVersionAdded) {
             (std::vector<std::string>{"/usr/lib/libengine.so"}));
 }
 
+TEST(GoldenTraceOf15, GivesWhatThatVersionAdded) {
+  std::vector<TraceFile> traces;
+  traces.push_back(ReadGolden("1.5", 0));
+  const Model model = BuildModel(std::move(traces), {});
+  EXPECT_TRUE(std::ranges::any_of(model.kernels, [](const Kernel& kernel) {
+    return kernel.algorithm == trace::Algorithm::kPushOneShot &&
+           kernel.flag_layout == trace::FlagLayout::kPhases;
+  }));
+}
+
 // What writes test traces must write just these bytes, as long as the version is the newest.
-TEST(GoldenTraceOf14, IsWhatTheTraceBuilderWrites) {
-  ASSERT_EQ(trace::kMinor, 4) << "make golden traces of the new version, and test those here";
+TEST(GoldenTraceOf15, IsWhatTheTraceBuilderWrites) {
+  ASSERT_EQ(trace::kMinor, 5) << "make golden traces of the new version, and test those here";
   for (uint32_t rank = 0; rank < 2; ++rank) {
-    std::ifstream file(PathOf("1.4", rank), std::ios::binary);
+    std::ifstream file(PathOf("1.5", rank), std::ios::binary);
     const std::string golden((std::istreambuf_iterator<char>(file)), {});
     const testing::Bytes built = BuildScenario(testing::GoldenScenario(rank)).File();
     EXPECT_EQ(golden.size(), built.size());

@@ -27,6 +27,7 @@ class ScenarioBuilder {
     if (scenario_.since_1_3) DefineSource();
     if (scenario_.since_1_4) DefineDriverClient();
     DefineDevice();
+    if (scenario_.since_1_5) DefinePushKernel();
     DefineGraph();
     Capture();
     Eager();
@@ -37,10 +38,24 @@ class ScenarioBuilder {
   }
 
  private:
+  void DefinePushKernel() {
+    trace::Kernel kernel = {};
+    kernel.kernel_id = 2;
+    kernel.algorithm = static_cast<uint16_t>(trace::Algorithm::kPushOneShot);
+    kernel.data_type = static_cast<uint16_t>(trace::DataType::kBf16);
+    kernel.flag_layout = static_cast<uint16_t>(trace::FlagLayout::kPhases);
+    kernel.compare = static_cast<uint16_t>(protocol::Compare::kBitwise);
+    kernel.world = scenario_.world;
+    kernel.parameters = 1;
+    kernel.flags = trace::kKernelLamport | trace::kKernelDecoded;
+    trace_.Define(Draft<trace::Kernel>(kernel).String(&trace::Kernel::descriptor,
+                                                      "sglang-push-oneshot-23"));
+  }
+
   void DefineProcess() {
     trace::Process process = {};
     process.pid = scenario_.pid;
-    process.ppid = 3999;
+    process.ppid = scenario_.ppid;
     process.boot_id[0] = scenario_.boot;
     process.start_ns = scenario_.start_ns;
     process.env_rank = scenario_.env_rank;

@@ -12,6 +12,7 @@ struct Scenario {
   uint32_t rank = 0;
   uint32_t world = 2;
   uint32_t pid = 4000;
+  uint32_t ppid = 3999;
   uint32_t replays = 6;
   bool hang = true;        // the last replay hangs
   bool hang_ends = false;  // and completes after all
@@ -27,6 +28,7 @@ struct Scenario {
   bool since_1_2 = false;
   bool since_1_3 = false;
   bool since_1_4 = false;
+  bool since_1_5 = false;
 };
 
 inline constexpr uint32_t kScenarioTokens = 8;

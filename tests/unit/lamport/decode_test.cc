@@ -258,5 +258,57 @@ TEST(Decode, ArrivalsOfAnAbsurdGridAreUnknown) {
   EXPECT_EQ(launch.MustRead().call.expected_arrivals, 0u);
 }
 
+// The pointers of its ranks' planes lie in the parameters themselves.
+TEST(Decode, TakesThisRanksEntryAndWhatLiesBehindTheRanks) {
+  struct Case {
+    const char* release;
+    const char* part;
+    uint32_t world;
+    size_t row, rank, planes, counters, slot_bytes;
+    uint32_t row_units;  // elements in one
+  };
+  const Case cases[] = {
+      {"sglang 23", "1shot_push_kernelI13", 2, 16, 20, 24, 40, 56, 8},
+      {"sglang 23", "1shot_push_kernelI6", 4, 16, 20, 24, 56, 72, 8},
+      {"sglang 23", "1shot_push_kernelIf", 8, 16, 20, 24, 88, 104, 4},
+      {"sglang 20", "1shot_push_kernelI", 2, 16, 20, 24, 40, 56, 8},
+      {"sglang 17", "AllReducePushImpl", 2, 16, 20, 48, 80, 96, 1},
+      {"sglang 16", "AllReducePushImpl", 2, 16, 20, 96, 224, 240, 1},
+  };
+  for (const Case& c : cases) {
+    Launch launch(c.release, c.part);
+    for (uint32_t rank = 0; rank < c.world; ++rank) {
+      launch.Set<uint64_t>(0, kLocal + rank * 0x100000, c.planes + rank * 8);
+    }
+    launch.Set<uint64_t>(0, 0x100, 0).Set<uint64_t>(0, 0x200, 8).Set<uint32_t>(0, 512, c.row);
+    launch.Set<uint32_t>(0, c.world - 1, c.rank).Set<uint64_t>(0, kFlags, c.counters);
+    launch.Set<uint32_t>(0, 65536, c.slot_bytes);
+    const DecodedCall call = launch.MustRead();
+    EXPECT_EQ(call.local_address, kLocal + (c.world - 1) * 0x100000) << c.release;
+    EXPECT_EQ(call.flags_address, kFlags) << c.release;
+    EXPECT_EQ(call.generation_bytes, 65536u * c.world) << c.release;
+    EXPECT_EQ(call.call.tokens, 1u) << c.release;
+    EXPECT_EQ(call.call.dim, 512 * c.row_units) << c.release;
+    EXPECT_EQ(call.call.world, c.world) << c.release;
+    EXPECT_TRUE((call.call.flags & trace::kCallAdvances) != 0) << c.release;
+    EXPECT_EQ(call.shard_address, 0x100u) << c.release;
+    EXPECT_EQ(call.output_address, 0x200u) << c.release;
+    DecodedCall none;
+    EXPECT_FALSE(launch.Set<uint32_t>(0, c.world, c.rank).Read(&none)) << "a rank of no entry";
+  }
+}
+
+TEST(Decode, ReadsSglangsFirstPushKernel) {
+  Launch launch("sglang 10", "one_shot_push");
+  launch.Set<uint64_t>(0, kLocal, 8).Set<uint32_t>(0, 1, 80).Set<uint32_t>(0, 4096, 84);
+  launch.Set<uint32_t>(0, 32768, 88).Set<uint64_t>(1, kFlags);
+  const DecodedCall call = launch.MustRead();
+  EXPECT_EQ(call.local_address, kLocal);
+  EXPECT_EQ(call.flags_address, kFlags);
+  EXPECT_EQ(call.generation_bytes, 65536u);
+  EXPECT_EQ(call.call.dim, 4096u);
+  EXPECT_EQ(call.call.rank, 1u);
+}
+
 }  // namespace
 }  // namespace lamplight::lamport

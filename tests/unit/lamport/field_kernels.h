@@ -1,6 +1,6 @@
 // Kernels in the field: symbols and parameters as CUDA 13.0 compiles them.
 //
-// FlashInfer's were read from the PTX of explicit instantiations of each release's headers,
+// FlashInfer's and SGLang's were read from explicit instantiations of each release's headers,
 // TensorRT-LLM's from that of declarations with the names and types of its sources. Constant.
 #pragma once
 
@@ -206,6 +206,24 @@ inline const std::vector<FieldKernel>& FieldKernels() {
      {{0, 136}}},
     {"trtllm 136v", "_ZN12tensorrt_llm3_v17kernels9ar_fusion36allreduce_fusion_kernel_twoshot_syncILNS2_22AllReduceFusionPatternE1E13__nv_bfloat16Li4ELb1EEEvNS2_21AllReduceFusionParamsESt5arrayIiXT1_EES8_",
      {{0, 136}, {136, 16}, {152, 16}}},
+    {"sglang 10", "_ZN44_GLOBAL__N__661f77b8_6_t15_cu_3ab9d8c6_1862131all_reduce_one_shot_push_kernelI13__nv_bfloat16Lj2ELb1EEEvNS_17AllReducePushDataEN6device11distributed14PushControllerE",
+     {{0, 96}, {96, 8}}},
+    {"sglang 16", "_ZN44_GLOBAL__N__74aad856_6_t16_cu_e988388c_1875917all_reduce_kernelINS_17AllReducePushImplI13__nv_bfloat16Lj2ELb1EEELi1EEEvNS_15AllReduceParamsE",
+     {{0, 248}}},
+    {"sglang 17", "_ZN44_GLOBAL__N__cc16bf33_6_t17_cu_349f9638_1888217all_reduce_kernelINS_17AllReducePushImplI13__nv_bfloat16Lj2ELb1EEELj2ELi1EEEvNS_15AllReduceParamsIXT0_EEE",
+     {{0, 104}}},
+    {"sglang 18", "_ZN6sglang17all_reduce_kernelINS_17AllReducePushImplI13__nv_bfloat16Lj2ELb1EEELj2ELi1EEEvNS_15AllReduceParamsIXT0_EEE",
+     {{0, 104}}},
+    {"sglang 20", "_ZN6sglang28all_reduce_1shot_push_kernelINS_13LoadStoreImplINS_6device13AlignedVectorI14__nv_bfloat162Lm4EEELj2ELb0EEE13__nv_bfloat16Lj2ELb1EEEvNS_19AllReducePushParamsIXT1_EEE",
+     {{0, 64}}},
+    {"sglang 23", "_ZN6sglang28all_reduce_1shot_push_kernelI13__nv_bfloat16Lj2ELb1EEEvNS_19AllReducePushParamsIXT0_EEE",
+     {{0, 64}}},
+    {"sglang 23", "_ZN6sglang28all_reduce_1shot_push_kernelI6__halfLj4ELb0EEEvNS_19AllReducePushParamsIXT0_EEE",
+     {{0, 80}}},
+    {"sglang 23", "_ZN6sglang28all_reduce_1shot_push_kernelIfLj8ELb1EEEvNS_19AllReducePushParamsIXT0_EEE",
+     {{0, 112}}},
+    {"sglang 23", "_ZN6sglang28all_reduce_2shot_push_kernelI13__nv_bfloat16Lj2ELb1EEEvNS_19AllReducePushParamsIXT0_EEE",
+     {{0, 64}}},
   };
   return kernels;
 }

@@ -72,7 +72,7 @@ TEST(Recognition, TellsErasWithOneNameApartByTheirParameters) {
     EXPECT_EQ(era.algorithm, Algorithm::kOneShot);
     EXPECT_EQ(era.flag_layout, FlagLayout::kEraC);
     EXPECT_EQ(era.flag_words, 9u);
-    EXPECT_EQ(era.sentinel, protocol::kSentinel);
+    EXPECT_EQ(era.mark, lamport::Mark{});
   }
 }
 
@@ -140,10 +140,38 @@ TEST(Recognition, UnicastFamilyKeepsItsFlagsBehindTheWorkspace) {
     EXPECT_EQ(found.algorithm, Algorithm::kUnicastOneShot);
     EXPECT_EQ(found.flag_layout, FlagLayout::kUnicast);
     EXPECT_EQ(found.flag_words, 5u);
-    EXPECT_EQ(found.sentinel, 0x80008000u);
+    EXPECT_EQ(found.mark, (lamport::Mark{0x80008000u, true}));
     EXPECT_TRUE(found.descriptor->flags_indirect);
     EXPECT_EQ(RecogniseField(release, "twoshot_sync").algorithm, Algorithm::kUnicastTwoShot);
   }
+}
+
+TEST(Recognition, SglangsPushPlaneHasAPhaseForEachBlockAndNoBitInEmptySlots) {
+  for (const char* release : {"sglang 10", "sglang 16", "sglang 17", "sglang 18", "sglang 20"}) {
+    const Recognition found = RecogniseField(release, "ush");
+    EXPECT_EQ(found.algorithm, Algorithm::kPushOneShot) << release;
+    EXPECT_EQ(found.flag_layout, FlagLayout::kPhases) << release;
+    EXPECT_EQ(found.data_type, DataType::kBf16) << release;
+    EXPECT_EQ(found.world, 2u) << release;
+    const bool elements = std::string_view(release) < "sglang 20";
+    EXPECT_EQ(found.mark, (lamport::Mark{0, elements})) << release;
+  }
+  EXPECT_EQ(RecogniseField("sglang 23", "1shot_push_kernelIfLj8E").world, 8u);
+  EXPECT_EQ(RecogniseField("sglang 23", "1shot_push_kernelIf").mark, (lamport::Mark{0, false}));
+  EXPECT_EQ(RecogniseField("sglang 23", "2shot").algorithm, Algorithm::kPushTwoShot);
+}
+
+TEST(Recognition, OthersThatMoveTheCountersOfSglangsPlaneAreNamed) {
+  for (const char* symbol :
+       {"_ZN6sglang30moe_finalize_all_reduce_kernelILj2ELj4096ELj8E", "_ZN6sglang7beam_ar6kernelI",
+        "_ZN6sglang27parallel_qknorm_across_headILj2E"}) {
+    EXPECT_TRUE(Table().MaybeLamport(symbol));
+    const Recognition found = Table().Recognise(symbol, {});
+    EXPECT_TRUE(found.lamport) << symbol;
+    EXPECT_FALSE(found.decoded) << symbol;
+    EXPECT_NE(found.reason.find("SGLang's push plane"), std::string::npos) << found.reason;
+  }
+  EXPECT_FALSE(Table().MaybeLamport("_ZN6sglang28all_reduce_1shot_pull_kernelI"));
 }
 
 TEST(Recognition, TensorRtLlmsMnnvlKernelsAreToldApartByTheirParameters) {
@@ -196,7 +224,7 @@ TEST(Recognition, TensorRtLlmsUnicastStateIsToldByWhatArmsIt) {
   EXPECT_EQ(torn.flag_layout, FlagLayout::kUnknown);
   for (const Recognition& found : {unknown, narrow, apart, torn}) {
     EXPECT_EQ(found.algorithm, Algorithm::kUnicastOneShot);
-    EXPECT_EQ(found.sentinel, protocol::kSentinel) << "words, whatever the type";
+    EXPECT_EQ(found.mark, lamport::Mark{}) << "words, whatever the type";
     EXPECT_TRUE(found.reads_early);
   }
   EXPECT_EQ(RecogniseField("trtllm 112", "oneshot").flag_layout, FlagLayout::kUnicast);

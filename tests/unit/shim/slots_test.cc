@@ -208,7 +208,7 @@ TEST_F(Classified, HalfWordSentinelsAreAbsentInEitherHalfAndNeverAlias) {
   Put(&second_, 4, 0x80003f80);
   Put(&second_, 8, 0x80013f80);  // a negative subnormal, seen as a word
   first_ = second_;
-  const auto states = ClassifySlots(layout_, first_, second_, 100, {0x80008000});
+  const auto states = ClassifySlots(layout_, first_, second_, 100, {0x80008000, true});
   ASSERT_EQ(states.size(), 3u);
   EXPECT_EQ(states[2].sentinel, 2u);
   EXPECT_EQ(states[2].alias, 0u);
@@ -221,13 +221,13 @@ class Stored : public ::testing::Test {
   static constexpr uint32_t kData = 0x3f803f80;
   static constexpr uint32_t kMark = protocol::kSentinel;
 
-  trace::SlotState Classify(const std::vector<uint32_t>& row, Absence absence = {}) {
+  trace::SlotState Classify(const std::vector<uint32_t>& row, lamport::Mark mark = {}) {
     StageLayout layout;
     layout.words = static_cast<uint32_t>(row.size());
     layout.bytes = row.size() * 4;
     layout.slots = {{3, 1, 0, true}};
     const auto bytes = std::as_bytes(std::span(row));
-    states_ = ClassifySlots(layout, bytes, bytes, 10, absence);
+    states_ = ClassifySlots(layout, bytes, bytes, 10, mark);
     return states_.back();
   }
   static std::vector<uint32_t> First(const trace::SlotState& state) {
@@ -294,7 +294,7 @@ TEST_F(Stored, AddUpInThePeersSummary) {
 }
 
 TEST_F(Stored, HalvesOfAPacketThatHasArrived) {
-  const Absence halves{0x80008000};
+  const lamport::Mark halves{0x80008000, true};
   const auto state = Classify({0x80008000, 0x80008000, 0x80003f80, 0x80008000,  //
                                0x80008000, 0x80008000, 0x80008000, 0x80008000},
                               halves);
@@ -304,7 +304,7 @@ TEST_F(Stored, HalvesOfAPacketThatHasArrived) {
 }
 
 TEST_F(Stored, NotHalvesOfWhatIsArmedForAnotherWidth) {
-  const auto state = Classify({kMark, kMark, kMark, kMark}, {0x80008000});
+  const auto state = Classify({kMark, kMark, kMark, kMark}, {0x80008000, true});
   EXPECT_EQ(state.sentinel, 4u);
   EXPECT_EQ(state.stored_sentinel, 0u);
 }
@@ -328,6 +328,88 @@ TEST_F(Classified, IgnoresSlotsBeyondWhatWasRead) {
   ASSERT_EQ(states.size(), 1u);
   EXPECT_EQ(states[0].peer, 0u);
   EXPECT_EQ(states[0].words, 4u);
+}
+
+// SGLang's push plane: two ranks, slots of 64 bytes, 12 words of them in use.
+class PushSlots : public testing::Test {
+ protected:
+  static trace::LamportCall Call() {
+    trace::LamportCall call{};
+    call.tokens = 1;
+    call.dim = 24;  // bf16
+    call.rank = 0;
+    call.world = 2;
+    return call;
+  }
+  StageLayout Layout(uint32_t phase) {
+    const auto stages = LayoutOf(Call(), trace::Algorithm::kPushOneShot, trace::DataType::kBf16,
+                                 {phase, 128}, 1 << 20);
+    EXPECT_EQ(stages.size(), 1u);
+    return stages.front();
+  }
+  void Put(uint32_t peer, uint32_t packet, std::vector<uint32_t> words) {
+    std::memcpy(bytes_.data() + peer * 64 + packet * 16, words.data(), words.size() * 4);
+  }
+  static uint32_t Absent(const std::vector<trace::SlotState>& states, uint32_t peer) {
+    for (const trace::SlotState& state : states) {
+      if (state.peer == peer && state.token == trace::kNoId) return state.sentinel;
+    }
+    return trace::kNoId;
+  }
+
+  const lamport::Mark mark_{0, false};
+  std::vector<std::byte> bytes_ = std::vector<std::byte>(64 + 48, std::byte{0});
+};
+
+TEST_F(PushSlots, OneOfEachRankInEachPhase) {
+  const StageLayout first = Layout(0);
+  EXPECT_EQ(first.begin, 0u);
+  EXPECT_EQ(first.words, 12u);
+  EXPECT_EQ(first.bytes, 64u + 48u);
+  ASSERT_EQ(first.slots.size(), 2u);
+  EXPECT_EQ(first.slots[1].offset, 64u);
+  EXPECT_EQ(first.slots[1].peer, 1u);
+  EXPECT_EQ(Layout(1).begin, 128u);
+}
+
+TEST_F(PushSlots, ACallThatDoesNotFitHasNone) {
+  trace::LamportCall call = Call();
+  call.dim = 33;
+  const auto stages =
+      LayoutOf(call, trace::Algorithm::kPushOneShot, trace::DataType::kBf16, {0, 128}, 1 << 20);
+  EXPECT_TRUE(stages.front().slots.empty());
+}
+
+TEST_F(PushSlots, WhatTheKernelHasReadIsNotAwaitedAgain) {
+  // The first packet has been read and cleared, of the second the peer's has not come, and of the
+  // third both are here.
+  Put(0, 1, {1, 2, 3, 4});
+  Put(0, 2, {5, 6, 7, 8});
+  Put(1, 2, {9, 10, 11, 12});
+  const StageLayout layout = Layout(0);
+  auto states = ClassifySlots(layout, bytes_, bytes_, 10, mark_);
+  EXPECT_EQ(Absent(states, 1), 8u);
+  FillConsumed(layout, 0, mark_, bytes_);
+  states = ClassifySlots(layout, bytes_, bytes_, 10, mark_);
+  EXPECT_EQ(Absent(states, 0), 0u);
+  EXPECT_EQ(Absent(states, 1), 4u);
+  EXPECT_EQ(states.back().first_sentinel[0], 4u);
+}
+
+TEST_F(PushSlots, WhereNothingWasSentNothingIsFilled) {
+  const StageLayout layout = Layout(0);
+  FillConsumed(layout, 0, mark_, bytes_);
+  const auto states = ClassifySlots(layout, bytes_, bytes_, 10, mark_);
+  EXPECT_EQ(Absent(states, 0), 12u);
+  EXPECT_EQ(Absent(states, 1), 12u);
+}
+
+TEST_F(PushSlots, MinusZeroIsData) {
+  Put(0, 0, {0x8000, 0x80000000, 0x80008000, 1});
+  const StageLayout layout = Layout(0);
+  EXPECT_EQ(Absent(ClassifySlots(layout, bytes_, bytes_, 10, mark_), 0), 8u);
+  EXPECT_EQ(Absent(ClassifySlots(layout, bytes_, bytes_, 10, {0, true}), 0), 8u + 3u)
+      << "where halves are polled, three words have one that is +0";
 }
 
 }  // namespace

@@ -97,7 +97,7 @@ TEST(OwnKernels, UnicastSizesAreWhereTensorRtLlmsAre) {
     const KernelId id = kernels::IdFor(Kernel::kOneShot, Protocol::kUnicastInWords, type, 4);
     EXPECT_EQ(Recognised(id).flag_layout, trace::FlagLayout::kUnknown);
     EXPECT_EQ(Recognised(id).algorithm, trace::Algorithm::kUnicastOneShot);
-    EXPECT_EQ(Recognised(id).sentinel, protocol::kSentinel) << "words, whatever the type";
+    EXPECT_EQ(Recognised(id).mark, lamport::Mark{}) << "words, whatever the type";
     const std::unique_ptr<lamport::AbiTable> narrow = ArmedTable("EPfi");
     EXPECT_EQ(Recognised(id, *narrow).flag_layout, trace::FlagLayout::kUnicast);
     EXPECT_EQ(Recognised(id, *narrow).flag_words, 5u);
