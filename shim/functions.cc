@@ -11,9 +11,9 @@
 namespace lamplight::shim {
 namespace {
 
-RealFunction<decltype(&cudaGetFuncBySymbol)> real_func_by_symbol{"cudaGetFuncBySymbol"};
-RealFunction<decltype(&cudaGetLastError)> real_get_last_error{"cudaGetLastError"};
-RealFunction<decltype(&cudaPeekAtLastError)> real_peek_last_error{"cudaPeekAtLastError"};
+RealFunctions<decltype(&cudaGetFuncBySymbol)> real_func_by_symbol{"cudaGetFuncBySymbol"};
+RealFunctions<decltype(&cudaGetLastError)> real_get_last_error{"cudaGetLastError"};
+RealFunctions<decltype(&cudaPeekAtLastError)> real_peek_last_error{"cudaPeekAtLastError"};
 
 // Any kernel that is not of a Lamport family. Never destroyed: threads may launch to the very end.
 const Function* Other() {
@@ -40,12 +40,12 @@ std::vector<lamport::ParameterSpan> ReadParameters(const DriverApi& driver, CUfu
 
 }  // namespace
 
-// A host function is known to the runtime. The question must leave no error behind for the host to
-// find. Null: the runtime does not know it.
-CUfunction Functions::RuntimeFunction(const void* launched) noexcept {
-  auto* by_symbol = real_func_by_symbol.get();
-  auto* get_last = real_get_last_error.get();
-  auto* peek_last = real_peek_last_error.get();
+// A host function is known to the runtime that its code is linked to. The question must leave no
+// error behind for the host to find. Null: the runtime does not know it.
+CUfunction Functions::RuntimeFunction(const void* launched, const void* caller) noexcept {
+  auto* by_symbol = real_func_by_symbol.For(caller).get();
+  auto* get_last = real_get_last_error.For(caller).get();
+  auto* peek_last = real_peek_last_error.For(caller).get();
   if (by_symbol == nullptr || get_last == nullptr || peek_last == nullptr) return nullptr;
   const bool clean_before = peek_last() == cudaSuccess;
   cudaFunction_t function = nullptr;
@@ -62,7 +62,7 @@ CUfunction Functions::OfKernel(const void* launched) noexcept {
 
 const Function* Functions::Learn(const void* launched, const void* caller) {
   const RelaxedCapture relaxed(driver_);
-  const CUfunction function = RuntimeFunction(launched);
+  const CUfunction function = RuntimeFunction(launched, caller);
   // What the runtime does not know is a cudaKernel_t, which the driver knows.
   return Learn(launched, function != nullptr ? function : OfKernel(launched), caller);
 }

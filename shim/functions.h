@@ -54,7 +54,7 @@ class Functions {
   void ForgetLaunches() noexcept;
 
  private:
-  CUfunction RuntimeFunction(const void* launched) noexcept;
+  CUfunction RuntimeFunction(const void* launched, const void* caller) noexcept;
   CUfunction OfKernel(const void* launched) noexcept;
   const Function* Learn(const void* launched, CUfunction function, const void* caller);
   const Function* Describe(CUfunction function, const std::string& module_path);

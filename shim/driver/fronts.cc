@@ -69,6 +69,7 @@ void Do(Part part, const Call& call) noexcept {
   if (part == nullptr) return;
   const KeepErrno keep;
   const Inside inside;
+  const NoCancel no_cancel;
   const Through origin(trace::kRecordThroughDriver);
   part(call);
 }
@@ -79,7 +80,7 @@ template <class... A>
 struct Around<CUresult(A...)> {
   // P: the struct of the arguments.
   template <class P, uint32_t kId>
-  static CUresult Call(A... arguments) noexcept {
+  static CUresult Call(A... arguments) {
     const Front& front = TheTable().front(kId);
     auto* real = reinterpret_cast<CUresult (*)(A...)>(front.real);
     if (Inside::Now()) return real(arguments...);
@@ -101,7 +102,7 @@ struct Around<CUresult(A...)> {
 
 // `real` takes the arguments, and the extra list, that are to be used.
 template <class Real>
-CUresult LaunchAround(const Launch& launch, bool per_thread, Real real) noexcept {
+CUresult LaunchAround(const Launch& launch, bool per_thread, Real real) {
   const Through origin(trace::kRecordThroughDriver);
   const Function* function = KernelOf(launch.function);
   if (function == nullptr || !function->decoded()) [[likely]]
@@ -120,7 +121,7 @@ CUresult LaunchAround(const Launch& launch, bool per_thread, Real real) noexcept
 template <uint32_t kId>
 CUresult LaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                       unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
-                      CUstream stream, void** arguments, void** extra) noexcept {
+                      CUstream stream, void** arguments, void** extra) {
   const Front& front = TheTable().front(kId);
   const auto real = [&](void** own, void** own_extra) {
     const Inside inside;
@@ -142,7 +143,7 @@ CUresult LaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, uns
 template <uint32_t kId>
 CUresult LaunchCooperative(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                            unsigned block_x, unsigned block_y, unsigned block_z,
-                           unsigned shared_bytes, CUstream stream, void** arguments) noexcept {
+                           unsigned shared_bytes, CUstream stream, void** arguments) {
   const Front& front = TheTable().front(kId);
   const auto real = [&](void** own, void**) {
     const Inside inside;
@@ -158,7 +159,7 @@ CUresult LaunchCooperative(CUfunction function, unsigned grid_x, unsigned grid_y
 
 template <uint32_t kId>
 CUresult LaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** arguments,
-                        void** extra) noexcept {
+                        void** extra) {
   const Front& front = TheTable().front(kId);
   const auto real = [&](void** own, void** own_extra) {
     const Inside inside;
@@ -177,14 +178,14 @@ void GiveFront(CUresult result, void** function) noexcept {
 }
 
 CUresult GetProcAddressInFront(const char* symbol, void** function, int version, cuuint64_t flags,
-                               CUdriverProcAddressQueryResult* status) noexcept {
+                               CUdriverProcAddressQueryResult* status) {
   const CUresult result = TheTable().get_proc_address()(symbol, function, version, flags, status);
   GiveFront(result, function);
   return result;
 }
 
 CUresult GetProcAddressOf11InFront(const char* symbol, void** function, int version,
-                                   cuuint64_t flags) noexcept {
+                                   cuuint64_t flags) {
   const CUresult result = TheTable().get_proc_address_of_11()(symbol, function, version, flags);
   GiveFront(result, function);
   return result;

@@ -76,7 +76,7 @@ void CaptureEnded(CUstream stream, cudaError_t status, const CUgraph* graph) noe
 }
 
 cudaError_t BeginCapture(RealFunction<decltype(&cudaStreamBeginCapture)>& real, cudaStream_t stream,
-                         cudaStreamCaptureMode mode, bool per_thread) noexcept {
+                         cudaStreamCaptureMode mode, bool per_thread) {
   CaptureStart start(DriverStream(stream, per_thread), static_cast<CUstreamCaptureMode>(mode),
                      trace::GraphOrigin::kCapture);
   const cudaError_t status = CallReal(real, stream, mode);
@@ -87,8 +87,7 @@ cudaError_t BeginCapture(RealFunction<decltype(&cudaStreamBeginCapture)>& real, 
 cudaError_t BeginCaptureToGraph(RealFunction<decltype(&cudaStreamBeginCaptureToGraph)>& real,
                                 cudaStream_t stream, cudaGraph_t graph,
                                 const cudaGraphNode_t* dependencies, const cudaGraphEdgeData* edges,
-                                size_t count, cudaStreamCaptureMode mode,
-                                bool per_thread) noexcept {
+                                size_t count, cudaStreamCaptureMode mode, bool per_thread) {
   CaptureStart start(DriverStream(stream, per_thread), static_cast<CUstreamCaptureMode>(mode),
                      trace::GraphOrigin::kCaptureToGraph);
   const cudaError_t status = CallReal(real, stream, graph, dependencies, edges, count, mode);
@@ -97,7 +96,7 @@ cudaError_t BeginCaptureToGraph(RealFunction<decltype(&cudaStreamBeginCaptureToG
 }
 
 cudaError_t EndCapture(RealFunction<decltype(&cudaStreamEndCapture)>& real, cudaStream_t stream,
-                       cudaGraph_t* graph, bool per_thread) noexcept {
+                       cudaGraph_t* graph, bool per_thread) {
   const cudaError_t status = CallReal(real, stream, graph);
   CaptureEnded(DriverStream(stream, per_thread), status, graph);
   return status;

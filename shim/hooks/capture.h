@@ -12,13 +12,13 @@
 namespace lamplight::shim::hooks {
 
 cudaError_t BeginCapture(RealFunction<decltype(&cudaStreamBeginCapture)>& real, cudaStream_t stream,
-                         cudaStreamCaptureMode mode, bool per_thread) noexcept;
+                         cudaStreamCaptureMode mode, bool per_thread);
 cudaError_t BeginCaptureToGraph(RealFunction<decltype(&cudaStreamBeginCaptureToGraph)>& real,
                                 cudaStream_t stream, cudaGraph_t graph,
                                 const cudaGraphNode_t* dependencies, const cudaGraphEdgeData* edges,
-                                size_t count, cudaStreamCaptureMode mode, bool per_thread) noexcept;
+                                size_t count, cudaStreamCaptureMode mode, bool per_thread);
 cudaError_t EndCapture(RealFunction<decltype(&cudaStreamEndCapture)>& real, cudaStream_t stream,
-                       cudaGraph_t* graph, bool per_thread) noexcept;
+                       cudaGraph_t* graph, bool per_thread);
 
 // What is done around the real call that begins a capture: made before it, told its answer.
 class CaptureStart {

@@ -13,8 +13,8 @@
 namespace lamplight::shim::hooks {
 namespace {
 
-RealFunction<decltype(&cudaGetLastError)> real_get_last_error{"cudaGetLastError"};
-RealFunction<decltype(&cudaPeekAtLastError)> real_peek_last_error{"cudaPeekAtLastError"};
+RealFunctions<decltype(&cudaGetLastError)> real_get_last_error{"cudaGetLastError"};
+RealFunctions<decltype(&cudaPeekAtLastError)> real_peek_last_error{"cudaPeekAtLastError"};
 
 std::vector<Workspace*> ResolveWorkspaces(Session& session, GraphShape* shape, uint32_t device) {
   std::vector<Workspace*> workspaces;
@@ -250,13 +250,13 @@ namespace {
 
 // Instantiates with our nodes, and once more without them where the driver refuses.
 template <class Real>
-cudaError_t InstantiateAround(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long flags,
-                              Real real) noexcept {
+cudaError_t InstantiateAround(Runtime runtime, cudaGraphExec_t* exec, cudaGraph_t graph,
+                              unsigned long long flags, Real real) {
   InstantiateCall call(graph, flags);
-  const bool clean_before = CallReal(real_peek_last_error) == cudaSuccess;
+  const bool clean_before = CallReal(real_peek_last_error.Of(runtime)) == cudaSuccess;
   cudaError_t status = real();
   if (call.Withdraw(status)) {
-    if (clean_before) CallReal(real_get_last_error);  // the failure was ours
+    if (clean_before) CallReal(real_get_last_error.Of(runtime));  // the failure was ours
     status = real();
   }
   call.Commit(status, exec);
@@ -266,20 +266,21 @@ cudaError_t InstantiateAround(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned
 }  // namespace
 
 cudaError_t Instantiate(RealFunction<decltype(&cudaGraphInstantiate)>& real, cudaGraphExec_t* exec,
-                        cudaGraph_t graph, unsigned long long flags) noexcept {
-  return InstantiateAround(exec, graph, flags, [&] { return CallReal(real, exec, graph, flags); });
+                        cudaGraph_t graph, unsigned long long flags) {
+  return InstantiateAround(real.runtime(), exec, graph, flags,
+                           [&] { return CallReal(real, exec, graph, flags); });
 }
 
 cudaError_t InstantiateWithParams(RealFunction<decltype(&cudaGraphInstantiateWithParams)>& real,
                                   cudaGraphExec_t* exec, cudaGraph_t graph,
-                                  cudaGraphInstantiateParams* parameters) noexcept {
+                                  cudaGraphInstantiateParams* parameters) {
   const unsigned long long flags = parameters == nullptr ? 0 : parameters->flags;
-  return InstantiateAround(exec, graph, flags,
+  return InstantiateAround(real.runtime(), exec, graph, flags,
                            [&] { return CallReal(real, exec, graph, parameters); });
 }
 
 cudaError_t ExecUpdate(RealFunction<decltype(&cudaGraphExecUpdate)>& real, cudaGraphExec_t exec,
-                       cudaGraph_t graph, cudaGraphExecUpdateResultInfo* result) noexcept {
+                       cudaGraph_t graph, cudaGraphExecUpdateResultInfo* result) {
   UpdateCall call(exec, graph);
   const cudaError_t status = CallReal(real, exec, graph, result);
   call.Commit(status, result);
@@ -287,20 +288,18 @@ cudaError_t ExecUpdate(RealFunction<decltype(&cudaGraphExecUpdate)>& real, cudaG
 }
 
 cudaError_t GraphUpload(RealFunction<decltype(&cudaGraphUpload)>& real, cudaGraphExec_t exec,
-                        cudaStream_t stream) noexcept {
+                        cudaStream_t stream) {
   const cudaError_t status = CallReal(real, exec, stream);
   if (status == cudaSuccess) GraphUploaded(exec);
   return status;
 }
 
-cudaError_t ExecDestroy(RealFunction<decltype(&cudaGraphExecDestroy)>& real,
-                        cudaGraphExec_t exec) noexcept {
+cudaError_t ExecDestroy(RealFunction<decltype(&cudaGraphExecDestroy)>& real, cudaGraphExec_t exec) {
   ExecDestroying(exec);
   return CallReal(real, exec);
 }
 
-cudaError_t GraphDestroy(RealFunction<decltype(&cudaGraphDestroy)>& real,
-                         cudaGraph_t graph) noexcept {
+cudaError_t GraphDestroy(RealFunction<decltype(&cudaGraphDestroy)>& real, cudaGraph_t graph) {
   GraphDestroying(graph);
   return CallReal(real, graph);
 }

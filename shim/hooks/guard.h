@@ -1,5 +1,5 @@
-// What every hook needs around its own work: the host's errno stays as the real call left it, and
-// no exception of ours reaches the host.
+// What every hook needs around its own work: the host's errno stays as the real call left it, no
+// exception of ours reaches the host, and no cancellation of the host's thread ends us half-way.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "shim/hooks/inside.h"
+#include "shim/no_cancel.h"
 #include "shim/resolver.h"
 #include "shim/session.h"
 
@@ -28,6 +29,7 @@ template <class F>
 void Guarded(F part) noexcept {
   const KeepErrno keep;
   const Inside inside;
+  const NoCancel no_cancel;
   try {
     part();
   } catch (...) {
@@ -35,8 +37,9 @@ void Guarded(F part) noexcept {
   }
 }
 
+// Not noexcept, nor is what calls it: a thread may be cancelled in the host's own call.
 template <class F, class... Arguments>
-cudaError_t CallReal(RealFunction<F>& real, Arguments... arguments) noexcept {
+cudaError_t CallReal(RealFunction<F>& real, Arguments... arguments) {
   F function = real.get();
   const Inside inside;
   // Only a process without any CUDA runtime gets here; the value is the runtime's own for that.

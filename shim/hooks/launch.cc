@@ -46,7 +46,7 @@ const Function* Learn(const void* launched, const void* caller) noexcept {
 template <class ShapeFunction, class Real>
 cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream,
                          const void* caller, ShapeFunction shape,
-                         std::span<const CUlaunchAttribute> attributes, Real real) noexcept {
+                         std::span<const CUlaunchAttribute> attributes, Real real) {
   const Function* function = Known(launched);
   if (function == nullptr) [[unlikely]]
     function = Learn(launched, caller);
@@ -155,7 +155,7 @@ void EagerCall::End(cudaError_t status) noexcept {
 
 cudaError_t Launch(RealFunction<LaunchFunction>& real, const void* function, dim3 grid, dim3 block,
                    void** arguments, size_t shared_bytes, cudaStream_t stream, bool cooperative,
-                   bool per_thread, const void* caller) noexcept {
+                   bool per_thread, const void* caller) {
   return LaunchAround(
       function, arguments, DriverStream(stream, per_thread), caller,
       [&] { return ShapeOf(grid, block, cooperative); }, {},
@@ -164,7 +164,7 @@ cudaError_t Launch(RealFunction<LaunchFunction>& real, const void* function, dim
 
 cudaError_t LaunchHandle(RealFunction<KernelLaunchFunction>& real, cudaKernel_t kernel, dim3 grid,
                          dim3 block, void** arguments, size_t shared_bytes, cudaStream_t stream,
-                         bool per_thread, const void* caller) noexcept {
+                         bool per_thread, const void* caller) {
   return LaunchAround(
       kernel, arguments, DriverStream(stream, per_thread), caller,
       [&] { return ShapeOf(grid, block, false); }, {},
@@ -173,7 +173,7 @@ cudaError_t LaunchHandle(RealFunction<KernelLaunchFunction>& real, cudaKernel_t 
 
 cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
                      const cudaLaunchConfig_t* config, const void* function, void** arguments,
-                     bool per_thread, const void* caller) noexcept {
+                     bool per_thread, const void* caller) {
   if (config == nullptr) return CallReal(real, config, function, arguments);
   return LaunchAround(
       function, arguments, DriverStream(config->stream, per_thread), caller,

@@ -29,14 +29,14 @@ using KernelLaunchFunction = cudaError_t (*)(cudaKernel_t, dim3, dim3, void**, s
 // cudaLaunchKernel and cudaLaunchCooperativeKernel.
 cudaError_t Launch(RealFunction<LaunchFunction>& real, const void* function, dim3 grid, dim3 block,
                    void** arguments, size_t shared_bytes, cudaStream_t stream, bool cooperative,
-                   bool per_thread, const void* caller) noexcept;
+                   bool per_thread, const void* caller);
 // __cudaLaunchKernel: what `<<<…>>>` compiles to from CUDA 13 on (crt/device_functions.h).
 cudaError_t LaunchHandle(RealFunction<KernelLaunchFunction>& real, cudaKernel_t kernel, dim3 grid,
                          dim3 block, void** arguments, size_t shared_bytes, cudaStream_t stream,
-                         bool per_thread, const void* caller) noexcept;
+                         bool per_thread, const void* caller);
 cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
                      const cudaLaunchConfig_t* config, const void* function, void** arguments,
-                     bool per_thread, const void* caller) noexcept;
+                     bool per_thread, const void* caller);
 // Around one eager launch of a decoded kernel. Plain data: a thread may keep one between two calls.
 class EagerCall {
  public:
@@ -72,7 +72,7 @@ bool LaunchSwapped(const Function& function, void** arguments, const lamport::La
 // are to be used: `arguments`, or others in their place.
 template <class Real>
 cudaError_t RecordAround(const Function& function, void** arguments,
-                         const lamport::LaunchShape& shape, CUstream stream, Real real) noexcept {
+                         const lamport::LaunchShape& shape, CUstream stream, Real real) {
   EagerCall call;
   call.Begin(function, arguments, shape, stream, true);
   const cudaError_t status = real(call.arguments() != nullptr ? call.arguments() : arguments);
@@ -84,7 +84,7 @@ template <class Real>
 cudaError_t LaunchDecoded(const Function& function, void** arguments,
                           const lamport::LaunchShape& shape,
                           std::span<const CUlaunchAttribute> attributes, CUstream stream,
-                          Real real) noexcept {
+                          Real real) {
   cudaError_t status = cudaSuccess;
   if (LaunchSwapped(function, arguments, shape, attributes, stream, &status)) return status;
   return RecordAround(function, arguments, shape, stream, real);

@@ -175,7 +175,6 @@ void NoteNodeParams(Session& session, Exec& exec, CUgraphNode node,
     }
     CountAgain(session, exec);
   }
-  // Asks the driver, which may hold this thread: the watchdog must not wait for it at the lock.
   if (other_workspace) session.StopSnapshots(exec);
 }
 
@@ -190,7 +189,7 @@ void NoteNodeParams(CUgraphExec handle, CUgraphNode node, const cudaKernelNodePa
 
 cudaError_t SetNodeParams(RealFunction<decltype(&cudaGraphExecKernelNodeSetParams)>& real,
                           cudaGraphExec_t exec, cudaGraphNode_t node,
-                          const cudaKernelNodeParams* parameters) noexcept {
+                          const cudaKernelNodeParams* parameters) {
   if (parameters == nullptr) return CallReal(real, exec, node, parameters);
   NewCall call(exec, node, parameters->func, parameters->kernelParams, parameters->extra);
   cudaKernelNodeParams taken = *parameters;
@@ -251,7 +250,7 @@ void NodeEnabled(CUgraphExec exec, CUgraphNode node, bool enabled) noexcept {
 }
 
 cudaError_t SetNodeEnabled(RealFunction<decltype(&cudaGraphNodeSetEnabled)>& real,
-                           cudaGraphExec_t exec, cudaGraphNode_t node, unsigned enabled) noexcept {
+                           cudaGraphExec_t exec, cudaGraphNode_t node, unsigned enabled) {
   const cudaError_t status = CallReal(real, exec, node, enabled);
   if (status == cudaSuccess) NodeEnabled(exec, node, enabled != 0);
   return status;

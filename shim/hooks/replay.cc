@@ -81,7 +81,7 @@ void GraphLaunchCall::RecordBehind() noexcept {
 }
 
 cudaError_t GraphLaunch(RealFunction<decltype(&cudaGraphLaunch)>& real, cudaGraphExec_t exec,
-                        cudaStream_t stream, bool per_thread) noexcept {
+                        cudaStream_t stream, bool per_thread) {
   GraphLaunchCall call(exec, DriverStream(stream, per_thread));
   const cudaError_t status = CallReal(real, exec, stream);
   call.Returned(status);
