@@ -155,10 +155,10 @@ void Device::TakeBack(const DriverApi& driver, HeldNumbers held) {
   if (Settle(driver, kLimitMs) == CUDA_SUCCESS) TakeBackUnused(held);
 }
 
-void Device::DisableCounter(const DriverApi& driver, uint64_t counter) noexcept {
+void Device::SetCounterEnabled(const DriverApi& driver, uint64_t counter, bool enabled) noexcept {
   const RelaxedCapture relaxed(driver);
   const uint64_t address = counter + offsetof(SnapshotCounter, disabled);
-  driver.MemsetD8Async(address, 1, sizeof(uint64_t), stream_);
+  driver.MemsetD8Async(address, enabled ? 0 : 1, sizeof(uint64_t), stream_);
   Settle(driver, 100);
 }
 

@@ -64,8 +64,8 @@ class Device {
   // What the GPU does not come to is lost.
   void TakeBack(const DriverApi& driver, HeldNumbers held);
   uint64_t MarkAddress(uint32_t mark) const noexcept { return marks_ + mark * sizeof(NodeMark); }
-  // Tells the node of `counter` to read nothing any more. Waits, bounded, until the GPU knows.
-  void DisableCounter(const DriverApi& driver, uint64_t counter) noexcept;
+  // Tells the node of `counter` whether to read anything. Waits, bounded, until the GPU knows.
+  void SetCounterEnabled(const DriverApi& driver, uint64_t counter, bool enabled) noexcept;
   // The parts of a node's arguments that are the device's.
   SnapshotArgs BaseArgs() const noexcept;
   kernels::Journal RingJournal(uint32_t run_counter) const noexcept;

@@ -1,7 +1,8 @@
 // One instantiated graph: what the shim added to it, and how far its replays have come.
 //
-// `calls` may change by an update and is read under `mutex`; the rest of the plan is immutable once
-// the exec is registered. Counters are atomic and may be read by any thread.
+// `calls`, and what snapshots read, may change by an update and are read under `mutex`; the rest of
+// the plan is immutable once the exec is registered. Counters are atomic and may be read by any
+// thread.
 #pragma once
 
 #include <cuda.h>
@@ -24,11 +25,17 @@ namespace lamplight::shim {
 // One snapshot node that every replay runs.
 struct PlannedSnapshot {
   trace::SnapshotPlace place;
-  std::vector<uint32_t> after;   // own nodes it depends on
-  std::vector<uint32_t> before;  // own nodes that wait for it (strict and journal modes only)
-  uint32_t node;                 // Lamport node that it speaks of
-  uint64_t counter;              // device address of its SnapshotCounter
-  std::vector<Workspace*> workspaces;
+  std::vector<uint32_t> after;         // own nodes it depends on
+  std::vector<uint32_t> before;        // own nodes that wait for it (strict and journal modes only)
+  uint32_t node;                       // Lamport node that it speaks of
+  uint64_t counter;                    // device address of its SnapshotCounter
+  std::vector<Workspace*> workspaces;  // an update may change them; under the exec's mutex
+  bool stopped = false;                // for good: it no longer knows what it would read
+  bool paused = false;                 // while no call that is on is on one of its workspaces
+
+  bool Reads(const Workspace& workspace) const noexcept {
+    return std::ranges::find(workspaces, &workspace) != workspaces.end();
+  }
 };
 
 // A node with a kernel of ours, which leaves a snapshot itself in every replay.
@@ -130,6 +137,12 @@ struct Exec {
   bool Uses(const Workspace& workspace) const noexcept {
     return std::any_of(ops.begin(), ops.end(), [&](const WorkspaceOps& slot) {
       return slot.workspace.load(std::memory_order_acquire) == &workspace;
+    });
+  }
+  // Whether a node that is switched on does. Under the mutex.
+  bool Calls(const Workspace& workspace) const noexcept {
+    return std::ranges::any_of(calls, [&](const GraphShape::Call& call) {
+      return call.enabled && call.decodable && call.decoded.call.workspace_id == workspace.id;
     });
   }
 

@@ -223,28 +223,27 @@ bool Instrumentation::SetCall(const Filled& filled, kernels::CollectiveCall call
   return driver_.GraphKernelNodeSetParams(filled.node, &parameters) == CUDA_SUCCESS;
 }
 
-bool Instrumentation::Add(const GraphShape& shape, const Exec& exec) {
+bool Instrumentation::Add(const GraphShape& shape, const Exec& exec, const Reads& reads) {
   if (shape.own != exec.own_nodes || exec.device == nullptr) return false;
-  const bool complete = std::all_of(exec.snapshots.begin(), exec.snapshots.end(),
-                                    [&](const PlannedSnapshot& snapshot) {
-                                      return AddSnapshot(shape, exec, snapshot);
-                                    }) &&
-                        (exec.done == nullptr || exec.done_behind || AddDone(shape, exec));
+  bool complete = true;
+  for (size_t i = 0; i < exec.snapshots.size() && complete; ++i) {
+    complete = AddSnapshot(shape, exec, exec.snapshots[i], reads[i]);
+  }
+  complete = complete && (exec.done == nullptr || exec.done_behind || AddDone(shape, exec));
   if (!complete) RemoveNodes();
   return complete;
 }
 
 bool Instrumentation::AddSnapshot(const GraphShape& shape, const Exec& exec,
-                                  const PlannedSnapshot& snapshot) {
+                                  const PlannedSnapshot& snapshot,
+                                  const std::vector<Workspace*>& workspaces) {
   SnapshotArgs args = exec.device->BaseArgs();
   args.counter = snapshot.counter;
   args.exec_id = exec.id;
   args.node = snapshot.node;
   args.place = static_cast<uint16_t>(snapshot.place);
-  args.sources = static_cast<uint16_t>(snapshot.workspaces.size());
-  for (size_t i = 0; i < snapshot.workspaces.size(); ++i) {
-    args.source[i] = SourceOf(*snapshot.workspaces[i]);
-  }
+  args.sources = static_cast<uint16_t>(workspaces.size());
+  for (size_t i = 0; i < workspaces.size(); ++i) args.source[i] = SourceOf(*workspaces[i]);
   void* parameters[] = {&args};
   CUDA_KERNEL_NODE_PARAMS node_parameters{};
   node_parameters.func = exec.device->snapshot_function();

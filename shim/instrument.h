@@ -31,8 +31,10 @@ class Instrumentation {
   // Tells the nodes that `exec` counts where to journal, and marks their calls (ToldFlag).
   // What the driver refuses stays unmarked.
   void FillJournals(const Exec& exec, GraphShape* shape);
+  // What the snapshot nodes of an exec read, one by one.
+  using Reads = std::vector<std::vector<Workspace*>>;
   // Adds what `exec` plans, at the planned positions of this graph. On failure no node stays added.
-  bool Add(const GraphShape& shape, const Exec& exec);
+  bool Add(const GraphShape& shape, const Exec& exec, const Reads& reads);
   void Remove() noexcept;
   bool added() const { return !added_.empty() || !filled_.empty(); }
   // Something of the exec's stayed in the graph, for whoever instantiates it next.
@@ -49,7 +51,8 @@ class Instrumentation {
   bool Fill(CUgraphNode handle, const Exec& exec, const GraphShape::Call& call, Reach* reach);
   bool SetCall(const Filled& filled, kernels::CollectiveCall call) const;
   void RemoveNodes() noexcept;
-  bool AddSnapshot(const GraphShape& shape, const Exec& exec, const PlannedSnapshot& snapshot);
+  bool AddSnapshot(const GraphShape& shape, const Exec& exec, const PlannedSnapshot& snapshot,
+                   const std::vector<Workspace*>& workspaces);
   bool AddDone(const GraphShape& shape, const Exec& exec);
 
   const DriverApi& driver_;

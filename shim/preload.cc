@@ -42,6 +42,8 @@ Real<decltype(cudaGraphExecUpdate)> exec_update{"cudaGraphExecUpdate"};
 Real<decltype(cudaGraphExecKernelNodeSetParams)> set_node_params{
     "cudaGraphExecKernelNodeSetParams"};
 Real<decltype(cudaGraphExecNodeSetParams)> set_any_node_params{"cudaGraphExecNodeSetParams"};
+Real<decltype(cudaGraphExecChildGraphNodeSetParams)> set_child{
+    "cudaGraphExecChildGraphNodeSetParams"};
 Real<decltype(cudaGraphNodeSetEnabled)> set_node_enabled{"cudaGraphNodeSetEnabled"};
 Real<decltype(cudaGraphUpload)> graph_upload{"cudaGraphUpload"};
 Real<decltype(cudaGraphUpload)> graph_upload_ptsz{"cudaGraphUpload_ptsz"};
@@ -150,7 +152,12 @@ LAMPLIGHT_EXPORT cudaError_t cudaGraphExecKernelNodeSetParams(
 }
 LAMPLIGHT_EXPORT cudaError_t cudaGraphExecNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                                         cudaGraphNodeParams* parameters) {
-  return hooks::SetAnyNodeParams(set_any_node_params, exec, node, parameters);
+  return hooks::SetAnyNodeParams(set_any_node_params.For(LAMPLIGHT_CALLER), exec, node, parameters);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaGraphExecChildGraphNodeSetParams(cudaGraphExec_t exec,
+                                                                  cudaGraphNode_t node,
+                                                                  cudaGraph_t child) {
+  return hooks::SetChild(set_child.For(LAMPLIGHT_CALLER), exec, node, child);
 }
 LAMPLIGHT_EXPORT cudaError_t cudaGraphNodeSetEnabled(cudaGraphExec_t exec, cudaGraphNode_t node,
                                                      unsigned enabled) {

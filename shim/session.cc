@@ -28,6 +28,7 @@
 namespace lamplight::shim {
 
 std::atomic<Session*> Session::running_{nullptr};
+std::atomic<Session*> Session::standing_{nullptr};
 
 namespace {
 
@@ -100,6 +101,7 @@ Session* Session::Start() noexcept {
     state = State::kOff;
     return nullptr;
   }
+  standing_.store(session, std::memory_order_release);
   running_.store(session, std::memory_order_release);
   driver::Define(*session->recorder_);
   expected = State::kStarting;
@@ -171,11 +173,14 @@ bool Session::Build() {
 
 void Session::Fail(const char* reason) noexcept {
   if (state.exchange(State::kOff) == State::kOff) return;
-  running_.store(nullptr, std::memory_order_release);
-  LogError("off: {}; the server goes on without it", reason);
+  Session* session = running_.exchange(nullptr, std::memory_order_acq_rel);
+  if (session != nullptr) session->recorder_->Close();
+  LogError("off: {}; the server goes on without it{}", reason,
+           session != nullptr && session->swap_ != nullptr ? ", on the kernels swapped in" : "");
 }
 
 void Session::Finish() noexcept {
+  standing_.store(nullptr, std::memory_order_release);
   Session* session = running_.exchange(nullptr, std::memory_order_acq_rel);
   if (session == nullptr) return;
   state = State::kOff;
@@ -187,6 +192,7 @@ void Session::Finish() noexcept {
 void Session::ForkedChild() noexcept {
   RenewLog();
   running_.store(nullptr, std::memory_order_relaxed);
+  standing_.store(nullptr, std::memory_order_relaxed);
   State expected = State::kRunning;
   state.compare_exchange_strong(expected, State::kIdle);
   // Forked in the middle of a start, by another thread: what that one holds is held for ever.
@@ -302,9 +308,27 @@ Device* Session::DeviceByOrdinal(uint32_t ordinal) const {
   return nullptr;
 }
 
-void Session::StopSnapshots(const Exec& exec) noexcept {
+// Both ask the driver, which may hold this thread: the watchdog must not wait for it at the lock.
+void Session::StopSnapshots(Exec& exec) noexcept {
+  {
+    const std::lock_guard lock(exec.mutex);
+    for (PlannedSnapshot& snapshot : exec.snapshots) snapshot.stopped = true;
+  }
   for (const PlannedSnapshot& snapshot : exec.snapshots) {
-    exec.device->DisableCounter(*driver_, snapshot.counter);
+    exec.device->SetCounterEnabled(*driver_, snapshot.counter, false);
+  }
+}
+
+void Session::PauseSnapshots(Exec& exec) noexcept {
+  for (PlannedSnapshot& snapshot : exec.snapshots) {
+    {
+      const std::lock_guard lock(exec.mutex);
+      const bool idle = std::ranges::any_of(
+          snapshot.workspaces, [&](const Workspace* workspace) { return !exec.Calls(*workspace); });
+      if (snapshot.stopped || snapshot.paused == idle) continue;
+      snapshot.paused = idle;
+    }
+    exec.device->SetCounterEnabled(*driver_, snapshot.counter, !snapshot.paused);
   }
 }
 

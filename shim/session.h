@@ -2,6 +2,7 @@
 //
 // Current() is the only door: null while the process has not used CUDA, after an internal failure,
 // in a forked child that has not, and when LAMPLIGHT_DISABLE is set. The object is never destroyed.
+// Standing() outlasts a failure: the host's execs hold our nodes, and its graphs our kernels.
 #pragma once
 
 #include <cuda.h>
@@ -40,7 +41,18 @@ class Session {
     Session* session = Running();
     return session != nullptr ? session : Start();
   }
-  // Switches everything off for good, with one line on stderr.
+  // The running session, or the one that has failed: it records nothing any more, but execs from
+  // before can be updated only with the nodes that they have, and what was swapped stays so.
+  static Session* Standing() noexcept { return standing_.load(std::memory_order_acquire); }
+  // The session that a launch is to be looked at for: Current(), or one that only swaps.
+  static Session* ForLaunches() noexcept {
+    Session* session = Current();
+    if (session != nullptr) [[likely]]
+      return session;
+    session = Standing();
+    return session != nullptr && session->swap_ != nullptr ? session : nullptr;
+  }
+  // Ends the recording for good, with one line on stderr.
   static void Fail(const char* reason) noexcept;
   // Final drain, at process exit.
   static void Finish() noexcept;
@@ -64,7 +76,10 @@ class Session {
   std::vector<Device*> devices() const;
   Device* DeviceByOrdinal(uint32_t ordinal) const;
   // The exec no longer uses the workspace that its snapshot nodes read.
-  void StopSnapshots(const Exec& exec) noexcept;
+  void StopSnapshots(Exec& exec) noexcept;
+  // Nodes were switched off or on: where no call on a workspace is left, it may go, and its
+  // snapshots pause.
+  void PauseSnapshots(Exec& exec) noexcept;
 
  private:
   Session() = default;
@@ -89,6 +104,7 @@ class Session {
   Device* OpenDevice(CUcontext context);
 
   static std::atomic<Session*> running_;
+  static std::atomic<Session*> standing_;
 
   Config config_;
   const DriverApi* driver_ = nullptr;

@@ -74,6 +74,10 @@ inline constexpr CallId kGraphInstantiateWithParams{"cuGraphInstantiateWithParam
 inline constexpr CallId kGraphExecUpdate{"cuGraphExecUpdate_v2", 696};
 inline constexpr CallId kGraphExecKernelNodeSetParams{"cuGraphExecKernelNodeSetParams_v2", 692};
 inline constexpr CallId kGraphExecNodeSetParams{"cuGraphExecNodeSetParams", 714};
+// Their forms of CUDA 11, whose clients get execs with our nodes in them, too.
+inline constexpr CallId kGraphExecUpdateOf11{"cuGraphExecUpdate", 561};
+inline constexpr CallId kGraphExecKernelNodeSetParamsOf11{"cuGraphExecKernelNodeSetParams", 538};
+inline constexpr CallId kGraphExecChildSetParams{"cuGraphExecChildGraphNodeSetParams", 586};
 inline constexpr CallId kGraphNodeSetEnabled{"cuGraphNodeSetEnabled", 650};
 inline constexpr CallId kGraphUpload{"cuGraphUpload", 580, 581};
 inline constexpr CallId kGraphLaunch{"cuGraphLaunch", 514, 515};
@@ -183,6 +187,22 @@ struct ExecUpdateParams {
   CUgraphExec exec;
   CUgraph graph;
   CUgraphExecUpdateResultInfo* result;
+};
+struct ExecUpdateOf11Params {
+  CUgraphExec exec;
+  CUgraph graph;
+  CUgraphNode* error_node;
+  CUgraphExecUpdateResult* result;
+};
+struct KernelNodeOf11Params {
+  CUgraphExec exec;
+  CUgraphNode node;
+  const CUDA_KERNEL_NODE_PARAMS_v1* parameters;
+};
+struct ChildParams {
+  CUgraphExec exec;
+  CUgraphNode node;
+  CUgraph child;
 };
 struct KernelNodeParams {
   CUgraphExec exec;

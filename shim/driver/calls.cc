@@ -101,7 +101,7 @@ void ExitInstantiateLog(const Call& call) {
 }
 
 void EnterUpdate(const Call& call) {
-  const auto& p = call.As<abi::ExecUpdateParams>();
+  const auto& p = call.As<abi::ExecUpdateParams>();  // the other form's begin alike
   call.Keep(new (std::nothrow) UpdateCall(p.exec, p.graph));
 }
 
@@ -110,11 +110,21 @@ static_assert(sizeof(cudaGraphExecUpdateResultInfo) == sizeof(CUgraphExecUpdateR
 static_assert(offsetof(cudaGraphExecUpdateResultInfo, result) ==
               offsetof(CUgraphExecUpdateResultInfo, result));
 
+const cudaGraphExecUpdateResultInfo* ResultOf(const abi::ExecUpdateParams& call) {
+  return reinterpret_cast<const cudaGraphExecUpdateResultInfo*>(call.result);
+}
+
+// Its first field is what the form of CUDA 11 gives alone, and all that is looked at.
+static_assert(offsetof(cudaGraphExecUpdateResultInfo, result) == 0);
+const cudaGraphExecUpdateResultInfo* ResultOf(const abi::ExecUpdateOf11Params& call) {
+  return reinterpret_cast<const cudaGraphExecUpdateResultInfo*>(call.result);
+}
+
+template <class P>
 void ExitUpdate(const Call& call) {
   auto* state = call.Kept<UpdateCall*>();
   if (state == nullptr || *state == nullptr) return;
-  (*state)->Commit(call.status(), reinterpret_cast<const cudaGraphExecUpdateResultInfo*>(
-                                      call.As<abi::ExecUpdateParams>().result));
+  (*state)->Commit(call.status(), ResultOf(call.As<P>()));
   delete *state;
   *state = nullptr;
 }
@@ -122,7 +132,10 @@ void ExitUpdate(const Call& call) {
 template <class Driver>
 cudaKernelNodeParams RuntimeParams(const Driver& from) {
   cudaKernelNodeParams to{};
-  to.func = from.func != nullptr ? static_cast<void*>(from.func) : static_cast<void*>(from.kern);
+  to.func = from.func;
+  if constexpr (requires { from.kern; }) {
+    if (to.func == nullptr) to.func = from.kern;
+  }
   to.gridDim = dim3(from.gridDimX, from.gridDimY, from.gridDimZ);
   to.blockDim = dim3(from.blockDimX, from.blockDimY, from.blockDimZ);
   to.sharedMemBytes = from.sharedMemBytes;
@@ -131,8 +144,9 @@ cudaKernelNodeParams RuntimeParams(const Driver& from) {
   return to;
 }
 
+template <class P>
 void ExitKernelNodeParams(const Call& call) {
-  const auto& p = call.As<abi::KernelNodeParams>();
+  const auto& p = call.As<P>();
   if (!call.succeeded() || p.parameters == nullptr) return;
   hooks::NodeParamsTaken(p.exec, p.node, RuntimeParams(*p.parameters));
 }
@@ -140,8 +154,13 @@ void ExitKernelNodeParams(const Call& call) {
 void ExitAnyNodeParams(const Call& call) {
   const auto& p = call.As<abi::AnyNodeParams>();
   if (!call.succeeded() || p.parameters == nullptr) return;
+  if (p.parameters->type == CU_GRAPH_NODE_TYPE_GRAPH) return hooks::ChildTaken(p.exec);
   if (p.parameters->type != CU_GRAPH_NODE_TYPE_KERNEL) return;
   hooks::NodeParamsTaken(p.exec, p.node, RuntimeParams(p.parameters->kernel));
+}
+
+void ExitChildParams(const Call& call) {
+  if (call.succeeded()) hooks::ChildTaken(call.As<abi::ChildParams>().exec);
 }
 
 void ExitNodeEnabled(const Call& call) {
@@ -215,8 +234,12 @@ constexpr Watched kCalls[] = {
     {abi::kGraphInstantiateV2, EnterInstantiateLog, ExitInstantiateLog},
     {abi::kGraphInstantiateFlags, EnterInstantiateFlags, ExitInstantiateFlags, true},
     {abi::kGraphInstantiateWithParams, EnterInstantiateParams, ExitInstantiateParams, true},
-    {abi::kGraphExecUpdate, EnterUpdate, ExitUpdate},
-    {abi::kGraphExecKernelNodeSetParams, nullptr, ExitKernelNodeParams},
+    {abi::kGraphExecUpdate, EnterUpdate, ExitUpdate<abi::ExecUpdateParams>},
+    {abi::kGraphExecUpdateOf11, EnterUpdate, ExitUpdate<abi::ExecUpdateOf11Params>},
+    {abi::kGraphExecKernelNodeSetParams, nullptr, ExitKernelNodeParams<abi::KernelNodeParams>},
+    {abi::kGraphExecKernelNodeSetParamsOf11, nullptr,
+     ExitKernelNodeParams<abi::KernelNodeOf11Params>},
+    {abi::kGraphExecChildSetParams, nullptr, ExitChildParams},
     {abi::kGraphExecNodeSetParams, nullptr, ExitAnyNodeParams},
     {abi::kGraphNodeSetEnabled, nullptr, ExitNodeEnabled},
     {abi::kGraphUpload, nullptr, ExitUpload},

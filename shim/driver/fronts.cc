@@ -225,8 +225,13 @@ void Table::AddFronts() {
   Add<decltype(::cuGraphInstantiateWithParams), InstantiateWithParams,
       kGraphInstantiateWithParams>();
   Add<decltype(::cuGraphExecUpdate), ExecUpdateParams, kGraphExecUpdate>();
+  Add<CUresult(CUgraphExec, CUgraph, CUgraphNode*, CUgraphExecUpdateResult*), ExecUpdateOf11Params,
+      kGraphExecUpdateOf11>();
   Add<decltype(::cuGraphExecKernelNodeSetParams), KernelNodeParams,
       kGraphExecKernelNodeSetParams>();
+  Add<CUresult(CUgraphExec, CUgraphNode, const CUDA_KERNEL_NODE_PARAMS_v1*), KernelNodeOf11Params,
+      kGraphExecKernelNodeSetParamsOf11>();
+  Add<decltype(::cuGraphExecChildGraphNodeSetParams), ChildParams, kGraphExecChildSetParams>();
   Add<decltype(::cuGraphExecNodeSetParams), AnyNodeParams, kGraphExecNodeSetParams>();
   Add<decltype(::cuGraphNodeSetEnabled), NodeEnabledParams, kGraphNodeSetEnabled>();
   Add<decltype(::cuGraphUpload), ExecOnStreamParams, kGraphUpload>();

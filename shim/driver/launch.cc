@@ -9,7 +9,7 @@ namespace {
 const Function* Learn(CUfunction launched) noexcept {
   const Function* function = nullptr;
   Guarded([&] {
-    Session* session = Session::Current();
+    Session* session = Session::ForLaunches();
     if (session == nullptr) return;
     session->CurrentDevice();
     const auto caller = session->sites().HostCaller();
@@ -52,7 +52,7 @@ lamport::LaunchShape Launch::Shape() const noexcept {
 }
 
 const Function* KernelOf(CUfunction launched) noexcept {
-  Session* session = Session::Running();
+  Session* session = Session::Standing();
   const Function* known = session == nullptr ? nullptr : session->functions().Find(launched);
   return known != nullptr ? known : Learn(launched);
 }

@@ -62,7 +62,9 @@ class InstantiateCall::Plan {
       KeepFilledJournals();
     }
     PlanInstrumentation(session.driver(), shape_, session.config().mode, workspaces, exec_.get());
-    if (!nodes_.Add(shape_, *exec_)) ForgetNodes();
+    Instrumentation::Reads reads;
+    for (const PlannedSnapshot& snapshot : exec_->snapshots) reads.push_back(snapshot.workspaces);
+    if (!nodes_.Add(shape_, *exec_, reads)) ForgetNodes();
   }
 
   // Without an exec, nothing that it was given is used.
@@ -135,8 +137,16 @@ bool InstantiateCall::Withdraw(cudaError_t status) noexcept {
 }
 
 void InstantiateCall::Commit(cudaError_t status, const CUgraphExec* exec) noexcept {
-  if (status != cudaSuccess || plan_ == nullptr || exec == nullptr) return;
-  Guarded([&] { plan_->Commit(*exec); });
+  if (status != cudaSuccess || exec == nullptr) return;
+  Guarded([&] {
+    Session* session = Session::Standing();
+    if (plan_ != nullptr) {
+      plan_->Commit(*exec);
+    } else if (session != nullptr) {
+      // The handle is that of another exec now, without our nodes.
+      session->graphs().ExecDestroyed(*exec);
+    }
+  });
 }
 
 // One whole-graph update: the exec's own plan laid over the new graph.
@@ -151,7 +161,8 @@ class UpdateCall::Plan {
     const uint32_t device = exec.device == nullptr ? trace::kNoId : exec.device->ordinal();
     workspaces_ = ResolveWorkspaces(session, &shape_, device);
     nodes_.FillJournals(exec, &shape_);
-    if (!exec.done_behind) nodes_.Add(shape_, exec);
+    PlanReads();
+    if (!exec.done_behind) nodes_.Add(shape_, exec, reads_);
   }
 
   void Commit(cudaError_t status, const cudaGraphExecUpdateResultInfo* result) {
@@ -171,6 +182,7 @@ class UpdateCall::Plan {
       std::lock_guard lock(exec_.mutex);
       KeepDisabled();
       CountOps(shape_.calls, workspaces_, &exec_);
+      for (size_t i = 0; i < reads_.size(); ++i) exec_.snapshots[i].workspaces = reads_[i];
       exec_.calls = std::move(shape_.calls);
     }
     NoteUpdate(session_, exec_, exec_.graph_id, status, result);
@@ -181,6 +193,33 @@ class UpdateCall::Plan {
   }
 
  private:
+  // Snapshots read what has come in the place of their workspaces, which may be gone from here on,
+  // and nothing where that cannot be told.
+  void PlanReads() {
+    const std::lock_guard lock(exec_.mutex);
+    for (const PlannedSnapshot& snapshot : exec_.snapshots) {
+      std::vector<Workspace*>& now = reads_.emplace_back();
+      for (const Workspace* before : snapshot.workspaces) now.push_back(InPlaceOf(*before));
+      if (std::ranges::find(now, nullptr) != now.end()) now.clear();
+    }
+  }
+
+  // The workspace that all calls on `before` are on in the new graph; null: there is none.
+  Workspace* InPlaceOf(const Workspace& before) const {
+    Workspace* found = nullptr;
+    for (const GraphShape::Call& was : exec_.calls) {
+      if (!was.decodable || was.decoded.call.workspace_id != before.id) continue;
+      for (size_t i = 0; i < shape_.calls.size(); ++i) {
+        if (shape_.calls[i].node != was.node) continue;
+        const bool same_memory = shape_.calls[i].context == was.context;
+        Workspace* now = same_memory ? workspaces_[i] : nullptr;
+        if (now == nullptr || (found != nullptr && found != now)) return nullptr;
+        found = now;
+      }
+    }
+    return found;
+  }
+
   // Nodes that have another kernel now count no longer.
   void DoubtTheOthers() {
     for (auto& [node, journal] : exec_.journals) {
@@ -206,12 +245,13 @@ class UpdateCall::Plan {
   GraphShape shape_;
   bool readable_ = false;
   std::vector<Workspace*> workspaces_;
+  Instrumentation::Reads reads_;
   Instrumentation nodes_;
 };
 
 UpdateCall::UpdateCall(CUgraphExec exec, CUgraph graph) noexcept {
   Guarded([&] {
-    Session* session = Session::Running();
+    Session* session = Session::Standing();
     Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
     if (known != nullptr) plan_ = std::make_unique<Plan>(*session, *known, graph);
   });
@@ -236,13 +276,13 @@ void GraphUploaded(CUgraphExec exec) noexcept {
 
 void ExecDestroying(CUgraphExec exec) noexcept {
   Guarded([&] {
-    if (Session* session = Session::Running()) session->graphs().ExecDestroyed(exec);
+    if (Session* session = Session::Standing()) session->graphs().ExecDestroyed(exec);
   });
 }
 
 void GraphDestroying(CUgraph graph) noexcept {
   Guarded([&] {
-    if (Session* session = Session::Running()) session->graphs().GraphDestroyed(graph);
+    if (Session* session = Session::Standing()) session->graphs().GraphDestroyed(graph);
   });
 }
 

@@ -19,28 +19,28 @@ namespace lamplight::shim::hooks {
 
 // cudaGraphInstantiate and cudaGraphInstantiateWithFlags.
 cudaError_t Instantiate(RealFunction<decltype(&cudaGraphInstantiate)>& real, cudaGraphExec_t* exec,
-                        cudaGraph_t graph, unsigned long long flags) noexcept;
+                        cudaGraph_t graph, unsigned long long flags);
 cudaError_t InstantiateWithParams(RealFunction<decltype(&cudaGraphInstantiateWithParams)>& real,
                                   cudaGraphExec_t* exec, cudaGraph_t graph,
-                                  cudaGraphInstantiateParams* parameters) noexcept;
+                                  cudaGraphInstantiateParams* parameters);
 cudaError_t ExecUpdate(RealFunction<decltype(&cudaGraphExecUpdate)>& real, cudaGraphExec_t exec,
-                       cudaGraph_t graph, cudaGraphExecUpdateResultInfo* result) noexcept;
+                       cudaGraph_t graph, cudaGraphExecUpdateResultInfo* result);
 cudaError_t SetNodeParams(RealFunction<decltype(&cudaGraphExecKernelNodeSetParams)>& real,
                           cudaGraphExec_t exec, cudaGraphNode_t node,
-                          const cudaKernelNodeParams* parameters) noexcept;
+                          const cudaKernelNodeParams* parameters);
 cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>& real,
                              cudaGraphExec_t exec, cudaGraphNode_t node,
-                             cudaGraphNodeParams* parameters) noexcept;
+                             cudaGraphNodeParams* parameters);
+cudaError_t SetChild(RealFunction<decltype(&cudaGraphExecChildGraphNodeSetParams)>& real,
+                     cudaGraphExec_t exec, cudaGraphNode_t node, cudaGraph_t child);
 cudaError_t SetNodeEnabled(RealFunction<decltype(&cudaGraphNodeSetEnabled)>& real,
-                           cudaGraphExec_t exec, cudaGraphNode_t node, unsigned enabled) noexcept;
+                           cudaGraphExec_t exec, cudaGraphNode_t node, unsigned enabled);
 cudaError_t GraphUpload(RealFunction<decltype(&cudaGraphUpload)>& real, cudaGraphExec_t exec,
-                        cudaStream_t stream) noexcept;
+                        cudaStream_t stream);
 cudaError_t GraphLaunch(RealFunction<decltype(&cudaGraphLaunch)>& real, cudaGraphExec_t exec,
-                        cudaStream_t stream, bool per_thread) noexcept;
-cudaError_t ExecDestroy(RealFunction<decltype(&cudaGraphExecDestroy)>& real,
-                        cudaGraphExec_t exec) noexcept;
-cudaError_t GraphDestroy(RealFunction<decltype(&cudaGraphDestroy)>& real,
-                         cudaGraph_t graph) noexcept;
+                        cudaStream_t stream, bool per_thread);
+cudaError_t ExecDestroy(RealFunction<decltype(&cudaGraphExecDestroy)>& real, cudaGraphExec_t exec);
+cudaError_t GraphDestroy(RealFunction<decltype(&cudaGraphDestroy)>& real, cudaGraph_t graph);
 
 // Around a real call that instantiates: our nodes are in the graph from the constructor to Commit.
 class InstantiateCall {
@@ -94,6 +94,8 @@ class GraphLaunchCall {
 // After a successful real call.
 void GraphUploaded(CUgraphExec exec) noexcept;
 void NodeEnabled(CUgraphExec exec, CUgraphNode node, bool enabled) noexcept;
+// A child graph of the exec's was given for another.
+void ChildTaken(CUgraphExec exec) noexcept;
 // The same, with parameters that were the host's own, so that the node journals no more.
 void NodeParamsTaken(CUgraphExec exec, CUgraphNode node,
                      const cudaKernelNodeParams& parameters) noexcept;

@@ -26,8 +26,8 @@ std::span<const CUlaunchAttribute> AttributesOf(const cudaLaunchConfig_t& config
 }
 
 const Function* Known(const void* launched) noexcept {
-  const Session* session = Session::Running();
-  return session == nullptr ? nullptr : const_cast<Session*>(session)->functions().Find(launched);
+  Session* session = Session::Standing();
+  return session == nullptr ? nullptr : session->functions().Find(launched);
 }
 
 // A first launch names the kernel, with the shim's own set-up done before it: behind a spinning
@@ -35,7 +35,7 @@ const Function* Known(const void* launched) noexcept {
 const Function* Learn(const void* launched, const void* caller) noexcept {
   const Function* function = nullptr;
   Guarded([&] {
-    Session* session = Session::Current();
+    Session* session = Session::ForLaunches();
     if (session == nullptr) return;
     session->CurrentDevice();
     function = session->functions().Learn(launched, caller);
@@ -60,9 +60,10 @@ cudaError_t LaunchAround(const void* launched, void** arguments, CUstream stream
 bool LaunchSwapped(const Function& function, void** arguments, const lamport::LaunchShape& shape,
                    std::span<const CUlaunchAttribute> attributes, CUstream stream,
                    cudaError_t* status) noexcept {
-  Session* session = Session::Running();
+  Session* session = Session::Standing();
   Swap* swap = session == nullptr ? nullptr : session->swap();
   if (swap == nullptr) return false;
+  const NoCancel no_cancel;  // the launch is the shim's own
   SwappedCall swapped;
   bool replaced = false;
   Guarded([&] {
@@ -186,7 +187,7 @@ cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
 
 void CodeUnloaded() noexcept {
   Guarded([] {
-    if (Session* session = Session::Running()) session->functions().ForgetLaunches();
+    if (Session* session = Session::Standing()) session->functions().ForgetLaunches();
   });
 }
 

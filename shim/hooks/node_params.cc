@@ -58,14 +58,37 @@ void CountAgain(Session& session, Exec& exec) {
 void NoteEnabled(Session& session, Exec& exec, uint32_t position, bool enabled) {
   const auto journal = exec.journals.find(position);
   if (!enabled && journal != exec.journals.end()) journal->second.Doubt(exec.launched);
-  const std::lock_guard lock(exec.mutex);
-  for (GraphShape::Call& call : exec.calls) {
-    if (call.node != position || call.enabled == enabled) continue;
-    call.enabled = enabled;
-    call.decoded.call.flags &= ~trace::kCallTells;
-    EmitNodeParams(session, exec, call);
+  {
+    const std::lock_guard lock(exec.mutex);
+    for (GraphShape::Call& call : exec.calls) {
+      if (call.node != position || call.enabled == enabled) continue;
+      call.enabled = enabled;
+      call.decoded.call.flags &= ~trace::kCallTells;
+      EmitNodeParams(session, exec, call);
+    }
+    CountAgain(session, exec);
   }
-  CountAgain(session, exec);
+  session.PauseSnapshots(exec);
+}
+
+// A child graph has been exchanged, and nothing tells which of the nodes in children are its own:
+// of none of them anything is known any more.
+void ForgetChildren(Session& session, Exec& exec) {
+  bool any = false;
+  for (auto& [node, journal] : exec.journals) {
+    if (node >= exec.own_nodes) journal.Doubt(exec.launched);
+  }
+  {
+    const std::lock_guard lock(exec.mutex);
+    for (GraphShape::Call& call : exec.calls) {
+      if (call.node < exec.own_nodes || !call.decodable) continue;
+      any = true;
+      call.decodable = false;
+      EmitNodeParams(session, exec, call);
+    }
+    CountAgain(session, exec);
+  }
+  if (any) session.StopSnapshots(exec);
 }
 
 // The node no longer counts its runs in every replay.
@@ -87,7 +110,7 @@ class NewCall {
   NewCall(CUgraphExec handle, CUgraphNode node, const void* function, void** arguments,
           void** extra) noexcept {
     Guarded([&] {
-      session_ = Session::Running();
+      session_ = Session::Standing();
       exec_ = session_ == nullptr ? nullptr : session_->graphs().FindExec(handle);
       if (exec_ == nullptr) return;
       position_ = PositionOf(*exec_, node);
@@ -180,7 +203,7 @@ void NoteNodeParams(Session& session, Exec& exec, CUgraphNode node,
 
 void NoteNodeParams(CUgraphExec handle, CUgraphNode node, const cudaKernelNodeParams& parameters,
                     bool journals) {
-  Session* session = Session::Running();
+  Session* session = Session::Standing();
   Exec* exec = session == nullptr ? nullptr : session->graphs().FindExec(handle);
   if (exec != nullptr) NoteNodeParams(*session, *exec, node, parameters, journals);
 }
@@ -206,9 +229,12 @@ cudaError_t SetNodeParams(RealFunction<decltype(&cudaGraphExecKernelNodeSetParam
 
 cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>& real,
                              cudaGraphExec_t exec, cudaGraphNode_t node,
-                             cudaGraphNodeParams* parameters) noexcept {
+                             cudaGraphNodeParams* parameters) {
   if (parameters == nullptr || parameters->type != cudaGraphNodeTypeKernel) {
-    return CallReal(real, exec, node, parameters);
+    const cudaError_t status = CallReal(real, exec, node, parameters);
+    const bool child = parameters != nullptr && parameters->type == cudaGraphNodeTypeGraph;
+    if (child && status == cudaSuccess) ChildTaken(exec);
+    return status;
   }
   NewCall call(exec, node, parameters->kernel.func, parameters->kernel.kernelParams,
                parameters->kernel.extra);
@@ -233,7 +259,7 @@ cudaError_t SetAnyNodeParams(RealFunction<decltype(&cudaGraphExecNodeSetParams)>
 void NodeParamsTaken(CUgraphExec exec, CUgraphNode node,
                      const cudaKernelNodeParams& parameters) noexcept {
   Guarded([&] {
-    Session* session = Session::Running();
+    Session* session = Session::Standing();
     Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
     if (known == nullptr) return;
     Doubt(*session, *known, PositionOf(*known, node));
@@ -241,9 +267,24 @@ void NodeParamsTaken(CUgraphExec exec, CUgraphNode node,
   });
 }
 
+void ChildTaken(CUgraphExec exec) noexcept {
+  Guarded([&] {
+    Session* session = Session::Standing();
+    Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
+    if (known != nullptr) ForgetChildren(*session, *known);
+  });
+}
+
+cudaError_t SetChild(RealFunction<decltype(&cudaGraphExecChildGraphNodeSetParams)>& real,
+                     cudaGraphExec_t exec, cudaGraphNode_t node, cudaGraph_t child) {
+  const cudaError_t status = CallReal(real, exec, node, child);
+  if (status == cudaSuccess) ChildTaken(exec);
+  return status;
+}
+
 void NodeEnabled(CUgraphExec exec, CUgraphNode node, bool enabled) noexcept {
   Guarded([&] {
-    Session* session = Session::Running();
+    Session* session = Session::Standing();
     Exec* known = session == nullptr ? nullptr : session->graphs().FindExec(exec);
     if (known != nullptr) NoteEnabled(*session, *known, PositionOf(*known, node), enabled);
   });

@@ -36,13 +36,13 @@ void Emit(Session& session, trace::OrderKind kind, uint32_t stream_id, EventCall
 
 void StreamCreated(cudaStream_t stream, unsigned flags) noexcept {
   Guarded([&] {
-    if (Session* session = Session::Running()) session->streams().Created(stream, flags);
+    if (Session* session = Session::Standing()) session->streams().Created(stream, flags);
   });
 }
 
 void StreamDestroying(cudaStream_t stream) noexcept {
   Guarded([&] {
-    if (Session* session = Session::Running()) session->streams().Destroyed(stream);
+    if (Session* session = Session::Standing()) session->streams().Destroyed(stream);
   });
 }
 

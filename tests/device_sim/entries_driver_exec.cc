@@ -148,6 +148,14 @@ CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraphNod
   });
 }
 
+CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraph child) {
+  const cupti::ChildParams told{exec, node, child};
+  return Told(cupti::kGraphExecChildSetParams, "cuGraphExecChildGraphNodeSetParams", told,
+              [&]() -> CUresult {
+                return DriverInContext([&] { return SetExecChild(exec, node, child); });
+              });
+}
+
 CUresult cuGraphNodeSetEnabled(CUgraphExec exec, CUgraphNode node, unsigned enabled) {
   const cupti::NodeEnabledParams told{exec, node, enabled};
   return Told(cupti::kGraphNodeSetEnabled, "cuGraphNodeSetEnabled", told, [&]() -> CUresult {

@@ -143,6 +143,39 @@ Status SetExecNode(CUgraphExec exec, CUgraphNode node, Operation operation) {
   });
 }
 
+Status SetExecChild(CUgraphExec handle, CUgraphNode node, CUgraph child) {
+  std::vector<std::pair<uint64_t, Operation>> changes;  // by Node::id
+  {
+    const std::lock_guard lock(TopologyMutex());
+    const GraphRef next = Graphs().Find(child);
+    const NodeRef parent = Nodes().Find(node);
+    if (next == nullptr || parent == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    const auto* call = std::get_if<ChildCall>(&parent->operation);
+    if (call == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    const std::vector<NodeRef>& nodes = call->graph->nodes;
+    if (nodes.size() != next->nodes.size()) return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      const Operation& operation = next->nodes[i]->operation;
+      if (operation.index() != nodes[i]->operation.index()) {
+        return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+      }
+      if (!std::holds_alternative<ChildCall>(operation))
+        changes.emplace_back(nodes[i]->id, operation);
+    }
+  }
+  const ExecRef exec = Execs().Find(handle);
+  if (exec == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const std::lock_guard lock(exec->mutex);
+  auto program = std::make_shared<Program>(*exec->program);
+  for (auto& [id, operation] : changes) {
+    const auto step = program->step_of_node.find(id);
+    if (step == program->step_of_node.end()) return CUDA_ERROR_INVALID_VALUE;
+    program->steps[step->second].operation = std::move(operation);
+  }
+  exec->program = std::move(program);
+  return kOk;
+}
+
 Status SetExecNodeEnabled(CUgraphExec exec, CUgraphNode node, bool enabled) {
   return EditStep(exec, node, [&](Step& step) {
     if (!CanBeDisabled(step)) return CUDA_ERROR_INVALID_VALUE;

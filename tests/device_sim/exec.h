@@ -33,6 +33,9 @@ Status ExecFlags(CUgraphExec exec, uint64_t* flags);
 
 // Replaces the operation of the step that came from `node`; its kind must stay.
 Status SetExecNode(CUgraphExec exec, CUgraphNode node, Operation operation);
+// Replaces all operations of the child graph below `node` by those of `child`, which must have the
+// same shape; children of children do not change.
+Status SetExecChild(CUgraphExec exec, CUgraphNode node, CUgraph child);
 Status SetExecNodeEnabled(CUgraphExec exec, CUgraphNode node, bool enabled);
 Status ExecNodeEnabled(CUgraphExec exec, CUgraphNode node, bool* enabled);
 

@@ -127,6 +127,42 @@ def check_disable(bench: Bench) -> None:
         expect(got == sorted(every({1: 6}, [0, 2, 3]) + every({1: 2}, [1])), f"snapshots {got}")
 
 
+def check_disable_all(bench: Bench) -> None:
+    """Nothing is read for replays without a call: the workspace may be gone."""
+    run = Run(bench, "disable-all mnnvl one-shot 2").clean()
+    for trace in run.traces:
+        replays = [s["replay"] for s in bench.records(trace, "Snapshot")]
+        expect(replays == [1, 2, 4, 5], f"snapshots of replays {replays}")
+
+
+def check_move(mode: str, bench: Bench) -> None:
+    """Snapshots follow the calls to another workspace."""
+    run = Run(bench, "move mnnvl one-shot 2", mode=mode).clean()
+    for trace in run.traces:
+        first, second = [w["workspace_id"] for w in bench.records(trace, "Workspace")]
+        of_nodes = [s for s in bench.records(trace, "Snapshot") if s["place"] in (TAIL, HEAD)]
+        got = [(s["replay"], s["workspace_id"]) for s in of_nodes]
+        wanted = list(zip(range(1, 6), [first, first, second, second, second]))
+        expect(got == wanted, f"snapshots of {got}, expected {wanted}")
+
+
+def check_exchange_child(bench: Bench) -> None:
+    """Nothing is read for an exec whose child graph is another one."""
+    run = Run(bench, "exchange-child mnnvl one-shot 2").clean()
+    for trace in run.traces:
+        replays = [s["replay"] for s in bench.records(trace, "Snapshot")]
+        expect(replays == [1, 2], f"snapshots of replays {replays}")
+
+
+def check_lose_trace(bench: Bench) -> None:
+    """Without a trace the host's execs keep our nodes, and can be updated as before."""
+    folder = bench.folder / "trace"
+    done = bench.run([bench.build / "bin" / "engine_host", *"lose-trace mnnvl one-shot 2".split()], 90,
+                     bench.environment(LD_PRELOAD=bench.shim, LAMPLIGHT_DIR=folder))
+    expect(done.status == 0, f"engine_host ended with {done.status}: {done.last_words()}")
+    expect(done.errors.count("off: somebody shortened the trace file") == 2, done.errors)
+
+
 def check_green(mode: str, bench: Bench) -> None:
     """A green context shares its device's memory: its nodes have marks, and the device is one."""
     run = Run(bench, f"{mode} epoch one-shot 2").clean()
@@ -253,7 +289,11 @@ CHECKS = {
 } | {
     "journal-default": check_default, "journal-off": check_off, "update": check_update,
     "child": check_child,
-    "disable": check_disable, "green": functools.partial(check_green, "green"),
+    "disable": check_disable, "disable-all": check_disable_all,
+    "move": functools.partial(check_move, "default"),
+    "move-journal": functools.partial(check_move, "journal"),
+    "exchange-child": check_exchange_child, "lose-trace": check_lose_trace,
+    "green": functools.partial(check_green, "green"),
     "green-current": functools.partial(check_green, "green-current"), "diverge": check_diverge, "diverge-alone": check_diverge_alone,
 } | {name: functools.partial(check_stop, name) for name in STOPS}
 

@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -85,22 +86,30 @@ class Rank {
   Rank(const Seat& seat, const Choice& choice) : seat_(seat), choice_(choice) {
     CHECK(cudaSetDevice(0));
     CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
-    lamplight_workspace_options options = LAMPLIGHT_WORKSPACE_OPTIONS_INIT;
-    options.world = seat.world;
-    options.rank = seat.rank;
-    options.all_gather = AllGather;
-    options.all_gather_context = &seat_;
-    options.max_tokens = kMaxTokens;
-    options.max_hidden = kHidden;
-    options.dtype = LAMPLIGHT_FP32;
-    options.protocol = choice.protocol;
-    options.generation_bytes = 1 << 16;
-    CHECK_OURS(lamplight_workspace_create(&options, &workspace_));
+    NewWorkspace();
     const std::vector<float> ones(kMaxTokens * kHidden, static_cast<float>(seat.rank + 1));
     CHECK(cudaMalloc(reinterpret_cast<void**>(&input_), Bytes()));
     CHECK(cudaMalloc(reinterpret_cast<void**>(&output_), Bytes()));
     CHECK(cudaMemcpy(input_, ones.data(), Bytes(), cudaMemcpyHostToDevice));
   }
+
+  // Calls from here on are on it. Returns the one before.
+  lamplight_workspace* NewWorkspace() {
+    lamplight_workspace* const before = workspace_;
+    lamplight_workspace_options options = LAMPLIGHT_WORKSPACE_OPTIONS_INIT;
+    options.world = seat_.world;
+    options.rank = seat_.rank;
+    options.all_gather = AllGather;
+    options.all_gather_context = &seat_;
+    options.max_tokens = kMaxTokens;
+    options.max_hidden = kHidden;
+    options.dtype = LAMPLIGHT_FP32;
+    options.protocol = choice_.protocol;
+    options.generation_bytes = 1 << 16;
+    CHECK_OURS(lamplight_workspace_create(&options, &workspace_));
+    return before;
+  }
+  lamplight_workspace* workspace() { return workspace_; }
 
   void Call(uint32_t tokens) {
     lamplight_call call = LAMPLIGHT_CALL_INIT;
@@ -274,6 +283,85 @@ void Disable(Rank& rank) {
   }
 }
 
+// exec 1: 2 replays, an update to a graph on another workspace, 2 replays, and 1 when the first
+// workspace is gone.
+void Move(Rank& rank) {
+  const cudaGraphExec_t exec = Instantiate(rank.Capture(kCalls, kTokens));
+  rank.Replay(exec, 2);
+  lamplight_workspace* const first = rank.NewWorkspace();
+  cudaGraphExecUpdateResultInfo result{};
+  CHECK(cudaGraphExecUpdate(exec, rank.Capture(kCalls, kTokens), &result));
+  rank.Replay(exec, 2);
+  CHECK_OURS(lamplight_workspace_destroy(first));
+  rank.Replay(exec, 1);
+}
+
+// exec 1: 2 replays, its child graph exchanged for one on another workspace, 2 replays, and 1 when
+// the first workspace is gone.
+void ExchangeChild(Rank& rank) {
+  cudaGraph_t outer = nullptr;
+  cudaGraphNode_t node = nullptr;
+  cudaGraphExec_t exec = nullptr;
+  CHECK(cudaGraphCreate(&outer, 0));
+  CHECK(cudaGraphAddChildGraphNode(&node, outer, nullptr, 0, rank.Capture(kCalls, kTokens)));
+  CHECK(cudaGraphInstantiate(&exec, outer, 0));
+  rank.Replay(exec, 2);
+  lamplight_workspace* const first = rank.NewWorkspace();
+  CHECK(cudaGraphExecChildGraphNodeSetParams(exec, node, rank.Capture(kCalls, kTokens)));
+  rank.Replay(exec, 2);
+  CHECK_OURS(lamplight_workspace_destroy(first));
+  rank.Replay(exec, 1);
+}
+
+// exec 1: 2 replays, 1 with all nodes disabled, 2 with them enabled again, and 1 with them disabled
+// when the workspace is gone.
+void DisableAll(Rank& rank) {
+  const cudaGraph_t graph = rank.Capture(kCalls, kTokens);
+  const cudaGraphExec_t exec = Instantiate(graph);
+  const auto enable = [&](unsigned enabled) {
+    for (const cudaGraphNode_t node : Nodes(graph)) {
+      CHECK(cudaGraphNodeSetEnabled(exec, node, enabled));
+    }
+  };
+  const auto replay_nothing = [&] {
+    CHECK(cudaGraphLaunch(exec, rank.stream()));
+    CHECK(cudaStreamSynchronize(rank.stream()));
+  };
+  rank.Replay(exec, 2);
+  enable(0);
+  replay_nothing();
+  enable(1);
+  rank.Replay(exec, 2);
+  enable(0);
+  CHECK_OURS(lamplight_workspace_destroy(rank.workspace()));
+  replay_nothing();
+}
+
+// exec 1: 2 replays; somebody cuts the trace's file, so that the shim records no more; an update, 2
+// replays. exec 2, from then, is updated as well.
+void LoseTrace(Rank& rank) {
+  const cudaGraph_t graph = rank.Capture(kCalls, kTokens);
+  const cudaGraph_t other = rank.Capture(kCalls, kMaxTokens);
+  const cudaGraphExec_t exec = Instantiate(graph);
+  rank.Replay(exec, 2);
+  if (const char* folder = std::getenv("LAMPLIGHT_DIR")) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      const std::string own = "-" + std::to_string(getpid()) + "-";
+      if (entry.path().filename().string().find(own) == std::string::npos) continue;
+      std::filesystem::resize_file(entry, 0);
+    }
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  cudaGraphExecUpdateResultInfo result{};
+  for (const cudaGraphExec_t updated : {exec, Instantiate(graph)}) {
+    CHECK(cudaGraphExecUpdate(updated, other, &result));
+    rank.Replay(updated, 2);
+    CHECK(cudaGraphExecUpdate(updated, graph, &result));
+    rank.Replay(updated, 2);
+    CHECK(cudaGraphExecDestroy(updated));
+  }
+}
+
 // Graphs that are replayed once and destroyed, with more calls than the shim has marks for; exec
 // ids from 1 on, and then those of StopInside.
 void Recapture(Rank& rank) {
@@ -346,6 +434,10 @@ void Run(const std::string& mode, Rank& rank) {
   if (mode == "update") return Update(rank);
   if (mode == "child") return Child(rank);
   if (mode == "disable") return Disable(rank);
+  if (mode == "disable-all") return DisableAll(rank);
+  if (mode == "move") return Move(rank);
+  if (mode == "exchange-child") return ExchangeChild(rank);
+  if (mode == "lose-trace") return LoseTrace(rank);
   if (mode == "green") return Green(rank, false);
   if (mode == "green-current") return Green(rank, true);
   const std::vector<uint32_t> alike(kCalls, kTokens);

@@ -23,6 +23,8 @@
   F(cuGraphInstantiate_v2, 5) F(cuGraphInstantiateWithFlags, 3) \
   F(cuGraphInstantiateWithParams, 3) F(cuGraphInstantiateWithParams_ptsz, 3) \
   F(cuGraphExecUpdate_v2, 3) F(cuGraphExecKernelNodeSetParams_v2, 3) \
+  F(cuGraphExecUpdate, 4) F(cuGraphExecKernelNodeSetParams, 3) \
+  F(cuGraphExecChildGraphNodeSetParams, 3) \
   F(cuGraphExecNodeSetParams, 3) F(cuGraphNodeSetEnabled, 3) \
   F(cuGraphUpload, 2) F(cuGraphUpload_ptsz, 2) F(cuGraphLaunch, 2) F(cuGraphLaunch_ptsz, 2) \
   F(cuGraphExecDestroy, 1) F(cuGraphDestroy, 1)
