@@ -1,6 +1,7 @@
 // The host's streams under ids of our own, because handles are reused.
 //
-// Id is wait-free for a known stream. A stream is defined in the trace when first seen.
+// Id is wait-free for a known stream. A stream is defined in the trace when first used: some hosts
+// make streams without end.
 #pragma once
 
 #include <cuda.h>
@@ -25,7 +26,7 @@ class Streams {
   Streams(const DriverApi& driver, Recorder& recorder) : driver_(driver), recorder_(recorder) {}
 
   uint32_t Id(CUstream stream) noexcept;
-  // `created` with these cudaStreamCreate flags.
+  // Created with these cudaStreamCreate flags, in the current context.
   void Created(CUstream stream, unsigned flags) noexcept;
   void Destroyed(CUstream stream) noexcept;
   // Multiprocessors of the green context that the stream is of; 0: it is of none, or not known.
@@ -39,19 +40,34 @@ class Streams {
   // ahead of the host's own call: a query of a stream that is captured would break the capture.
   void CaptureBegins() noexcept;
   void CaptureEnded() noexcept { captures_.fetch_sub(1, std::memory_order_relaxed); }
+  // The same for calls that may take contexts away, and the streams in them.
+  void HoldQueries() noexcept { CaptureBegins(); }
+  void ReleaseQueries() noexcept { CaptureEnded(); }
   bool AnyCapture() const noexcept { return captures_.load(std::memory_order_relaxed) > 0; }
   bool IsCapturing(CUstream stream) const noexcept;
 
  private:
+  // Of a handle. It stays, as the driver uses handles again and readers may hold it: a host that
+  // makes streams without end needs no memory of ours without end.
   struct Entry {
-    uint32_t id;
-    CUstream stream;
-    uint32_t share;
+    explicit Entry(CUstream handle) : stream(handle) {}
+    const CUstream stream;
+    std::atomic<uint32_t> id{0};     // of the stream that has the handle now, 0: not used yet
+    std::atomic<bool> asked{false};  // what follows is known
+    std::atomic<uint32_t> flags{0};  // trace::kStream…
+    std::atomic<uint32_t> share{0};
+    std::atomic<CUcontext> context{nullptr};  // null: not known
+    std::atomic<unsigned long long> context_id{0};
   };
   // Waits, bounded, until Done no longer asks for a stream that `concerns` holds for.
   template <class F>
   void AwaitQuery(F concerns) noexcept;
-  Entry* Define(CUstream stream, uint32_t flags, uint32_t share = 0) noexcept;
+  Entry& At(CUstream stream);
+  void Note(Entry& entry, uint32_t flags) noexcept;
+  void Ask(Entry& entry) noexcept;
+  uint32_t Learn(CUstream stream) noexcept;
+  uint32_t Define(Entry& entry) noexcept;
+  bool ContextLives(const Entry& entry) const noexcept;
 
   const DriverApi& driver_;
   Recorder& recorder_;

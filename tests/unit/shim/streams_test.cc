@@ -41,6 +41,18 @@ CUresult GetFlags(CUstream, unsigned* flags) {
   return CUDA_SUCCESS;
 }
 
+// Contexts: one that lives while `context_number` is its own.
+constexpr unsigned long long kNumber = 7;
+unsigned long long context_number = kNumber;
+CUresult GetCurrent(CUcontext* context) {
+  *context = reinterpret_cast<CUcontext>(0x700);
+  return CUDA_SUCCESS;
+}
+CUresult GetId(CUcontext, unsigned long long* id) {
+  *id = context_number;
+  return context_number == 0 ? CUDA_ERROR_CONTEXT_IS_DESTROYED : CUDA_SUCCESS;
+}
+
 class StreamsDone : public ::testing::Test {
  protected:
   StreamsDone() {
@@ -50,6 +62,9 @@ class StreamsDone : public ::testing::Test {
     capture_status = CU_STREAM_CAPTURE_STATUS_NONE;
     driver_.StreamQuery = Query;
     driver_.StreamIsCapturing = IsCapturing;
+    driver_.CtxGetCurrent = GetCurrent;
+    driver_.CtxGetId = GetId;
+    context_number = kNumber;
     char pattern[] = "/tmp/lamplight-streams-XXXXXX";
     folder_ = mkdtemp(pattern);
     RecorderOptions options;
@@ -87,6 +102,38 @@ TEST_F(StreamsDone, DoesNotAskForUnknownOrDestroyedStreams) {
   streams_->Created(stream_, 0);  // the handle again, another stream
   EXPECT_EQ(streams_->Done(id_), std::nullopt);
   EXPECT_EQ(queries, 0);
+}
+
+// Its handle may be nobody's: cudaDeviceReset takes all streams along.
+TEST_F(StreamsDone, DoesNotAskForStreamsOfAContextThatIsGone) {
+  for (const unsigned long long number : {0ull, kNumber + 1}) {
+    context_number = kNumber;
+    streams_->Created(stream_, 0);
+    const uint32_t id = streams_->Id(stream_);
+    EXPECT_EQ(streams_->Done(id), true);
+    queries = 0;
+    context_number = number;
+    EXPECT_EQ(streams_->Done(id), std::nullopt) << number;
+    EXPECT_EQ(queries, 0) << number;
+    context_number = kNumber;  // the handle means another
+    EXPECT_EQ(streams_->Done(id), std::nullopt) << number;
+    EXPECT_EQ(queries, 0) << number;
+  }
+}
+
+// Some hosts make a stream for every request.
+TEST_F(StreamsDone, StreamsThatAreNotUsedAreNotDefined) {
+  const auto bytes = [this] { return std::filesystem::file_size(recorder_->path()); };
+  const auto before = bytes();
+  for (int i = 0; i < 100'000; ++i) {
+    streams_->Created(stream_, 0);
+    streams_->Destroyed(stream_);
+  }
+  EXPECT_EQ(bytes(), before);
+  streams_->Created(stream_, CU_STREAM_NON_BLOCKING);
+  const uint32_t id = streams_->Id(stream_);
+  EXPECT_GT(id, id_);
+  EXPECT_EQ(streams_->Id(stream_), id);
 }
 
 TEST_F(StreamsDone, AsksForTheLegacyStreamButNotForAThreadsOwn) {
