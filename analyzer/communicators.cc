@@ -11,7 +11,10 @@
 namespace lamplight {
 namespace {
 
-constexpr uint32_t kMaxWorld = 65536;
+constexpr uint32_t kMaxWorld = 4096;      // far more GPUs than any fabric joins
+constexpr size_t kMaxEndsOfARank = 1024;  // beyond it, damage speaks
+
+constexpr size_t kMostHalves = 8;  // pairs of jobs that a note names
 
 using Ends = std::vector<Index>;  // workspaces
 using EndsByRank = std::map<uint32_t, Ends>;
@@ -38,6 +41,7 @@ class Grouping {
     }
     for (const auto& [key, ends] : by_key) Match(ends, "a key that all members recorded", true);
     for (const auto& [key, ends] : by_job) SplitByLayout(ends, std::get<0>(key));
+    NoteHalves();
   }
 
  private:
@@ -82,6 +86,12 @@ class Grouping {
     SplitByProcess(ends, scope);
   }
 
+  std::set<uint32_t> RanksOf(const Ends& ends) const {
+    std::set<uint32_t> ranks;
+    for (const Index end : ends) ranks.insert(model_.workspaces[end].rank);
+    return ranks;
+  }
+
   // Whether each rank lives in one process only.
   bool OneProcessPerRank(const Ends& ends) const {
     std::map<uint32_t, Index> process_of;
@@ -98,12 +108,15 @@ class Grouping {
   // Replicas and restarts give several processes with one rank: by parent, else by order of start.
   void SplitByProcess(const Ends& ends, const std::string& scope) {
     if (OneProcessPerRank(ends)) return Match(ends, scope, true);
-    std::map<std::pair<std::string, uint32_t>, Ends> by_parent;
+    std::map<std::tuple<std::string, std::string, uint32_t>, Ends> by_parent;
     for (const Index end : ends) {
-      by_parent[{ProcessOf(end).hostname, ProcessOf(end).ppid}].push_back(end);
+      const Process& process = ProcessOf(end);
+      by_parent[{process.boot, process.hostname, process.ppid}].push_back(end);
     }
+    // A server on several hosts has several parents: then no part has all ranks.
+    const std::set<uint32_t> ranks = RanksOf(ends);
     const bool clear = std::all_of(by_parent.begin(), by_parent.end(), [&](const auto& group) {
-      return OneProcessPerRank(group.second);
+      return OneProcessPerRank(group.second) && RanksOf(group.second) == ranks;
     });
     if (clear) {
       for (const auto& [parent, members] : by_parent) {
@@ -131,17 +144,25 @@ class Grouping {
                     " have the same rank; they are grouped by their order of start, which is a "
                     "guess. Give each server its own folder to be certain");
     for (const auto& [round, members] : rounds) {
-      Match(members, scope + " and order of start", false);
+      Match(members, scope + " and order of start", false, true);
     }
   }
 
   // The k-th workspaces of all ranks belong together.
-  void Match(const Ends& ends, const std::string& basis, bool unique) {
+  void Match(const Ends& ends, const std::string& basis, bool unique, bool guessed = false) {
     EndsByRank by_rank;
     for (const Index end : ends) by_rank[model_.workspaces[end].rank].push_back(end);
     size_t most = 0;
     bool equal = true;
-    for (const auto& [rank, list] : by_rank) most = std::max(most, list.size());
+    for (auto& [rank, list] : by_rank) {
+      if (list.size() > kMaxEndsOfARank) {
+        Note(kNone, "only the first " + std::to_string(kMaxEndsOfARank) + " of " +
+                        std::to_string(list.size()) + " workspaces of rank " +
+                        std::to_string(rank) + " were put into groups");
+        list.resize(kMaxEndsOfARank);
+      }
+      most = std::max(most, list.size());
+    }
     for (const auto& [rank, list] : by_rank) equal = equal && list.size() == most;
     const uint32_t world = model_.workspaces[ends.front()].world;
     if (!equal) {
@@ -149,7 +170,58 @@ class Grouping {
                       ") use different numbers of workspaces (up to " + std::to_string(most) +
                       "); they are matched in order of first use, which is a guess");
     }
-    for (size_t k = 0; k < most; ++k) Add(by_rank, k, world, basis, unique && most == 1);
+    guessed |= !equal;
+    for (size_t k = 0; k < most; ++k) {
+      Add(by_rank, k, world, basis, unique && most == 1);
+      model_.communicators.back().guessed = guessed;
+    }
+  }
+
+  // ---------------------------------------------------------------- one server under two names
+
+  const std::string& JobOf(const Communicator& communicator) const {
+    static const std::string none;
+    for (const Index member : communicator.members) {
+      if (member != kNone) return ProcessOf(member).job;
+    }
+    return none;
+  }
+
+  // Each has exactly the ranks that the other lacks.
+  static bool Complete(const Communicator& a, const Communicator& b) {
+    if (a.world != b.world) return false;
+    for (size_t rank = 0; rank < a.members.size(); ++rank) {
+      if ((a.members[rank] == kNone) == (b.members[rank] == kNone)) return false;
+    }
+    return true;
+  }
+
+  bool Lacks(const Communicator& communicator) const {
+    return std::find(communicator.members.begin(), communicator.members.end(), kNone) !=
+           communicator.members.end();
+  }
+
+  void NoteHalves() {
+    std::vector<size_t> halves;
+    for (size_t i = 0; i < model_.communicators.size() && halves.size() < kMaxEndsOfARank; ++i) {
+      if (Lacks(model_.communicators[i])) halves.push_back(i);
+    }
+    std::set<std::pair<std::string, std::string>> told;
+    for (const size_t a : halves) {
+      for (const size_t b : halves) {
+        if (b <= a || told.size() >= kMostHalves) continue;
+        const Communicator& first = model_.communicators[a];
+        const Communicator& second = model_.communicators[b];
+        const std::string& job = JobOf(first);
+        const std::string& other = JobOf(second);
+        if (job == other || !Complete(first, second) || !told.insert({job, other}).second) continue;
+        Note(kNone,
+             "communicators " + std::to_string(a + 1) + " (job " + job + ") and " +
+                 std::to_string(b + 1) + " (job " + other +
+                 ") have exactly the ranks that the other lacks: if they are one server, set "
+                 "LAMPLIGHT_JOB to the same text on all of its hosts");
+      }
+    }
   }
 
   void Add(const EndsByRank& by_rank, size_t k, uint32_t world, const std::string& basis,

@@ -193,6 +193,48 @@ std::vector<std::string> AddTrace(const TraceFile& trace, const ClockShift& shif
   return keys;
 }
 
+// Who wrote a trace; nothing where it does not tell.
+using Identity = std::tuple<std::string, uint32_t, uint64_t>;
+
+std::optional<Identity> IdentityOf(const TraceFile& trace) {
+  for (const RecordView& view : trace.definitions) {
+    if (view.type() != trace::RecordType::kProcess) continue;
+    const trace::Process process = *view.As<trace::Process>();
+    const auto& boot = process.boot_id;
+    if (std::ranges::all_of(boot, [](uint8_t byte) { return byte == 0; })) return std::nullopt;
+    return Identity{std::string(std::begin(boot), std::end(boot)), process.pid, process.start_ns};
+  }
+  return std::nullopt;
+}
+
+uint64_t NewestRecord(const TraceFile& trace) {
+  uint64_t newest = 0;
+  for (const RecordView& view : trace.events) newest = std::max(newest, view.time_ns());
+  for (const RecordView& view : trace.definitions) newest = std::max(newest, view.time_ns());
+  return newest;
+}
+
+// Of several copies of one process's trace the newest stays.
+void DropCopies(std::vector<TraceFile>* traces, Model* model) {
+  std::map<Identity, size_t> first;
+  std::vector<bool> copy(traces->size());
+  for (size_t i = 0; i < traces->size(); ++i) {
+    const std::optional<Identity> identity = IdentityOf((*traces)[i]);
+    if (!identity) continue;
+    const auto [at, is_new] = first.try_emplace(*identity, i);
+    if (is_new) continue;
+    size_t kept = at->second, dropped = i;
+    if (NewestRecord((*traces)[dropped]) > NewestRecord((*traces)[kept])) std::swap(kept, dropped);
+    at->second = kept;
+    copy[dropped] = true;
+    model->notes.push_back({kNone, Sanitized((*traces)[dropped].path) +
+                                       " was left out: it is of the same process as " +
+                                       Sanitized((*traces)[kept].path)});
+  }
+  size_t at = 0;
+  std::erase_if(*traces, [&](const TraceFile&) { return copy[at++]; });
+}
+
 }  // namespace
 
 Model BuildModel(std::vector<TraceFile> traces, const std::vector<std::string>& unreadable) {
@@ -200,6 +242,7 @@ Model BuildModel(std::vector<TraceFile> traces, const std::vector<std::string>& 
   for (const std::string& line : unreadable) {
     model.losses.push_back({kNone, LossKind::kFile, 0, Sanitized(line)});
   }
+  DropCopies(&traces, &model);
   const ClockAlignment clocks = AlignClocks(traces);
   for (const std::string& note : clocks.notes) model.notes.push_back({kNone, Sanitized(note)});
   std::vector<std::string> keys;

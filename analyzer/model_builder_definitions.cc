@@ -20,6 +20,18 @@ std::string UuidText(const uint8_t (&uuid)[16]) {
   return text;
 }
 
+// Empty where the host has none.
+std::string BootText(const uint8_t (&boot)[16]) {
+  if (std::ranges::all_of(boot, [](uint8_t byte) { return byte == 0; })) return "";
+  std::string text;
+  for (const uint8_t byte : boot) {
+    char hex[3];
+    std::snprintf(hex, sizeof(hex), "%02x", byte);
+    text += hex;
+  }
+  return text;
+}
+
 class DefinitionBuilder {
  public:
   DefinitionBuilder(const TraceFile& trace, ProcessIds* ids, Model* model)
@@ -96,6 +108,7 @@ class DefinitionBuilder {
     process.start_ns = ids_.shift.Apply(trace_.header.start_ns);
     process.file = Sanitized(trace_.path);
     process.closed = trace_.closed;
+    process.clock_aligned = ids_.shift.known;
     for (const RecordView& view : trace_.definitions) {
       if (view.type() != trace::RecordType::kProcess) continue;
       Describe(*view.As<trace::Process>(), view, &process);
@@ -112,6 +125,7 @@ class DefinitionBuilder {
     process->env_world = record.env_world;
     process->timeout_ms = record.timeout_ms;
     process->start_ns = ids_.shift.Apply(record.start_ns);
+    process->boot = BootText(record.boot_id);
     process->hostname = view.Text(record.hostname);
     process->executable = view.Text(record.executable);
     process->command_line = view.Text(record.command_line, true);

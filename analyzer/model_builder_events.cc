@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -14,6 +15,20 @@ namespace {
 // Servers that set node parameters before each launch make one version a replay; past this many
 // calls in all versions together, further ones are not told apart.
 constexpr size_t kMaxVersionCalls = 4'000'000;
+
+// Of a call whose parameters were set when nobody knows: what such an update may change.
+void Forget(Call* call) {
+  call->tokens = call->dim = call->index_argument = kUnknown;
+  call->expected_arrivals = 0;
+  call->digest = 0;
+}
+
+// The exec may have run anything.
+void Forget(ExecVersion* version) {
+  version->graph = kNone;
+  version->lamport_order.clear();
+  version->calls.clear();
+}
 
 bool SameCall(const Call& a, const Call& b) {
   return std::tie(a.kernel, a.workspace, a.tokens, a.dim, a.rank, a.world, a.index_argument,
@@ -27,6 +42,8 @@ struct ExecState {
   std::unordered_map<uint64_t, Index> replays;  // by number, launches that did not fail
   // The newest version has run no replay yet.
   bool fresh = true;
+  bool refused = false;          // the newest version stands for all further ones
+  std::set<uint32_t> set_nodes;  // since the exec ran what is not assumed
   // "This replay and all before it are complete", and when that was known.
   std::vector<std::pair<uint64_t, uint64_t>> done;
 };
@@ -40,6 +57,7 @@ class EventBuilder {
     for (Exec& exec : model_.execs) {
       if (exec.process == ids_.process) StartVersion(&exec.versions.front());
     }
+    FindAssumed();
     const size_t first_order = model_.orders.size();
     const size_t first_snapshot = model_.snapshots.size();
     for (const RecordView& view : trace_.events) Take(view);
@@ -52,7 +70,9 @@ class EventBuilder {
     for (size_t i = first_snapshot; i < model_.snapshots.size(); ++i) LinkSnapshot(i);
     for (auto& [exec, state] : states_) Finish(exec, &state);
     if (versions_refused_) {
-      Note("some updates of graph execs are not told apart: there are too many of them");
+      Note(
+          "some updates of graph execs are not told apart: there are too many of them, and what "
+          "they set is taken as unknown");
     }
   }
 
@@ -86,6 +106,24 @@ class EventBuilder {
     }
   }
 
+  // Updates stand among the events: where older ones were overwritten, one of an exec that was
+  // there by then may be lost.
+  void FindAssumed() {
+    const bool went_round = std::ranges::any_of(trace_.losses, [](const TraceLoss& loss) {
+      return loss.kind == TraceLoss::Kind::kEventsOverwritten ||
+             loss.kind == TraceLoss::Kind::kRingOrderLost ||
+             loss.kind == TraceLoss::Kind::kHeaderDamaged;
+    });
+    if (!went_round) return;
+    uint64_t oldest = ~uint64_t{0};
+    for (const RecordView& view : trace_.events) oldest = std::min(oldest, view.time_ns());
+    for (const RecordView& view : trace_.definitions) {
+      if (view.type() != trace::RecordType::kExec || view.time_ns() >= oldest) continue;
+      const Index exec = ids_.execs.Find(view.As<trace::Exec>()->exec_id);
+      if (exec != kNone) model_.execs[exec].versions.front().assumed = true;
+    }
+  }
+
   uint64_t Time(uint64_t ns) const { return ids_.shift.Apply(ns); }
 
   // An exec whose definition is lost still has replays.
@@ -115,15 +153,14 @@ class EventBuilder {
     version_calls_ += version->calls.size();
   }
 
-  // The version that the next replay will run, for changes; null: too many versions.
+  // The version that the next replay will run, for changes. Past the most there may be, one version
+  // stands for all further ones: what changes in it is forgotten.
   ExecVersion* NextVersion(Index exec, uint64_t time_ns) {
     auto& versions = model_.execs[exec].versions;
     ExecState& state = states_[exec];
-    if (state.fresh) return &versions.back();
-    if (version_calls_ > kMaxVersionCalls) {
-      versions_refused_ = true;
-      return nullptr;
-    }
+    if (state.fresh || state.refused) return &versions.back();
+    state.refused = version_calls_ > kMaxVersionCalls;
+    versions_refused_ |= state.refused;
     ExecVersion copy = versions.back();
     copy.from_ns = time_ns;
     version_calls_ += copy.calls.size() + 1;
@@ -206,9 +243,21 @@ class EventBuilder {
       if (workspace == kNone) ids_.dangling = true;
       if (workspace != kNone) replay.ops.push_back({workspace, op.before, op.ops});
     }
+    ForgetIfImpossible(replay, &versions.back());
     const Index index = Append(&model_.replays, std::move(replay));
     model_.execs[exec].replays.push_back(index);
     return index;
+  }
+
+  // The shim has counted the calls of what really ran.
+  static void ForgetIfImpossible(const Replay& replay, ExecVersion* version) {
+    if (!version->assumed || version->calls.empty()) return;
+    for (const OpRange& range : replay.ops) {
+      const auto calls = std::ranges::count_if(version->calls, [&](const Call& call) {
+        return call.workspace == range.workspace && call.advances();
+      });
+      if (static_cast<uint64_t>(calls) != range.ops) return Forget(version);
+    }
   }
 
   // What snapshots of execs and of eager calls have in common.
@@ -287,25 +336,47 @@ class EventBuilder {
   void TakeUpdate(const trace::ExecUpdate& record) {
     if (record.status != 0) return;  // the exec stays as it was
     const Index exec = ExecOf(record.exec_id);
+    ExecState& state = states_[exec];
     ExecVersion* version = NextVersion(exec, Time(record.header.time_ns));
-    if (version == nullptr) return;
+    if (state.refused) return Forget(version);
+    // Whoever updates an exec here may have done so before.
+    if (version->assumed) ForgetBefore(exec, version);
+    version->assumed = false;
+    state.set_nodes.clear();
+    Forget(version);
     version->graph = ids_.graphs.Find(record.graph_id);
     if (version->graph == kNone) ids_.dangling = true;
-    version->lamport_order.clear();
-    version->calls.clear();
     StartVersion(version);
+  }
+
+  void ForgetBefore(Index exec, const ExecVersion* newest) {
+    for (ExecVersion& version : model_.execs[exec].versions) {
+      if (&version != newest && version.assumed) Forget(&version);
+    }
+  }
+
+  // The same of one node's parameters.
+  void ForgetNodeBefore(Index exec, const ExecVersion* newest, size_t place) {
+    for (ExecVersion& version : model_.execs[exec].versions) {
+      if (&version == newest || !version.assumed) continue;
+      if (place < version.calls.size()) Forget(&version.calls[place]);
+    }
   }
 
   void TakeNodeParams(const trace::NodeParams& record) {
     const Index exec = ExecOf(record.exec_id);
     const Call call = ToCall(record.call, &ids_, &model_);
+    ExecState& state = states_[exec];
     const ExecVersion& now = model_.execs[exec].versions.back();
     const auto at = std::find(now.lamport_order.begin(), now.lamport_order.end(), record.node);
     if (at == now.lamport_order.end()) return;
     const auto place = static_cast<size_t>(at - now.lamport_order.begin());
-    if (SameCall(now.calls[place], call)) return;
+    const bool first = now.assumed && state.set_nodes.insert(record.node).second;
+    if (!first && SameCall(now.calls[place], call)) return;
     ExecVersion* version = NextVersion(exec, Time(record.header.time_ns));
-    if (version != nullptr) version->calls[place] = call;
+    if (first) ForgetNodeBefore(exec, version, place);
+    if (state.refused) return Forget(&version->calls[place]);
+    version->calls[place] = call;
   }
 
   void TakeDestroy(const trace::Destroy& record) {

@@ -90,12 +90,14 @@ struct Process {
   int32_t env_world = -1;
   uint32_t timeout_ms = 0;
   uint64_t start_ns = 0;
-  uint64_t last_ns = 0;          // time of the newest record
+  uint64_t last_ns = 0;  // time of the newest record; a process that runs writes each second
   uint64_t events_since_ns = 0;  // older events were overwritten; 0: all are there
   bool closed = false;           // the process ended in an orderly way
+  bool clock_aligned = true;     // its times compare with those of other processes
   bool events_lost = false;      // events are missing after events_since_ns (dropped or corrupt)
   bool snapshots_lost = false;
   bool definitions_lost = false;
+  std::string boot;  // of the host, in hexadecimal; empty: unknown
   std::string hostname;
   std::string executable;
   std::string command_line;
@@ -227,6 +229,9 @@ struct ExecVersion {
   uint64_t from_ns = 0;
   std::vector<uint32_t> lamport_order;  // positions of Lamport nodes in topological order
   std::vector<Call> calls;              // of lamport_order, after updates
+  // An update may have been among the events that were overwritten: the calls are those of the
+  // exec's first graph, if there was none.
+  bool assumed = false;
 };
 
 struct Exec {
@@ -318,6 +323,7 @@ struct Communicator {
   std::vector<Index> members;  // workspace by rank, kNone: that rank left no trace
   bool certain = false;        // no other grouping fits, and all ranks left a trace
   std::string basis;           // how they were matched, one line for people
+  bool guessed = false;        // another grouping fits as well
 };
 
 struct Order {

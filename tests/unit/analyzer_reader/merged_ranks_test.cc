@@ -159,5 +159,94 @@ TEST_F(MergedRanks, ImpossibleWorldBelongsToNoCommunicator) {
   EXPECT_TRUE(Mentions(model.notes, "names no valid rank and world"));
 }
 
+TEST_F(MergedRanks, ACopyOfATraceIsLeftOut) {
+  TraceBuilder older = BuildScenario(Rank(0));
+  TraceBuilder newer = older;
+  newer.Event(Launch(7));
+  const Model model = Build({older, newer, BuildScenario(Rank(1))});
+  ASSERT_EQ(model.processes.size(), 2u);
+  EXPECT_NE(model.processes[0].file.find("1.lamptrace"), std::string::npos);
+  ASSERT_EQ(model.communicators.size(), 1u);
+  EXPECT_TRUE(model.communicators[0].certain);
+  EXPECT_TRUE(Mentions(model.notes, "0.lamptrace was left out: it is of the same process as"));
+}
+
+TEST_F(MergedRanks, AProcessNumberThatComesAgainIsNoCopy) {
+  Scenario again = Rank(0);
+  again.start_ns += 1;
+  EXPECT_EQ(Build({BuildScenario(Rank(0)), BuildScenario(again)}).processes.size(), 2u);
+}
+
+TEST_F(MergedRanks, AServerOnTwoHostsThatWasStartedTwiceIsTwoServers) {
+  std::vector<TraceBuilder> traces;
+  for (uint32_t round = 0; round < 2; ++round) {
+    for (uint32_t rank = 0; rank < 4; ++rank) {
+      Scenario scenario = Rank(rank);
+      scenario.world = 4;
+      scenario.pid = 100 + round * 10 + rank % 2;
+      scenario.ppid = 3000 + round * 10 + rank / 2;
+      scenario.host = rank < 2 ? "host-a" : "host-b";
+      scenario.boot = rank < 2 ? 1 : 2;
+      scenario.start_ns += round * 60'000'000'000ull;
+      traces.push_back(BuildScenario(scenario));
+    }
+  }
+  const Model model = Build(traces);
+  ASSERT_EQ(model.communicators.size(), 2u);
+  EXPECT_EQ(model.communicators[0].members, (std::vector<Index>{0, 1, 2, 3}));
+  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{4, 5, 6, 7}));
+  EXPECT_TRUE(model.communicators[0].guessed);
+}
+
+TEST_F(MergedRanks, ReplicasOfOneHostAreToldByTheirParents) {
+  std::vector<TraceBuilder> traces;
+  for (uint32_t i = 0; i < 4; ++i) {
+    Scenario scenario = Rank(i % 2);
+    scenario.pid = 4000 + i;
+    scenario.ppid = 3000 + i / 2;
+    traces.push_back(BuildScenario(scenario));
+  }
+  const Model model = Build(traces);
+  ASSERT_EQ(model.communicators.size(), 2u);
+  EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{2, 3}));
+  EXPECT_FALSE(model.communicators[1].guessed);
+}
+
+TEST_F(MergedRanks, JobsThatHaveEachOthersMissingRanksAreNoted) {
+  std::vector<TraceBuilder> traces;
+  for (uint32_t rank = 0; rank < 4; ++rank) {
+    Scenario scenario = Rank(rank);
+    scenario.world = 4;
+    scenario.host = rank < 2 ? "host-a" : "host-b";
+    scenario.job = rank < 2 ? "9f0a" : "77bc";
+    traces.push_back(BuildScenario(scenario));
+  }
+  EXPECT_TRUE(Mentions(Build(traces).notes, "have exactly the ranks that the other lacks"));
+  traces.pop_back();
+  EXPECT_FALSE(Mentions(Build(traces).notes, "have exactly the ranks that the other lacks"));
+}
+
+TEST_F(MergedRanks, HostsAreKnownByTheirBoot) {
+  Scenario other = Rank(1);
+  other.boot = 2;
+  const Model model = Build({BuildScenario(Rank(0)), BuildScenario(other)});
+  EXPECT_EQ(model.processes[0].boot.substr(0, 2), "01");
+  EXPECT_EQ(model.processes[1].boot.substr(0, 2), "02");
+}
+
+TEST_F(MergedRanks, AFloodOfWorkspacesIsBounded) {
+  TraceBuilder builder = BuildScenario(Rank(0));
+  for (uint32_t i = 0; i < 1500; ++i) {
+    trace::Workspace workspace = {};
+    workspace.workspace_id = 10 + i;
+    workspace.world = 2;
+    workspace.flag_layout = static_cast<uint16_t>(trace::FlagLayout::kEraC);
+    builder.Define(workspace);
+  }
+  const Model model = Build({builder});
+  EXPECT_EQ(model.communicators.size(), 1024u);
+  EXPECT_TRUE(Mentions(model.notes, "only the first 1024 of 1501 workspaces of rank 0"));
+}
+
 }  // namespace
 }  // namespace lamplight

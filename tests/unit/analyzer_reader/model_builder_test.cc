@@ -442,5 +442,157 @@ TEST_F(ModelBuilder, UnreadableFilesAreLosses) {
   EXPECT_EQ(model.losses[0].text, "x.lamptrace: not a\\x1b trace");
 }
 
+// ---------------------------------------------------------------- updates that were overwritten
+
+// An exec of two nodes, then `before`, then as many launches as overwrite all of that.
+class Overwritten : public ModelBuilder {
+ protected:
+  Overwritten() : builder(4096) {
+    trace::Graph graph = {};
+    graph.graph_id = 1;
+    graph.nodes = 2;
+    trace::Workspace workspace = {};
+    workspace.workspace_id = 1;
+    workspace.world = 2;
+    builder.Define(graph).Define(workspace);
+    for (uint32_t position = 0; position < 2; ++position) {
+      trace::Node node = {};
+      node.graph_id = 1;
+      node.node = position;
+      node.call = CallOf(8);
+      builder.Define(node);
+    }
+    trace::Exec exec = {};
+    exec.exec_id = 1;
+    exec.graph_id = 1;
+    builder.Define(exec);
+  }
+  static trace::LamportCall CallOf(uint32_t tokens) {
+    trace::LamportCall call = {};
+    call.kernel_id = 1;
+    call.workspace_id = 1;
+    call.tokens = tokens;
+    call.dim = 64;
+    call.flags = trace::kCallAdvances;
+    return call;
+  }
+  void Replays(int count, uint32_t ops = 2) {
+    for (int i = 0; i < count; ++i) {
+      trace::GraphLaunch launch = Launch(++replay);
+      launch.op[0] = {1, ops, done};
+      done += ops;
+      builder.Event(launch);
+    }
+  }
+  void Set(uint32_t node, uint32_t tokens) {
+    trace::NodeParams params = {};
+    params.exec_id = 1;
+    params.node = node;
+    params.call = CallOf(tokens);
+    builder.Event(params);
+  }
+  void Update() {
+    trace::ExecUpdate update = {};
+    update.exec_id = 1;
+    update.graph_id = 1;
+    builder.Event(update);
+  }
+
+  TraceBuilder builder;
+  uint64_t replay = 0;
+  uint64_t done = 0;
+};
+
+TEST_F(Overwritten, NothingIsAssumedWhileAllEventsAreThere) {
+  Replays(3);
+  EXPECT_FALSE(Build({builder}).execs[0].versions[0].assumed);
+}
+
+TEST_F(Overwritten, TheFirstGraphIsAssumed) {
+  Replays(200);
+  const Model model = Build({builder});
+  ASSERT_EQ(model.execs[0].versions.size(), 1u);
+  EXPECT_TRUE(model.execs[0].versions[0].assumed);
+  EXPECT_EQ(model.execs[0].versions[0].calls[0].tokens, 8u);
+}
+
+TEST_F(Overwritten, AnExecThatCameLaterIsKnown) {
+  Replays(200);
+  trace::Exec exec = {};
+  exec.exec_id = 2;
+  exec.graph_id = 1;
+  builder.Define(exec);
+  EXPECT_FALSE(Build({builder}).execs[1].versions[0].assumed);
+}
+
+TEST_F(Overwritten, WhatAnUpdatedExecRanBeforeIsNotKnown) {
+  Replays(200);
+  Update();
+  Replays(2);
+  const Model model = Build({builder});
+  ASSERT_EQ(model.execs[0].versions.size(), 2u);
+  EXPECT_EQ(model.execs[0].versions[0].graph, kNone);
+  EXPECT_TRUE(model.execs[0].versions[0].calls.empty());
+  EXPECT_FALSE(model.execs[0].versions[1].assumed);
+  EXPECT_EQ(model.execs[0].versions[1].calls.size(), 2u);
+}
+
+TEST_F(Overwritten, WhatASetNodePassedBeforeIsNotKnown) {
+  Replays(200);
+  Set(0, 8);  // as the graph has it: it may have had another value in between
+  Replays(1);
+  Set(0, 5);
+  Replays(1);
+  const Model model = Build({builder});
+  ASSERT_EQ(model.execs[0].versions.size(), 3u);
+  EXPECT_EQ(model.execs[0].versions[0].calls[0].tokens, kUnknown);
+  EXPECT_EQ(model.execs[0].versions[0].calls[1].tokens, 8u);
+  EXPECT_EQ(model.execs[0].versions[1].calls[0].tokens, 8u);
+  EXPECT_EQ(model.execs[0].versions[2].calls[0].tokens, 5u);
+  EXPECT_TRUE(model.execs[0].versions[2].assumed);  // of the other node
+}
+
+TEST_F(Overwritten, AGraphWithOtherCallsThanWereCountedIsNotBelieved) {
+  Replays(200, 3);
+  EXPECT_TRUE(Build({builder}).execs[0].versions[0].calls.empty());
+}
+
+TEST_F(ModelBuilder, PastTheMostVersionsWhatIsSetIsUnknown) {
+  constexpr uint32_t kNodes = 2'000;
+  constexpr uint64_t kReplays = 2'100;  // more than 4,000,000 calls
+  TraceBuilder builder(uint64_t{16} << 20);
+  trace::Graph graph = {};
+  graph.graph_id = 1;
+  graph.nodes = kNodes;
+  builder.Define(graph);
+  trace::NodeParams params = {};
+  params.exec_id = 1;
+  params.call.kernel_id = 1;
+  for (uint32_t position = 0; position < kNodes; ++position) {
+    trace::Node node = {};
+    node.graph_id = 1;
+    node.node = position;
+    node.call = params.call;
+    node.call.tokens = 7;
+    builder.Define(node);
+  }
+  trace::Exec exec = {};
+  exec.exec_id = 1;
+  exec.graph_id = 1;
+  builder.Define(exec);
+  for (uint64_t i = 1; i <= kReplays; ++i) {
+    params.call.tokens = static_cast<uint32_t>(i);
+    builder.Event(params).Event(Launch(i));
+  }
+  const Model model = Build({builder});
+  const auto& versions = model.execs[0].versions;
+  EXPECT_LT(versions.size(), kReplays);
+  EXPECT_EQ(versions[versions.size() - 2].calls[0].tokens, versions.size() - 1);
+  EXPECT_EQ(versions.back().calls[0].tokens, kUnknown);
+  EXPECT_EQ(versions.back().calls[1].tokens, 7u);
+  EXPECT_EQ(model.replays.back().version, versions.size() - 1);
+  EXPECT_TRUE(Mentions(model.notes, "taken as unknown"));
+}
+
 }  // namespace
 }  // namespace lamplight
