@@ -53,6 +53,7 @@ struct Place {
   Index hang = kNone;
   uint64_t replay = 0;  // number; 0: none
   uint64_t operation = kNoOperation;
+  bool assumed = false;  // graph and nodes: ExecVersion::assumed
   std::vector<NodeRef> nodes;
   static constexpr uint64_t kNoOperation = ~uint64_t{0};
 };

@@ -2,23 +2,36 @@
 #include "analyzer/detectors/hang_queue.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "analyzer/detectors/hang_state.h"
 #include "analyzer/detectors/happens_before.h"
+#include "analyzer/detectors/memo.h"
 
 namespace lamplight {
 namespace {
 
-bool InFront(const Hang& first, const Hang& second, const LaunchOrder& order) {
-  if (first.launched_ns >= second.launched_ns) return false;
-  if (first.stream != kNone && first.stream == second.stream) return true;
-  if (first.replay_index == kNone || second.replay_index == kNone) return false;
-  return order.Ordered({first.replay_index, kNone}, {second.replay_index, kNone});
+// Both members kNone: the record of the launch is lost.
+Launch LaunchOf(const Model& model, const Hang& hang) {
+  if (hang.exec != kNone) return {hang.replay_index, kNone};
+  if (hang.workspace == kNone) return {};
+  for (const Turn& turn : model.workspaces[hang.workspace].timeline) {
+    if (turn.eager != kNone && turn.before == hang.op_before) return {kNone, turn.eager};
+  }
+  return {};
 }
 
-}  // namespace
+bool IsKnown(const Launch& launch) { return launch.replay != kNone || launch.eager != kNone; }
 
-Index HangInFront(const Model& model, Index index) {
+bool InFront(const Model& model, const Hang& first, const Hang& second, const LaunchOrder& order) {
+  if (first.launched_ns >= second.launched_ns) return false;
+  if (first.stream != kNone && first.stream == second.stream) return true;
+  const Launch earlier = LaunchOf(model, first);
+  const Launch later = LaunchOf(model, second);
+  return IsKnown(earlier) && IsKnown(later) && order.Ordered(earlier, later);
+}
+
+Index FindInFront(const Model& model, Index index) {
   const Hang& hang = model.hangs[index];
   std::vector<Index> others;
   for (Index i = 0; i < model.hangs.size(); ++i) {
@@ -26,13 +39,24 @@ Index HangInFront(const Model& model, Index index) {
     if (i != index && !other.ended && other.process == hang.process) others.push_back(i);
   }
   if (others.empty()) return kNone;
-  const LaunchOrder order(model, hang.process);
+  std::unique_ptr<LaunchOrder> own;
+  const LaunchOrder& order = OrderOf(model, hang.process, &own);
   Index front = kNone;
   for (const Index i : others) {
-    if (!InFront(model.hangs[i], hang, order)) continue;
+    if (!InFront(model, model.hangs[i], hang, order)) continue;
     if (front == kNone || model.hangs[i].launched_ns < model.hangs[front].launched_ns) front = i;
   }
   return front;
+}
+
+}  // namespace
+
+Index HangInFront(const Model& model, Index index) {
+  Memo* const memo = Memo::Of(model);
+  if (memo == nullptr) return FindInFront(model, index);
+  const auto known = memo->in_front.find(index);
+  if (known != memo->in_front.end()) return known->second;
+  return memo->in_front[index] = FindInFront(model, index);
 }
 
 std::vector<Index> HangsWaitingFor(const Model& model, Index workspace) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "analyzer/detectors/memo.h"
 #include "analyzer/replay_progress.h"
 
 namespace lamplight {
@@ -113,6 +114,14 @@ bool MayFlush(const Model& model, const StuckCalls& stuck) {
   });
 }
 
+// Aliased words that kernels may test which may flush.
+bool MayPollAliased(const Model& model, const RankState& state, const StuckCalls& stuck) {
+  if (state.Alias() == 0 || !MayFlush(model, stuck)) return false;
+  const bool broadcast_only = state.Stage(kScatter).alias == 0;
+  return !broadcast_only || !TestFirstWordsOnly(model, stuck) ||
+         AliasedFirstWords(model, state) != FirstWords::kClean;
+}
+
 // No sentinel word, or only ones that a complete call of these kernels can leave.
 bool NoneTested(const std::vector<PeerWords>& awaited, bool first_words_only) {
   return std::ranges::all_of(awaited, [&](const PeerWords& words) {
@@ -136,7 +145,7 @@ std::optional<RankState> BehindTheFlags(const Model& model, const RankState& sta
   RankState late = state;
   late.progress = Progress::kBehind;
   late.slot_role = trace::kSlotDirty;
-  late.flags.index = (*state.flags.index + protocol::kGenerations - 1) % protocol::kGenerations;
+  late.flags.index = (*state.flags.index + state.flags.generations - 1) % state.flags.generations;
   late.awaited.clear();
   for (const SlotState* slot : slots) {
     if (slot->changed != 0) return std::nullopt;
@@ -145,7 +154,7 @@ std::optional<RankState> BehindTheFlags(const Model& model, const RankState& sta
   }
   const StuckCalls stuck = FindStuckCalls(model, late);
   if (stuck.operations.empty() || stuck.guessed) return std::nullopt;
-  if (late.Alias() > 0 && MayFlush(model, stuck)) return late;
+  if (MayPollAliased(model, late, stuck)) return late;
   if (NoneTested(late.awaited, TestFirstWordsOnly(model, stuck))) return std::nullopt;
   late.progress = Progress::kWaiting;
   return late;
@@ -165,6 +174,7 @@ RankState StateOf(const Model& model, Index hang_index, Index workspace) {
   }
   const std::vector<const SlotState*> slots = SlotsOf(hang, workspace, trace::kSlotCurrent);
   state.flags = ReadFlagWords(model.workspaces[workspace].flag_layout, WordsOf(*second));
+  state.read_index = state.flags.index;
   AddSlots(slots, model.workspaces[workspace].rank, &state);
   AddOwnHeader(hang, workspace, model.workspaces[workspace].rank, &state);
   state.progress = Moved(*first, *second, slots) ? Progress::kMoving : Judge(state);
@@ -223,7 +233,7 @@ std::vector<uint32_t> RankState::AbsentPeers(uint32_t own_rank) const {
   return {peers.begin(), peers.end()};
 }
 
-std::vector<RankState> StatesOf(const Model& model, Index hang_index) {
+std::set<Index> WorkspacesOf(const Model& model, Index hang_index) {
   const Hang& hang = model.hangs[hang_index];
   std::set<Index> workspaces;
   if (hang.workspace != kNone) workspaces.insert(hang.workspace);
@@ -234,9 +244,32 @@ std::vector<RankState> StatesOf(const Model& model, Index hang_index) {
     }
   }
   workspaces.erase(kNone);
+  return workspaces;
+}
+
+std::vector<RankState> StatesOf(const Model& model, Index hang) {
+  Memo* const memo = Memo::Of(model);
+  if (memo != nullptr && memo->states.contains(hang)) return memo->states[hang];
   std::vector<RankState> states;
-  for (const Index workspace : workspaces) states.push_back(StateOf(model, hang_index, workspace));
+  for (const Index workspace : WorkspacesOf(model, hang)) {
+    states.push_back(StateOf(model, hang, workspace));
+  }
+  if (memo != nullptr) memo->states[hang] = states;
   return states;
+}
+
+FirstWords AliasedFirstWords(const Model& model, const RankState& state) {
+  uint64_t listed = 0, aliased = 0;
+  for (const SlotState& slot : model.hangs[state.hang].slots) {
+    if (slot.workspace != state.workspace || (slot.role & state.slot_role) == 0) continue;
+    if (slot.stage != kBroadcast || slot.token == kUnknown) continue;
+    for (const uint32_t position : slot.first_alias) {
+      if (position % kWordsPerPacket == 0) return FirstWords::kAliased;
+    }
+    listed += slot.first_alias.size();
+    aliased += slot.alias;
+  }
+  return aliased > 0 && listed == aliased ? FirstWords::kClean : FirstWords::kNotKnown;
 }
 
 }  // namespace lamplight

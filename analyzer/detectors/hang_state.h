@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@
 #include "analyzer/trace_model.h"
 
 namespace lamplight {
+
+inline constexpr uint32_t kWordsPerPacket = 4;  // 16-byte loads
 
 // Stages of the two-shot; the one-shot has the first alone.
 inline constexpr uint32_t kScatter = 0;
@@ -48,7 +51,8 @@ struct RankState {
   Index workspace = kNone;
   Progress progress = Progress::kUnreadable;
   std::string why;
-  FlagWords flags;
+  FlagWords flags;                     // `index`: of the generation that `awaited` speaks of
+  std::optional<uint32_t> read_index;  // as the flags had it
   bool slots_read = false;
   bool own_slots_read = false;  // slots that this rank itself writes are among them
   bool own_written = false;     // and hold words
@@ -64,8 +68,14 @@ struct RankState {
   std::vector<uint32_t> AbsentPeers(uint32_t own_rank) const;
 };
 
-// One state for each workspace that the hang's evidence speaks of; empty where it speaks of none.
+// Workspaces that the hang's replay uses, or that its evidence speaks of.
+std::set<Index> WorkspacesOf(const Model& model, Index hang);
+// One state for each of them.
 std::vector<RankState> StatesOf(const Model& model, Index hang);
+
+// What is known of the first words of packets among the aliased ones of the broadcast.
+enum class FirstWords : uint8_t { kAliased, kClean, kNotKnown };
+FirstWords AliasedFirstWords(const Model& model, const RankState& state);
 
 // The calls that may be the one that is stuck: entry index, advances since and slot extents narrow
 // them down. `exact`: a journal snapshot or the arithmetic leaves one operation.

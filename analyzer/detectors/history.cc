@@ -90,6 +90,12 @@ const ExecVersion* VersionOf(const Model& model, const Replay& replay) {
   return replay.version < versions.size() ? &versions[replay.version] : nullptr;
 }
 
+bool IsAssumed(const Model& model, const Operation& operation) {
+  if (operation.replay == kNone) return false;
+  const ExecVersion* version = VersionOf(model, model.replays[operation.replay]);
+  return version != nullptr && version->assumed;
+}
+
 std::vector<Operation> OperationsOf(const Model& model, Index workspace, Index turn_index) {
   const Turn& turn = model.workspaces[workspace].timeline[turn_index];
   if (turn.replay != kNone) return ReplayOperations(model, workspace, turn, turn_index);
@@ -171,8 +177,10 @@ Index FindReplay(const Model& model, Index exec, uint64_t number) {
   const auto found = std::lower_bound(
       replays.begin(), replays.end(), number,
       [&](Index replay, uint64_t wanted) { return model.replays[replay].number < wanted; });
-  if (found == replays.end() || model.replays[*found].number != number) return kNone;
-  return *found;
+  for (auto at = found; at != replays.end() && model.replays[*at].number == number; ++at) {
+    if (model.replays[*at].status == 0) return *at;  // a launch that was refused has no number
+  }
+  return kNone;
 }
 
 const OpRange* RangeOf(const Replay& replay, Index workspace) {

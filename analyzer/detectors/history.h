@@ -27,6 +27,9 @@ struct Operation {
 // The version of the exec's calls that the replay ran; null where it is not recorded.
 const ExecVersion* VersionOf(const Model& model, const Replay& replay);
 
+// ExecVersion::assumed of what the operation is part of.
+bool IsAssumed(const Model& model, const Operation& operation);
+
 // The calls of one turn on `workspace`, in order.
 std::vector<Operation> OperationsOf(const Model& model, Index workspace, Index turn);
 

@@ -1,14 +1,12 @@
-// Which call of a hung replay is stuck: arithmetic modulo three generations, then sizes, then
-// inputs.
+// Which call of a hung replay is stuck: arithmetic modulo the generations, then sizes, then inputs.
 #include <algorithm>
 #include <set>
 
 #include "analyzer/detectors/hang_state.h"
+#include "analyzer/detectors/memo.h"
 
 namespace lamplight {
 namespace {
-
-constexpr uint64_t kPeriod = protocol::kGenerations;
 
 struct OpWindow {
   uint64_t begin = 0;
@@ -44,9 +42,10 @@ std::optional<OpWindow> WindowOf(const Model& model, const Hang& hang, Index wor
 // call on starts at generation 0.
 std::optional<Observation> Anchor(const Model& model, Index workspace, const OpWindow& window) {
   std::optional<Observation> anchor;
-  for (const Observation& observation : Observe(model, workspace)) {
-    if (observation.position < window.end) anchor = observation;
-  }
+  std::vector<Observation> own;
+  const std::vector<Observation>& all = Observed(model, workspace, &own);
+  const auto behind = std::ranges::lower_bound(all, window.end, {}, &Observation::position);
+  if (behind != all.begin()) anchor = *(behind - 1);
   const std::vector<Turn>& timeline = model.workspaces[workspace].timeline;
   if (!anchor && !timeline.empty() && timeline.front().before == 0) {
     anchor = Observation{};
@@ -77,9 +76,9 @@ bool NextCallWouldTell(const Model& model, const RankState& state, const OpWindo
   });
 }
 
-// Which operation numbers may be due while the flags name `index`: `first`, and every third after
-// it unless snapshots would have shown that. Where the calls journal, their snapshots tell even
-// where the flags could not be read.
+// Which operation numbers may be due while the flags name `index`: `first`, and those after it that
+// have the same generation unless snapshots would have shown that. Where the calls journal, their
+// snapshots tell even where the flags could not be read.
 class DueOperations {
  public:
   DueOperations(const Model& model, const RankState& state, const OpWindow& window) {
@@ -93,6 +92,7 @@ class DueOperations {
     }
     const Steps steps = StepsBetween(anchor->flags, state.flags);
     known_ = true;
+    period_ = state.flags.generations;
     first_ += steps.calls;
     // With steps, more calls have ended than have told so.
     only_first_ = steps.exact ||
@@ -102,13 +102,14 @@ class DueOperations {
 
   bool Contains(uint64_t op) const {
     if (!known_ || op < first_) return false;
-    return only_first_ ? op == first_ : (op - first_) % kPeriod == 0;
+    return only_first_ ? op == first_ : (op - first_) % period_ == 0;
   }
 
  private:
   bool known_ = false;
   bool only_first_ = false;
   uint64_t first_ = 0;
+  uint64_t period_ = protocol::kGenerations;
 };
 
 uint64_t BytesPerPeer(const Model& model, const Call& call) {
@@ -232,7 +233,9 @@ StuckCalls DueIn(const Model& model, const RankState& state, const OpWindow& win
   const std::vector<Operation> all = OperationsOf(model, state.workspace, window.turn);
   std::ranges::copy_if(all, std::back_inserter(stuck.operations),
                        [&](const Operation& operation) { return due.Contains(operation.op); });
-  stuck.past_all = due.Contains(window.end);
+  // What an exec ran may not be known.
+  stuck.guessed = all.empty() && window.end > window.begin;
+  stuck.past_all = !stuck.guessed && due.Contains(window.end);
   const bool not_begun = state.progress == Progress::kNotBegun;
   if (stuck.operations.empty() && !(stuck.past_all && not_begun)) {
     stuck.operations = all;
@@ -252,7 +255,7 @@ std::optional<OpWindow> EagerBefore(const Model& model, Index workspace, const O
 StuckCalls DueEager(const Model& model, const RankState& state, const OpWindow& newest) {
   StuckCalls stuck = DueIn(model, state, newest);
   std::optional<OpWindow> window = newest;
-  for (uint64_t back = 1; stuck.guessed && back < kPeriod; ++back) {
+  for (uint64_t back = 1; stuck.guessed && back < state.flags.generations; ++back) {
     window = EagerBefore(model, state.workspace, *window);
     if (!window) break;
     StuckCalls earlier = DueIn(model, state, *window);

@@ -25,7 +25,9 @@ void PlaceInExec(const Model& model, Index exec, Index replay, Place* place) {
   if (version == nullptr && !model.execs[exec].versions.empty()) {
     version = &model.execs[exec].versions.back();
   }
-  if (version != nullptr) place->graph = version->graph;
+  if (version == nullptr) return;
+  place->graph = version->graph;
+  place->assumed = version->assumed;
 }
 
 uint32_t WordsOfKind(const SlotState& slot, WordKind kind) {
@@ -76,13 +78,12 @@ std::string ProcessName(const Model& model, Index process) {
   const int32_t env_rank = model.processes[process].env_rank;
   if (ranks.empty() && env_rank >= 0) return "rank " + std::to_string(env_rank) + " (" + pid + ")";
   if (ranks.size() != 1) return pid;
-  return "rank " + std::to_string(*ranks.begin()) + " (" + pid + ")";
+  return RankList({*ranks.begin()}) + " (" + pid + ")";
 }
 
 std::string RankName(const Model& model, Index workspace) {
   const Workspace& own = model.workspaces[workspace];
-  return "rank " + std::to_string(own.rank) + " (pid " +
-         std::to_string(model.processes[own.process].pid) + ")";
+  return RankList({own.rank}) + " (pid " + std::to_string(model.processes[own.process].pid) + ")";
 }
 
 std::string RankList(const std::vector<uint32_t>& ranks) {
@@ -110,6 +111,10 @@ std::string AlgorithmName(trace::Algorithm algorithm) {
       return "epoch one-shot";
     case trace::Algorithm::kEpochTwoShot:
       return "epoch two-shot";
+    case trace::Algorithm::kPushOneShot:
+      return "push one-shot";
+    case trace::Algorithm::kPushTwoShot:
+      return "push two-shot";
     case trace::Algorithm::kUnknown:
       break;
   }
@@ -191,7 +196,8 @@ void PlaceAtHang(const Model& model, const RankState& state, const StuckCalls& s
   if (stuck.exact) {
     finding->place.operation = stuck.operations.front().op;
   } else if (stuck.operations.size() > 1) {
-    finding->missing.push_back("flag words repeat every three calls, so they leave " +
+    const std::string period = std::to_string(state.flags.generations);
+    finding->missing.push_back("flag words repeat every " + period + " calls, so they leave " +
                                Count(stuck.operations.size(), "node") +
                                " in question; LAMPLIGHT_MODE=journal records one snapshot after "
                                "each node and tells exactly");
@@ -224,8 +230,8 @@ void AddFlagEvidence(const Model& model, const RankState& state, Finding* findin
   std::string line = RankName(model, state.workspace) + ": flag words, read twice and unchanged:";
   if (state.flags.epoch) {
     line += " " + Count(*state.flags.epoch, "call") + " completed";
-  } else if (state.flags.index) {
-    line += " generation " + std::to_string(*state.flags.index);
+  } else if (state.read_index) {
+    line += " generation " + std::to_string(*state.read_index);
   }
   if (state.flags.share.value_or(0) != 0) {
     line += ", " + ClustersOfTheNext(model, state) + " of the next one have ended";

@@ -1,0 +1,42 @@
+// Every process that runs writes an anchor of its clock each second.
+#include "analyzer/detectors/silent_process.h"
+
+#include "analyzer/detectors/wording.h"
+
+namespace lamplight {
+namespace {
+
+// Three anchors that are missing: a host under load may be late with one.
+constexpr uint64_t kSilence = 3'000'000'000;
+
+}  // namespace
+
+std::optional<uint64_t> SilentFor(const Model& model, Index index, const Hang& hang) {
+  const Process& process = model.processes[index];
+  const bool comparable = process.clock_aligned && model.processes[hang.process].clock_aligned;
+  if (process.closed || process.last_ns == 0 || !comparable || index == hang.process) {
+    return std::nullopt;
+  }
+  if (hang.detected_ns < process.last_ns || hang.detected_ns - process.last_ns < kSilence) {
+    return std::nullopt;
+  }
+  return hang.detected_ns - process.last_ns;
+}
+
+std::string SilenceText(uint64_t silent_ns) {
+  return "its trace ends " + Seconds(silent_ns) +
+         " before the hang was noticed and was not closed: the process was killed, has crashed, or "
+         "stands still (SIGSTOP, a debugger, a frozen container)";
+}
+
+std::vector<std::string> AdviceOnSilence() {
+  return {
+      "Look at how that process ended: its exit status and output, dmesg (the OOM killer, Xid "
+      "errors of the GPU), the events of its container or scheduler.",
+      "If it still exists, see whether it is stopped: state T in /proc/PID/status, a debugger, a "
+      "frozen control group.",
+      "If its trace was copied while it ran, copy the traces of all ranks once more.",
+  };
+}
+
+}  // namespace lamplight
