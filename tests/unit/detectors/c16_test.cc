@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "analyzer/detectors/c16_not_collective.h"
+#include "analyzer/detectors/other_collectives.h"
+#include "analyzer/detectors/registry.h"
 #include "tests/unit/detectors/model_fixture.h"
 
 namespace lamplight {
@@ -125,6 +127,158 @@ TEST_F(C16, KnowsWhenAllCollectivesAreComplete) {
   EXPECT_TRUE(finding.place.nodes.empty());
 }
 
+// ---------------------------------------------------------------- other collectives
+
+constexpr char kNccl[] = "ncclDevKernel_AllGather_RING_LL(ncclDevKernelArgsStorage<4096ul>)";
+
+// A kernel node from which an edge leads to rank 1's first call, or to which one leads from its
+// last.
+class C16Others : public C16 {
+ protected:
+  Graph& graph() { return world.model.graphs[1]; }
+  void InFront(const std::string& name) {
+    graph().nodes.push_back({2, 0, name, {}});
+    graph().edges.push_back({2, 0, false});
+  }
+  void Behind(const std::string& name) {
+    graph().nodes.push_back({2, 0, name, {}});
+    graph().edges.push_back({1, 2, false});
+  }
+  Finding Found() { return Detect().findings.at(0); }
+};
+
+TEST_F(C16Others, ACollectiveInFrontMayBeWhatHangs) {
+  InFront(kNccl);
+  const Finding finding = Found();
+  EXPECT_EQ(finding.confidence, Confidence::kLikely);
+  EXPECT_NE(finding.title.find("or in another collective"), std::string::npos);
+  EXPECT_NE(finding.summary.find("this rank, or another collective of the graph"),
+            std::string::npos);
+  EXPECT_EQ(finding.summary.find("on this rank itself"), std::string::npos);
+  EXPECT_TRUE(Mentions(finding.evidence, "node 2 of the graph is another collective"));
+  EXPECT_TRUE(Mentions(finding.evidence, "ncclDevKernel_AllGather"));
+}
+
+TEST_F(C16Others, OneBehindTheDueCallCannotBe) {
+  Behind(kNccl);
+  EXPECT_EQ(Found().confidence, Confidence::kProven);
+}
+
+TEST_F(C16Others, OneAheadOfACompleteCallCannotBe) {
+  InFront(kNccl);
+  hang().flags.clear();
+  for (uint32_t pass = 0; pass < 2; ++pass) {
+    FlagsRead read;
+    read.workspace = 1;
+    read.pass = pass;
+    read.status = trace::SideChannel::kOk;
+    read.words = 9;
+    read.word[protocol::kCurrentIndex] = 0;  // the second call is due
+    hang().flags.push_back(read);
+  }
+  EXPECT_EQ(Found().confidence, Confidence::kProven);
+}
+
+TEST_F(C16Others, OneBehindAllCallsMayBeWhereAllAreComplete) {
+  Behind(kNccl);
+  for (FlagsRead& read : hang().flags) read.word[protocol::kCurrentIndex] = 1;
+  const Finding finding = Found();
+  EXPECT_EQ(finding.confidence, Confidence::kLikely);
+  EXPECT_NE(finding.summary.find("has completed all collectives"), std::string::npos);
+}
+
+TEST_F(C16Others, OnlyPossibleWhereALamportKernelWasNotDecoded) {
+  const Index kernel = world.AddKernel(1, trace::Algorithm::kUnknown);
+  world.model.kernels[kernel].decoded = false;
+  world.model.kernels[kernel].name = "flashinfer::twoshotNew<8>";
+  InFront("flashinfer::twoshotNew<8>");
+  const Finding finding = Found();
+  EXPECT_EQ(finding.confidence, Confidence::kPossible);
+  EXPECT_TRUE(Mentions(finding.missing, "node 2, flashinfer::twoshotNew<8>"));
+}
+
+TEST_F(C16Others, OnlyLikelyWhereNobodyIsInside) {
+  for (FlagsRead& read : world.model.hangs[waiting].flags) read.word[protocol::kArrivals] = 0;
+  for (SlotState& slot : world.model.hangs[waiting].slots) {
+    slot.sentinel = slot.words;
+    slot.arrived = 0;
+  }
+  const Detection detection = Detect();
+  ASSERT_EQ(detection.findings.size(), 2u);
+  for (const Finding& finding : detection.findings) {
+    EXPECT_EQ(finding.confidence, Confidence::kLikely);
+    EXPECT_TRUE(Mentions(finding.missing, "no rank of the group is known to be inside"));
+    EXPECT_NE(finding.summary.find("or another collective in front of it"), std::string::npos);
+  }
+}
+
+TEST_F(C16Others, BehindItsCollectivesAPeerThatEndedTheReplayIsEnough) {
+  for (FlagsRead& read : hang().flags) read.word[protocol::kCurrentIndex] = 1;
+  world.model.hangs[waiting].ended = true;
+  EXPECT_EQ(Found().confidence, Confidence::kLikely);
+  world.model.replays[replay[0]].completed_ns = world.now();
+  EXPECT_EQ(Found().confidence, Confidence::kProven);
+}
+
+TEST(OtherCollectives, AreKnownByTheirNames) {
+  for (const char* name :
+       {kNccl, "void vllm::cross_device_reduce_1stage<__nv_bfloat16, 2>(vllm::RankData*)",
+        "c10d::symmetric_memory::(anonymous namespace)::one_shot_all_reduce_kernel<float, 16>",
+        "nvshmemi_transfer_rma_warp(void*)", "void deep_ep::internode::dispatch<false>(int4*)",
+        "multimem_all_reduce_kernel(float*)", "moeAllToAllKernel(int)"}) {
+    EXPECT_TRUE(LooksLikeCollective(name)) << name;
+  }
+  for (const char* name :
+       {"", "void cub::BlockReduce<BlockAllReduce<float>>(float*)", "scale(float*, float)",
+        "at::native::(anonymous namespace)::softmax<float>(ncclComm*)", "rms_norm_kernel"}) {
+    EXPECT_FALSE(LooksLikeCollective(name)) << name;
+  }
+}
+
+// ---------------------------------------------------------------- two workspaces in one graph
+
+// Both ranks call on one workspace, then on another. Rank 1 is stuck between the two, rank 0 waits
+// for it in the second.
+TEST(C16TwoWorkspaces, TheOneWhoseCallIsDueIsNamed) {
+  World world;
+  const std::vector<Index> second{world.AddWorkspace(0), world.AddWorkspace(1)};
+  world.model.communicators.push_back({2, second, true, "a key"});
+  for (const Index index : second) world.model.workspaces[index].communicator = 1;
+  std::vector<Index> hangs;
+  for (uint32_t rank = 0; rank < 2; ++rank) {
+    Call first = world.MakeCall(rank), other = first;
+    other.workspace = second[rank];
+    const Index replay = world.Replay(world.AddExec(rank, {first, other}));
+    hangs.push_back(world.Hang(replay, 1, 0));
+    Hang& hang = world.model.hangs.back();
+    for (uint32_t token = 0; token < world.tokens; ++token) {
+      for (uint32_t peer = 0; peer < 2; ++peer) world.Slot(hangs.back(), peer, token, 32, 0);
+    }
+    for (uint32_t pass = 0; pass < 2; ++pass) {
+      FlagsRead read = hang.flags[pass];
+      read.workspace = second[rank];
+      read.word[protocol::kCurrentIndex] = 0;
+      read.word[protocol::kArrivals] = rank == 0 ? 8 : 0;
+      hang.flags.push_back(read);
+    }
+    for (uint32_t token = 0; token < world.tokens; ++token) {
+      world.Slot(hangs.back(), 0, token, 0, 0).workspace = second[rank];
+      world.Slot(hangs.back(), 1, token, 32, 0).workspace = second[rank];
+    }
+  }
+  const Detection detection = Diagnose(world.model);
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C16"});
+  const Finding& finding = detection.findings[0];
+  EXPECT_EQ(finding.confidence, Confidence::kProven);
+  EXPECT_EQ(finding.hangs, std::vector<Index>{hangs[1]});
+  EXPECT_NE(finding.summary.find("before the kernel that is due"), std::string::npos);
+  EXPECT_EQ(finding.place.communicator, 1u);
+  ASSERT_EQ(finding.place.nodes.size(), 1u);
+  EXPECT_EQ(finding.place.nodes[0].position, 1u);
+  ASSERT_EQ(finding.consequences.size(), 1u);
+  EXPECT_EQ(finding.consequences[0].hang, hangs[0]);
+}
+
 // ---------------------------------------------------------------- no collective at all
 
 class C16Without : public testing::Test {
@@ -147,6 +301,22 @@ TEST_F(C16Without, ProvenWhenNoNodeIsALamportKernel) {
   ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C16"});
   EXPECT_EQ(detection.findings[0].confidence, Confidence::kProven);
   EXPECT_TRUE(Mentions(detection.findings[0].evidence, "none is a Lamport kernel"));
+}
+
+TEST_F(C16Without, OnlyLikelyWhenANodeIsAnotherCollective) {
+  graph().nodes.push_back({1, 0, kNccl, {}});
+  const Finding finding = Detect().findings.at(0);
+  EXPECT_EQ(finding.confidence, Confidence::kLikely);
+  EXPECT_TRUE(Mentions(finding.evidence, "node 1 of the graph is another collective"));
+}
+
+TEST_F(C16Without, OnlyLikelyWhenAllProcessesHangLikeThis) {
+  const Index other = world.AddExec(1, std::vector<Call>{});
+  world.model.graphs.back().nodes.push_back({0, kHostNode, "", {}});
+  world.Hang(world.Replay(other), 0, 0);
+  for (const Finding& finding : Detect().findings) {
+    EXPECT_EQ(finding.confidence, Confidence::kLikely);
+  }
 }
 
 TEST_F(C16Without, NothingWhenNodesAreMissing) {
