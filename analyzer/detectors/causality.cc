@@ -61,9 +61,19 @@ Finding* Explanation(std::vector<Finding>* findings, Index hang) {
   return found == findings->end() ? nullptr : &*found;
 }
 
-// Hazards that leave wrong state behind, so that any rank of the group may hang later.
+// Hazards that leave wrong state behind, so that any rank of the group may hang later. Arrivals
+// that a kernel of ours found left over it has taken off again.
 bool CorruptsState(const Finding& finding) {
-  return finding.hazard == "C3" || finding.hazard == "C3b" || finding.hazard == "C9";
+  const bool healed = finding.hazard == "C3b" && !finding.troubles.empty();
+  return finding.hazard == "C3" || (finding.hazard == "C3b" && !healed) || finding.hazard == "C9";
+}
+
+// Whether others may wait for ever for a rank that the finding names: it hangs itself, it has wrong
+// state, or its kernel has refused or given up a call.
+bool HoldsUpOthers(const Finding& finding) {
+  return finding.severity == Severity::kHang || CorruptsState(finding) ||
+         (finding.severity == Severity::kSilent &&
+          (finding.hazard == "C4" || finding.hazard == "C10"));
 }
 
 struct Link {
@@ -73,11 +83,14 @@ struct Link {
 
 // A hang of the rank that the finding explains, where its cause is another rank's.
 bool ExplainsHangOf(const Model& model, const Finding& finding, Index communicator, uint32_t rank) {
-  return communicator != kNone && std::ranges::any_of(finding.hangs, [&](Index hang) {
-           const Index workspace = model.hangs[hang].workspace;
-           return workspace != kNone && model.workspaces[workspace].communicator == communicator &&
-                  model.workspaces[workspace].rank == rank;
-         });
+  if (communicator == kNone) return false;
+  const auto is_of = [&](Index workspace) {
+    return model.workspaces[workspace].communicator == communicator &&
+           model.workspaces[workspace].rank == rank;
+  };
+  return std::ranges::any_of(finding.hangs, [&](Index hang) {
+    return std::ranges::any_of(WorkspacesOf(model, hang), is_of);
+  });
 }
 
 bool IsRankOf(const Model& model, const Finding& finding, Index communicator, uint32_t rank) {
@@ -111,7 +124,7 @@ Link LinkByWait(const Model& model, const RankState& state, std::vector<Finding>
   if (state.progress != Progress::kWaiting) return {};
   for (const uint32_t peer : state.AbsentPeers(own.rank)) {
     for (Finding& finding : *findings) {
-      if (finding.severity == Severity::kAdvisory) continue;
+      if (!HoldsUpOthers(finding)) continue;
       if (!IsRankOf(model, finding, own.communicator, peer)) continue;
       return {&finding, RankName(model, state.workspace) + " waits for words from rank " +
                             std::to_string(peer)};
@@ -130,7 +143,8 @@ Link LinkByGroup(const Model& model, const RankState& state, std::vector<Finding
                             " hangs after it, on the same workspace "
                             "group"};
     }
-    if (state.progress == Progress::kUnreadable && finding.confidence == Confidence::kProven) {
+    if (state.progress == Progress::kUnreadable && finding.severity == Severity::kHang &&
+        finding.confidence != Confidence::kPossible) {
       return {&finding, RankName(model, state.workspace) +
                             " hangs in the same group; its own evidence could not be read (" +
                             state.why + ")"};

@@ -2,11 +2,15 @@
 #include "analyzer/detectors/h0_unexplained.h"
 
 #include <algorithm>
+#include <set>
 
+#include "analyzer/detectors/silent_process.h"
 #include "analyzer/detectors/wording.h"
 
 namespace lamplight {
 namespace {
+
+constexpr char kWhyAbsent[] = "why rank ";
 
 std::string HangName(const Model& model, const Hang& hang) {
   if (hang.exec == kNone) return "an eager launch";
@@ -41,7 +45,7 @@ void AddAbsentPeers(const Model& model, const RankState& state, Finding* finding
                         rank < model.communicators[own.communicator].members.size() &&
                         model.communicators[own.communicator].members[rank] != kNone;
     finding->missing.push_back(
-        traced ? "why rank " + std::to_string(rank) +
+        traced ? kWhyAbsent + std::to_string(rank) +
                      "'s words are absent: its own evidence does not tell"
                : "rank " + std::to_string(rank) +
                      " left no trace here: give its trace to the same report, or preload it too");
@@ -115,13 +119,10 @@ void AddMissingGraph(const Model& model, const Hang& hang, Finding* finding) {
   }
   finding->missing.push_back(
       "whether the graph holds a collective: its nodes are not all recorded, hidden in a "
-      "conditional "
-      "node, or not decoded");
+      "conditional node, or not decoded");
 }
 
-}  // namespace
-
-Finding DescribeUnexplained(const Model& model, Index index) {
+Finding NewFinding(const Model& model, Index index) {
   const Hang& hang = model.hangs[index];
   Finding finding;
   finding.hazard = "H0";
@@ -133,20 +134,104 @@ Finding DescribeUnexplained(const Model& model, Index index) {
   finding.place.hang = index;
   finding.place.exec = hang.exec;
   finding.place.replay = hang.replay;
-  finding.summary = "The replay does not complete, and no detector can prove why.";
   AddHangEvidence(model, hang, &finding);
-  const std::vector<RankState> states = StatesOf(model, index);
+  return finding;
+}
+
+void AddStates(const Model& model, Index index, const std::vector<RankState>& states,
+               Finding* finding) {
+  std::set<uint32_t> ranks;
   for (const RankState& state : states) {
     const StuckCalls stuck = FindStuckCalls(model, state);
-    finding.ranks.push_back(model.workspaces[state.workspace].rank);
-    if (finding.place.workspace == kNone) PlaceAtHang(model, state, stuck, &finding);
-    AddState(model, state, stuck, &finding);
+    ranks.insert(model.workspaces[state.workspace].rank);
+    if (finding->place.workspace == kNone) PlaceAtHang(model, state, stuck, finding);
+    AddState(model, state, stuck, finding);
   }
-  if (states.empty()) AddMissingGraph(model, hang, &finding);
-  finding.actions = {
-      "Give the traces of all ranks to one report.",
-      "Run again with LAMPLIGHT_MODE=journal: it records a snapshot after every Lamport node.",
-  };
+  finding->ranks.assign(ranks.begin(), ranks.end());
+  if (states.empty()) AddMissingGraph(model, model.hangs[index], finding);
+}
+
+bool AllRanksTraced(const Model& model, const RankState& state) {
+  const Index communicator = model.workspaces[state.workspace].communicator;
+  return communicator != kNone &&
+         std::ranges::find(model.communicators[communicator].members, kNone) ==
+             model.communicators[communicator].members.end();
+}
+
+std::vector<std::string> ActionsFor(const Model& model, const Hang& hang,
+                                    const std::vector<RankState>& states) {
+  std::vector<std::string> actions;
+  const bool all_traced =
+      !states.empty() && std::ranges::all_of(states, [&](const RankState& state) {
+        return AllRanksTraced(model, state);
+      });
+  if (!all_traced) actions.push_back("Give the traces of all ranks to one report.");
+  if (model.processes[hang.process].mode != "journal") {
+    actions.push_back(
+        "Run again with LAMPLIGHT_MODE=journal: it records a snapshot after every Lamport node.");
+  }
+  actions.push_back(
+      "HOST STACKS, behind the findings, show where the hosts stood; cuda-gdb, attached to the "
+      "process, shows where the kernel does.");
+  return actions;
+}
+
+// Ranks that the hung one waits for, or may wait for where its evidence could not be read, and
+// whose processes are silent.
+std::vector<Index> SilentPeers(const Model& model, Index index,
+                               const std::vector<RankState>& states) {
+  std::vector<Index> silent;
+  for (const RankState& state : states) {
+    const Workspace& own = model.workspaces[state.workspace];
+    if (own.communicator == kNone) continue;
+    const std::vector<uint32_t> absent = state.AbsentPeers(own.rank);
+    for (const Index member : model.communicators[own.communicator].members) {
+      if (member == kNone || member == state.workspace) continue;
+      const Workspace& peer = model.workspaces[member];
+      const bool awaited = state.progress == Progress::kUnreadable ||
+                           (state.progress == Progress::kWaiting &&
+                            std::ranges::find(absent, peer.rank) != absent.end());
+      if (awaited && SilentFor(model, peer.process, model.hangs[index])) silent.push_back(member);
+    }
+  }
+  return silent;
+}
+
+}  // namespace
+
+std::optional<Finding> DescribeSilentPeer(const Model& model, Index index) {
+  const std::vector<RankState> states = StatesOf(model, index);
+  const std::vector<Index> silent = SilentPeers(model, index, states);
+  if (silent.empty()) return std::nullopt;
+  Finding finding = NewFinding(model, index);
+  finding.title = "A rank that others wait for was killed, has crashed or stands still";
+  AddStates(model, index, states, &finding);
+  std::set<uint32_t> ranks;
+  for (const Index peer : silent) {
+    const Workspace& other = model.workspaces[peer];
+    const std::string text = RankName(model, peer) + ": " +
+                             SilenceText(*SilentFor(model, other.process, model.hangs[index]));
+    if (finding.summary.empty()) {
+      finding.summary = ProcessName(model, model.hangs[index].process) + " waits for " +
+                        RankName(model, peer) + ", which has written nothing more: " +
+                        SilenceText(*SilentFor(model, other.process, model.hangs[index])) + ".";
+    }
+    finding.evidence.insert(finding.evidence.begin(), text);
+    ranks.insert(other.rank);
+  }
+  finding.ranks.assign(ranks.begin(), ranks.end());
+  std::erase_if(finding.missing,
+                [](const std::string& line) { return line.starts_with(kWhyAbsent); });
+  finding.actions = AdviceOnSilence();
+  return finding;
+}
+
+Finding DescribeUnexplained(const Model& model, Index index) {
+  Finding finding = NewFinding(model, index);
+  finding.summary = "The replay does not complete, and no detector can prove why.";
+  const std::vector<RankState> states = StatesOf(model, index);
+  AddStates(model, index, states, &finding);
+  finding.actions = ActionsFor(model, model.hangs[index], states);
   return finding;
 }
 

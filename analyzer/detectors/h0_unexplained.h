@@ -3,9 +3,14 @@
 // Pure; safe from any thread.
 #pragma once
 
+#include <optional>
+
 #include "analyzer/detectors/detection.h"
 
 namespace lamplight {
+
+// Where the hung rank waits for one whose process has written nothing more.
+std::optional<Finding> DescribeSilentPeer(const Model& model, Index hang);
 
 Finding DescribeUnexplained(const Model& model, Index hang);
 

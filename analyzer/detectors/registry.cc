@@ -16,6 +16,7 @@
 #include "analyzer/detectors/causality.h"
 #include "analyzer/detectors/h0_unexplained.h"
 #include "analyzer/detectors/last_finished.h"
+#include "analyzer/detectors/memo.h"
 #include "analyzer/detectors/troubles.h"
 #include "analyzer/detectors/wording.h"
 
@@ -136,7 +137,28 @@ void Capitalise(std::string* text) {
   if (!text->empty() && text->front() >= 'a' && text->front() <= 'z') text->front() -= 'a' - 'A';
 }
 
+void NoteAssumption(const Model& model, Finding* finding) {
+  const Place& place = finding->place;
+  if (!place.assumed || place.graph == kNone || place.exec == kNone) return;
+  finding->missing.push_back("whether exec " + std::to_string(model.execs[place.exec].id) +
+                             " still ran graph " + std::to_string(model.graphs[place.graph].id) +
+                             " as it was captured: older events were overwritten, and an update of "
+                             "it may have been among them");
+}
+
+// Hangs that wait for a process that has ended or stands still, and what follows from them. Returns
+// what is left.
+std::vector<Index> AttributeToSilence(const Model& model, std::vector<Finding>* findings) {
+  std::vector<Finding> silent;
+  for (const Index hang : Attribute(model, findings)) {
+    if (auto finding = DescribeSilentPeer(model, hang)) silent.push_back(*std::move(finding));
+  }
+  std::ranges::move(Merge(std::move(silent)), std::back_inserter(*findings));
+  return Attribute(model, findings);
+}
+
 Detection DiagnoseAll(const Model& model) {
+  const Memo memo(model);
   Detection diagnosis;
   std::vector<Finding> findings;
   for (const Detector detector : kDetectors) {
@@ -148,7 +170,7 @@ Detection DiagnoseAll(const Model& model) {
   DropWhatOverlapExplains(model, &findings);
   findings = Merge(std::move(findings));
   std::vector<Finding> rest;
-  for (const Index hang : Attribute(model, &findings)) {
+  for (const Index hang : AttributeToSilence(model, &findings)) {
     rest.push_back(DescribeUnexplained(model, hang));
   }
   for (Index hang = 0; hang < model.hangs.size(); ++hang) {
@@ -157,6 +179,7 @@ Detection DiagnoseAll(const Model& model) {
   std::ranges::move(Merge(std::move(rest)), std::back_inserter(findings));
   for (Finding& finding : findings) {
     Capitalise(&finding.summary);
+    NoteAssumption(model, &finding);
     if (finding.hangs.empty()) continue;
     AddLastFinished(model, &finding);
     AddReportedWaits(model, &finding);

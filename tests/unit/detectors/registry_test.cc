@@ -367,5 +367,191 @@ TEST_F(Diagnosis, AFloodOfHangsIsBounded) {
   EXPECT_TRUE(Mentions(Detect().unchecked, "only the first 256 hangs of 300"));
 }
 
+// ---------------------------------------------------------------- processes that ended
+
+// Rank 0 waits for rank 1, whose trace stops.
+class SilentPeer : public Diagnosis {
+ protected:
+  SilentPeer() {
+    world.Replay(world.AddExec(1, 1));
+    hang = HangOn(0);
+    world.Slots(hang, 1);
+    peer().last_ns = world.model.hangs[hang].launched_ns;
+  }
+  Process& peer() { return world.model.processes[1]; }
+
+  Index hang = kNone;
+};
+
+TEST_F(SilentPeer, IsNamedAndWhatToLookAt) {
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"H0"});
+  const Finding& finding = detection.findings[0];
+  EXPECT_EQ(finding.title, "A rank that others wait for was killed, has crashed or stands still");
+  EXPECT_EQ(finding.ranks, std::vector<uint32_t>{1});
+  EXPECT_EQ(finding.hangs, std::vector<Index>{hang});
+  EXPECT_NE(finding.summary.find("ends 10.0 s before the hang was noticed and was not closed"),
+            std::string::npos);
+  EXPECT_TRUE(Mentions(finding.actions, "dmesg"));
+  EXPECT_TRUE(Mentions(finding.actions, "stopped: state T"));
+  EXPECT_FALSE(Mentions(finding.actions, "LAMPLIGHT_MODE=journal"));
+  EXPECT_FALSE(Mentions(finding.missing, "its own evidence does not tell"));
+}
+
+TEST_F(SilentPeer, IsOneThatWroteNothingForAWhile) {
+  const auto title = [&] { return Detect().findings.at(0).title; };
+  peer().closed = true;
+  EXPECT_NE(title(), "A rank that others wait for was killed, has crashed or stands still");
+  peer().closed = false;
+  peer().clock_aligned = false;
+  EXPECT_EQ(title(), "Hang without a proven cause");
+  peer().clock_aligned = true;
+  peer().last_ns = world.model.hangs[hang].detected_ns - 2'000 * kMs;
+  EXPECT_NE(title(), "A rank that others wait for was killed, has crashed or stands still");
+}
+
+TEST_F(SilentPeer, OneThatNobodyWaitsForIsNotNamed) {
+  for (SlotState& slot : world.model.hangs[hang].slots) {
+    slot.arrived = slot.words;
+    slot.sentinel = 0;
+  }
+  EXPECT_EQ(Detect().findings.at(0).title, "Hang without a proven cause");
+}
+
+TEST_F(SilentPeer, RanksThatWaitForAWaitingOneAreItsConsequence) {
+  World three{3};
+  const auto hang_on = [&](uint32_t rank) {
+    return three.Hang(three.Replay(three.AddExec(rank, 1)), 0, 8);
+  };
+  three.Replay(three.AddExec(2, 1));
+  const Index first = hang_on(1);
+  three.Slots(first, 2);
+  const Index second = hang_on(0);
+  three.Slots(second, 1);
+  three.model.processes[2].last_ns = three.now();
+  const Detection detection = Diagnose(three.model);
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"H0"});
+  EXPECT_EQ(detection.findings[0].hangs, std::vector<Index>{first});
+  ASSERT_EQ(detection.findings[0].consequences.size(), 1u);
+  EXPECT_EQ(detection.findings[0].consequences[0].hang, second);
+}
+
+TEST_F(Diagnosis, AdvisesWhatHasNotBeenDone) {
+  world.Slots(HangOn(0, 5));
+  EXPECT_TRUE(Mentions(Detect().findings.at(0).actions, "LAMPLIGHT_MODE=journal"));
+  EXPECT_FALSE(Mentions(Detect().findings.at(0).actions, "traces of all ranks"));
+  world.model.processes[0].mode = "journal";
+  world.model.communicators[0].members[1] = kNone;
+  EXPECT_FALSE(Mentions(Detect().findings.at(0).actions, "LAMPLIGHT_MODE=journal"));
+  EXPECT_TRUE(Mentions(Detect().findings.at(0).actions, "traces of all ranks"));
+}
+
+// ---------------------------------------------------------------- what cannot cause a hang
+
+TEST_F(Diagnosis, ArrivalsThatWereTakenOffAgainExplainNoHang) {
+  Trouble trouble;
+  trouble.process = trouble.workspace = 0;
+  trouble.report.trouble = static_cast<uint32_t>(kernels::Trouble::kArrivalResidue);
+  trouble.report.arrivals = 3;
+  world.model.troubles.push_back(trouble);
+  world.model.communicators[0].members[1] = kNone;
+  world.Slots(HangOn(0), 1);
+  EXPECT_EQ(Hazards(Detect()), (std::vector<std::string>{"C3b", "H0"}));
+}
+
+class BesideAnEarlyRead : public Diagnosis {
+ protected:
+  BesideAnEarlyRead() {
+    for (uint32_t rank = 0; rank < 2; ++rank) {
+      const Index exec = world.AddExec(rank, 2);
+      world.model.graphs.back().early_reads.push_back(
+          {1, 0, trace::EarlyOperand::kResidual, trace::EarlyRelation::kWrites, 0x1000, 64});
+      world.Tail(world.Replay(exec), 2);
+      hangs.push_back(world.Hang(world.Replay(exec), 2, 8));
+    }
+  }
+  std::vector<Index> hangs;
+};
+
+TEST_F(BesideAnEarlyRead, AnUnreadableHangIsNotItsConsequence) {
+  for (const Index hang : hangs) {
+    for (FlagsRead& read : world.model.hangs[hang].flags) {
+      read.status = trace::SideChannel::kBlocked;
+    }
+  }
+  EXPECT_EQ(Hazards(Detect()), (std::vector<std::string>{"C8", "H0"}));
+}
+
+TEST_F(BesideAnEarlyRead, AWaitIsNotItsConsequence) {
+  world.Slots(hangs[0], 1);
+  world.Slots(hangs[1], 0);
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), (std::vector<std::string>{"C8", "H0"}));
+  EXPECT_TRUE(detection.findings[0].consequences.empty());
+}
+
+// ---------------------------------------------------------------- behind a hang
+
+TEST_F(Diagnosis, AReplayThatWaitsForAHungEagerCallIsAConsequence) {
+  const Index call = world.Eager(0);
+  const Index other = world.AddStream(0);
+  world.OrderBy(trace::OrderKind::kEventRecord, 0, world.stream(0), 1, 1);
+  world.OrderBy(trace::OrderKind::kStreamWait, 0, other, 1, 1);
+  const Index exec = world.AddExec(0, std::vector<Call>{});
+  world.model.graphs.back().nodes.push_back({0, 0, "sample(float*)", {}});
+  const Index replay = world.Replay(exec, other);
+  const Index first = world.EagerHang(call, 0, 8);
+  world.Slots(first);
+  Alias(first, 1);
+  const Index behind = world.Hang(replay, 0, 0);
+  const Detection detection = Detect();
+  ASSERT_EQ(Hazards(detection), std::vector<std::string>{"C1"});
+  ASSERT_EQ(detection.findings[0].consequences.size(), 1u);
+  EXPECT_EQ(detection.findings[0].consequences[0].hang, behind);
+}
+
+TEST_F(Diagnosis, AReplayWithoutAnOrderBehindAHungEagerCallIsNone) {
+  const Index call = world.Eager(0);
+  const Index exec = world.AddExec(0, std::vector<Call>{});
+  world.model.graphs.back().nodes.push_back({0, 0, "sample(float*)", {}});
+  const Index replay = world.Replay(exec, world.AddStream(0));
+  const Index first = world.EagerHang(call, 0, 8);
+  world.Slots(first);
+  Alias(first, 1);
+  world.Hang(replay, 0, 0);
+  EXPECT_EQ(Hazards(Detect()), (std::vector<std::string>{"C1", "C16"}));
+}
+
+TEST_F(Diagnosis, SaysWhereTheGraphIsAssumed) {
+  const Index hang = HangOn(0);
+  world.Slots(hang);
+  Alias(hang, 1);
+  EXPECT_FALSE(Mentions(Detect().findings.at(0).missing, "as it was captured"));
+  world.model.execs[0].versions[0].assumed = true;
+  EXPECT_TRUE(Mentions(Detect().findings.at(0).missing,
+                       "whether exec 1 still ran graph 1 as it was captured"));
+}
+
+TEST_F(Diagnosis, RanksWithoutANumberAreNotNumbered) {
+  for (Workspace& workspace : world.model.workspaces) {
+    workspace.rank = kUnknown;
+    workspace.communicator = kNone;
+  }
+  world.model.communicators.clear();
+  HangOn(0, 0);
+  const Finding finding = Detect().findings.at(0);
+  EXPECT_EQ(finding.summary.find("4294967295"), std::string::npos) << finding.summary;
+  EXPECT_EQ(finding.summary.rfind("Rank ? (pid 100)", 0), 0u) << finding.summary;
+}
+
+TEST_F(Diagnosis, ManyHangsOfLongTracesAreQuick) {
+  const Index exec = world.AddExec(0, 2);
+  for (uint32_t i = 0; i < 20'000; ++i) world.Tail(world.Replay(exec), (2 * i + 2) % 3);
+  std::vector<Index> replays;
+  for (int i = 0; i < 64; ++i) replays.push_back(world.Replay(exec));
+  for (const Index replay : replays) world.Slots(world.Hang(replay, 1, 8), 1);
+  EXPECT_FALSE(Detect().findings.empty());
+}
+
 }  // namespace
 }  // namespace lamplight
