@@ -86,7 +86,7 @@ std::vector<uint32_t> Senders(const RankState& state, uint32_t stage) {
 void AddEvidence(const Model& model, const RankState& state, const Verdict& verdict,
                  Finding* finding) {
   const PeerWords sum = state.Stage(verdict.stage);
-  const std::string rank = "rank " + std::to_string(model.workspaces[state.workspace].rank);
+  const std::string rank = RankList({model.workspaces[state.workspace].rank});
   AddFlagEvidence(model, state, finding);
   finding->evidence.push_back(
       rank + ": of " + Count(sum.words, "awaited word") + ", " + std::to_string(sum.sentinel) +

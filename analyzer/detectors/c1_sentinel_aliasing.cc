@@ -3,14 +3,13 @@
 #include "analyzer/detectors/c1_sentinel_aliasing.h"
 
 #include <algorithm>
+#include <set>
 
 #include "analyzer/detectors/advice.h"
 #include "analyzer/detectors/wording.h"
 
 namespace lamplight {
 namespace {
-
-constexpr uint32_t kWordsPerPacket = 4;  // 16-byte loads; some kernels test their first word only
 
 // Of the slots that this rank writes itself, what it has not stored.
 uint64_t OwnAbsent(const RankState& state, uint32_t stage, uint32_t own_rank) {
@@ -21,21 +20,29 @@ uint64_t OwnAbsent(const RankState& state, uint32_t stage, uint32_t own_rank) {
   return own.Absent();
 }
 
-// What is known about the first word of a packet among the aliased ones.
-enum class FirstWords { kAliased, kClean, kUnknown };
+// The calls that may be stuck; where that is not known, as the record of the launch is lost, those
+// of the exec's newest version on the workspace.
+struct Polling {
+  StuckCalls stuck;
+  bool lost = false;  // not even these are known
+};
 
-FirstWords FirstWordsOfPackets(const Model& model, const RankState& state) {
-  uint64_t listed = 0, aliased = 0;
-  for (const SlotState& slot : model.hangs[state.hang].slots) {
-    if (slot.workspace != state.workspace || (slot.role & trace::kSlotCurrent) == 0) continue;
-    if (slot.stage != kBroadcast || slot.token == kUnknown) continue;
-    for (const uint32_t position : slot.first_alias) {
-      if (position % kWordsPerPacket == 0) return FirstWords::kAliased;
+Polling FindPolling(const Model& model, const RankState& state) {
+  Polling polling{FindStuckCalls(model, state)};
+  if (!polling.stuck.operations.empty()) return polling;
+  const Index exec = model.hangs[state.hang].exec;
+  const bool launch_lost = model.hangs[state.hang].replay_index == kNone;
+  if (exec != kNone && launch_lost && !model.execs[exec].versions.empty()) {
+    const ExecVersion& version = model.execs[exec].versions.back();
+    const size_t count = std::min(version.lamport_order.size(), version.calls.size());
+    for (size_t i = 0; i < count; ++i) {
+      const Call& call = version.calls[i];
+      if (call.workspace != state.workspace) continue;
+      polling.stuck.operations.push_back({0, &call, kNone, kNone, version.lamport_order[i], kNone});
     }
-    listed += slot.first_alias.size();
-    aliased += slot.alias;
   }
-  return aliased > 0 && listed == aliased ? FirstWords::kClean : FirstWords::kUnknown;
+  polling.lost = polling.stuck.operations.empty();
+  return polling;
 }
 
 bool CompareIsBitwise(const Model& model, const StuckCalls& stuck) {
@@ -98,10 +105,10 @@ std::optional<Verdict> Judge(const Model& model, const RankState& state, const S
     return Verdict{kBroadcast, second.alias, Confidence::kPossible,
                    "the arrivals word is not what the kernel waits for: it may be past its polls"};
   }
-  switch (FirstWordsOfPackets(model, state)) {
+  switch (AliasedFirstWords(model, state)) {
     case FirstWords::kAliased:
       return Verdict{kBroadcast, second.alias, Confidence::kProven, ""};
-    case FirstWords::kUnknown:
+    case FirstWords::kNotKnown:
       return Verdict{
           kBroadcast, second.alias, Confidence::kLikely,
           "some kernels test one word of a 16-byte packet, and the recorded positions do not "
@@ -118,23 +125,30 @@ std::optional<Verdict> JudgeBehind(const Model& model, const RankState& state,
   const uint32_t stage = state.Stage(kScatter).alias > 0 ? kScatter : kBroadcast;
   const PeerWords sum = state.Stage(stage);
   if (sum.alias == 0 || sum.sentinel > 0) return std::nullopt;
+  const bool tested = stage == kScatter || !TestFirstWordsOnly(model, stuck) ||
+                      AliasedFirstWords(model, state) == FirstWords::kAliased;
+  if (!tested) {
+    return Verdict{stage, sum.alias, Confidence::kPossible,
+                   "the kernel tests one word of a 16-byte packet, its first, and the recorded "
+                   "positions do not show whether that one is aliased"};
+  }
   if (CompareFlushes(model, stuck)) return Verdict{stage, sum.alias, Confidence::kProven, ""};
   return Verdict{stage, sum.alias, Confidence::kPossible,
                  "whether the kernel's compare flushes subnormals is not known for its release"};
 }
 
 std::vector<uint32_t> AliasedPeers(const RankState& state, uint32_t stage) {
-  std::vector<uint32_t> peers;
+  std::set<uint32_t> peers;
   for (const PeerWords& words : state.awaited) {
-    if (words.stage == stage && words.alias > 0) peers.push_back(words.peer);
+    if (words.stage == stage && words.alias > 0) peers.insert(words.peer);
   }
-  return peers;
+  return {peers.begin(), peers.end()};
 }
 
-void AddEvidence(const Model& model, const RankState& state, const StuckCalls& stuck,
-                 const Verdict& verdict, Finding* finding) {
+void AddEvidence(const Model& model, const RankState& state, bool flushes, const Verdict& verdict,
+                 Finding* finding) {
   const PeerWords sum = state.Stage(verdict.stage);
-  const std::string rank = "rank " + std::to_string(model.workspaces[state.workspace].rank);
+  const std::string rank = RankList({model.workspaces[state.workspace].rank});
   AddFlagEvidence(model, state, finding);
   finding->evidence.push_back(
       rank + ": of " + Count(sum.words, "awaited word") + ", " + std::to_string(sum.sentinel) +
@@ -148,14 +162,14 @@ void AddEvidence(const Model& model, const RankState& state, const StuckCalls& s
         rank + ": the kernel has begun: " +
         (state.own_written ? "its own slots are written" : "its blocks have arrived"));
   }
-  if (CompareFlushes(model, stuck)) {
+  if (flushes) {
     finding->evidence.push_back("the kernel's era is known to compare as fp32 with flush-to-zero");
   }
   if (!verdict.doubt.empty()) finding->missing.push_back(verdict.doubt);
 }
 
 std::string Summary(const Model& model, const RankState& state, const Verdict& verdict) {
-  const std::string rank = "Rank " + std::to_string(model.workspaces[state.workspace].rank);
+  const std::string rank = RankList({model.workspaces[state.workspace].rank});
   const std::string from = RankList(AliasedPeers(state, verdict.stage));
   const std::string subnormal =
       verdict.alias == 1 ? "is a negative subnormal" : "are negative subnormals";
@@ -171,7 +185,7 @@ std::string Summary(const Model& model, const RankState& state, const Verdict& v
          "and spins for ever.";
 }
 
-Finding Describe(const Model& model, const RankState& state, const StuckCalls& stuck,
+Finding Describe(const Model& model, const RankState& state, const StuckCalls& stuck, bool flushes,
                  const Verdict& verdict) {
   Finding finding;
   finding.hazard = "C1";
@@ -182,7 +196,7 @@ Finding Describe(const Model& model, const RankState& state, const StuckCalls& s
   finding.hangs = {state.hang};
   finding.summary = Summary(model, state, verdict);
   PlaceAtHang(model, state, stuck, &finding);
-  AddEvidence(model, state, stuck, verdict, &finding);
+  AddEvidence(model, state, flushes, verdict, &finding);
   AddSlots(model, state, WordKind::kAlias, &finding);
   finding.actions = AdviceOnFlushing(finding);
   return finding;
@@ -200,13 +214,21 @@ Detection DetectC1(const Model& model) {
           state.progress != Progress::kAllArrived) {
         continue;
       }
-      StuckCalls stuck = FindStuckCalls(model, state);
-      if (CompareIsBitwise(model, stuck)) continue;
-      const std::optional<Verdict> verdict =
-          behind ? JudgeBehind(model, state, stuck) : Judge(model, state, stuck);
+      const Polling polling = FindPolling(model, state);
+      if (CompareIsBitwise(model, polling.stuck)) continue;
+      std::optional<Verdict> verdict =
+          behind ? JudgeBehind(model, state, polling.stuck) : Judge(model, state, polling.stuck);
       if (!verdict) continue;
+      if (polling.lost && verdict->confidence != Confidence::kPossible) {
+        verdict->confidence = Confidence::kPossible;
+        verdict->doubt =
+            "which kernel it is, and so how it compares: the record of its launch is "
+            "lost";
+      }
+      StuckCalls stuck = FindStuckCalls(model, state);
       KeepKernelsThatPoll(model, verdict->stage, &stuck);
-      detection.findings.push_back(Describe(model, state, stuck, *verdict));
+      const bool flushes = CompareFlushes(model, polling.stuck);
+      detection.findings.push_back(Describe(model, state, stuck, flushes, *verdict));
     }
   }
   return detection;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "analyzer/detectors/c1_sentinel_aliasing.h"
+#include "analyzer/detectors/hang_state.h"
 #include "tests/unit/detectors/model_fixture.h"
 
 namespace lamplight {
@@ -245,6 +246,100 @@ TEST_F(C1TwoShot, OnlyPossibleInTheBroadcastStageWhenItsOwnBlocksAreMissing) {
   Alias(Find(1, 1, 3), {4});
   for (FlagsRead& read : world.model.hangs[hang].flags) read.word[protocol::kArrivals] = 3;
   EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kPossible);
+}
+
+// ---------------------------------------------------------------- launches whose record is lost
+
+class C1LostLaunch : public C1 {
+ protected:
+  C1LostLaunch() {
+    evidence().replay_index = kNone;
+    world.model.execs[0].replays.pop_back();
+    world.model.workspaces[0].timeline.pop_back();
+  }
+};
+
+TEST_F(C1LostLaunch, TheExecTellsTheKernel) {
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kProven);
+  for (FlagsRead& read : evidence().flags) read.word[protocol::kArrivals] = 5;
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kPossible);
+  kernel().compare = protocol::Compare::kBitwise;
+  ExpectNothing();
+}
+
+TEST_F(C1LostLaunch, OnlyPossibleWhereTheExecDoesNotTellEither) {
+  world.model.execs[0].versions[0].calls.clear();
+  const Finding finding = Detect().findings.at(0);
+  EXPECT_EQ(finding.confidence, Confidence::kPossible);
+  EXPECT_TRUE(Mentions(finding.missing, "the record of its launch is lost"));
+}
+
+// ---------------------------------------------------------------- behind the flags of a two-shot
+
+// Call 0 of a kernel that tests first words only is complete, call 1 has not begun. The broadcast
+// of call 0 holds one aliased word for each token.
+class C1BehindTwoShot : public testing::Test {
+ protected:
+  C1BehindTwoShot() {
+    Kernel& kernel = world.model.kernels[0];
+    kernel.algorithm = trace::Algorithm::kTwoShot;
+    kernel.descriptor = "flashinfer-mnnvl-twoshot-C";
+    hang = world.Hang(world.Replay(world.AddExec(0, 3)), 1, 0);
+    for (FlagsRead& read : world.model.hangs[hang].flags) {
+      read.word[protocol::kClearBytes0] = read.word[protocol::kClearBytes0 + 1] = 1024;
+    }
+    for (uint32_t stage = 0; stage < 2; ++stage) {
+      for (uint32_t peer = 0; peer < 2; ++peer) {
+        for (uint32_t token = 0; token < world.tokens; ++token) {
+          world.Slot(hang, peer, token, world.dim / 2, 0, stage);
+          SlotState& slot = world.Slot(hang, peer, token, 0, 0, stage);
+          slot.role = trace::kSlotDirty;
+          slot.generation = 0;
+          slot.stored = slot.stored_leading = 0;
+          if (stage == 0 || peer == 0) continue;
+          slot.alias = 1;
+          slot.arrived -= 1;
+          slot.first_alias = {5};
+        }
+      }
+    }
+  }
+  void ForEachAliased(void (*change)(SlotState&)) {
+    for (SlotState& slot : world.model.hangs[hang].slots) {
+      if (slot.alias > 0) change(slot);
+    }
+  }
+  Detection Detect() { return DetectC1(world.model); }
+
+  World world;
+  Index hang = kNone;
+};
+
+TEST_F(C1BehindTwoShot, NothingWhenTheWordIsInNoPacketsFirstPlace) {
+  EXPECT_TRUE(Detect().findings.empty());
+  EXPECT_EQ(StatesOf(world.model, hang).at(0).progress, Progress::kNotBegun);
+}
+
+TEST_F(C1BehindTwoShot, ProvenWhenItIsAFirstWord) {
+  ForEachAliased([](SlotState& slot) { slot.first_alias = {8}; });
+  const Finding finding = Detect().findings.at(0);
+  EXPECT_EQ(finding.confidence, Confidence::kProven);
+  EXPECT_NE(finding.summary.find("from rank 1, are"), std::string::npos) << finding.summary;
+}
+
+TEST_F(C1BehindTwoShot, ShowsTheFlagsAsTheyWereRead) {
+  ForEachAliased([](SlotState& slot) { slot.first_alias = {8}; });
+  EXPECT_TRUE(Mentions(Detect().findings.at(0).evidence, "unchanged: generation 1, arrivals 0"));
+}
+
+TEST_F(C1BehindTwoShot, OnlyPossibleWhenPositionsAreMissing) {
+  ForEachAliased([](SlotState& slot) { slot.first_alias.clear(); });
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kPossible);
+}
+
+TEST_F(C1BehindTwoShot, EveryPlaceCountsWhereTheKernelTestsAll) {
+  world.model.kernels[0].descriptor = "somebody's own";
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kProven);
 }
 
 }  // namespace
