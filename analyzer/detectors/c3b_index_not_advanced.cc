@@ -1,16 +1,17 @@
 // The proof: between two snapshots the index must move by the advancing calls between them, modulo
-// three. Operation numbers count those calls even where single records were lost.
+// the generations. Operation numbers count those calls even where single records were lost.
 #include "analyzer/detectors/c3b_index_not_advanced.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "analyzer/detectors/happens_before.h"
+#include "analyzer/detectors/memo.h"
+#include "analyzer/detectors/other_collectives.h"
 #include "analyzer/detectors/wording.h"
 
 namespace lamplight {
 namespace {
-
-constexpr uint64_t kPeriod = protocol::kGenerations;
 
 // Two neighbouring observations whose indices do not fit the calls between them.
 struct Jump {
@@ -26,7 +27,7 @@ uint64_t IndexOf(const FlagWords& flags) { return flags.epoch.value_or(*flags.in
 
 uint64_t Expected(const Observation& before, const Observation& after) {
   const uint64_t moved = IndexOf(before.flags) + (after.position - before.position);
-  return before.flags.epoch ? moved : moved % kPeriod;
+  return before.flags.epoch ? moved : moved % before.flags.generations;
 }
 
 bool Fits(const Observation& before, const Observation& after) {
@@ -70,7 +71,8 @@ struct Jumps {
 };
 
 Jumps FindJumps(const Model& model, Index workspace) {
-  const std::vector<Observation> all = Observe(model, workspace);
+  std::vector<Observation> own;
+  const std::vector<Observation>& all = Observed(model, workspace, &own);
   Jumps jumps;
   jumps.observations = all.size();
   for (size_t i = 1; i < all.size(); ++i) {
@@ -104,8 +106,28 @@ std::string JumpLine(const Model& model, const Jump& jump) {
          std::to_string(IndexOf(jump.after.flags)) + ", expected " + std::to_string(jump.expected);
 }
 
-bool SameReset(const std::vector<Jump>& jumps) {
-  return jumps.size() == 1 && !jumps.front().same_replay;
+// Whether the host may have set the index to 0 ahead of the second one's replay, or further back:
+// the calls since then then lead to what was read.
+bool FitsARestart(const Model& model, Index workspace, const Jump& jump) {
+  if (jump.same_replay || jump.after.flags.epoch) return false;
+  const uint64_t calls = jump.after.position - jump.before.position;
+  const OpRange* range =
+      jump.after.replay == kNone ? nullptr : RangeOf(model.replays[jump.after.replay], workspace);
+  const uint64_t least =
+      range == nullptr ? std::min<uint64_t>(calls, 1) : jump.after.position - range->before;
+  const uint64_t period = jump.after.flags.generations;
+  // One period more of calls changes nothing.
+  for (uint64_t since = least; since <= std::min(calls, least + period); ++since) {
+    if (since % period == *jump.after.flags.index) return true;
+  }
+  return false;
+}
+
+// A host may initialise a workspace anew at the same address, once or several times.
+bool MayBeRestarts(const Model& model, Index workspace, const std::vector<Jump>& jumps) {
+  if (jumps.size() == 1) return !jumps.front().same_replay;
+  return std::ranges::all_of(
+      jumps, [&](const Jump& jump) { return FitsARestart(model, workspace, jump); });
 }
 
 Finding NewFinding(const Model& model, Index workspace, const Observation& at) {
@@ -136,8 +158,9 @@ Finding DescribeJumps(const Model& model, Index workspace, const Jumps& jumps) {
   finding.occurrences = jumps.found.size();
   finding.place.operation = first.before.position;
   AddNodes(model, workspace, first, &finding);
-  const uint64_t behind = first.expected + kPeriod - IndexOf(first.after.flags);
-  const bool lost = first.after.flags.epoch ? behind > kPeriod : behind % kPeriod == 1;
+  const uint64_t period = first.after.flags.generations;
+  const uint64_t behind = first.expected + period - IndexOf(first.after.flags);
+  const bool lost = first.after.flags.epoch ? behind > period : behind % period == 1;
   finding.summary = std::string(lost ? "An update of the generation index was lost"
                                      : "The generation index moved further than the calls") +
                     (first.inside_replay ? " inside a replay" : " between two replays") +
@@ -146,10 +169,14 @@ Finding DescribeJumps(const Model& model, Index workspace, const Jumps& jumps) {
   finding.evidence.push_back(std::to_string(jumps.found.size()) + " of " +
                              Count(jumps.observations, "snapshot") +
                              " deviate; all others fit the calls before them");
-  if (SameReset(jumps.found)) {
+  if (MayBeRestarts(model, workspace, jumps.found)) {
     finding.confidence = Confidence::kLikely;
     finding.missing.push_back(
-        "a single jump can also come from a workspace that the host initialised anew in between");
+        jumps.found.size() == 1
+            ? "a single jump can also come from a workspace that the host initialised anew in "
+              "between"
+            : "each of the jumps fits a workspace that the host initialised anew, with generation "
+              "0, in between");
   }
   finding.actions = {
       "Check the kernel's flag update: one block must write it, after all blocks have arrived, in "
@@ -166,8 +193,14 @@ Finding DescribeJumps(const Model& model, Index workspace, const Jumps& jumps) {
 bool WasQuiet(const Model& model, Index workspace, const Observation& at,
               const LaunchOrder& order) {
   const std::vector<Turn>& timeline = model.workspaces[workspace].timeline;
-  const auto turn = std::ranges::find(timeline, at.replay, &Turn::replay);
-  if (turn == timeline.end()) return false;
+  if (at.replay == kNone) return false;
+  const OpRange* range = RangeOf(model.replays[at.replay], workspace);
+  if (range == nullptr) return false;
+  auto turn = std::ranges::lower_bound(timeline, range->before, {}, &Turn::before);
+  while (turn != timeline.end() && turn->before == range->before && turn->replay != at.replay) {
+    ++turn;
+  }
+  if (turn == timeline.end() || turn->replay != at.replay) return false;
   if (turn != timeline.begin()) {
     const Turn& previous = *(turn - 1);
     if (!order.Ordered({previous.replay, previous.eager}, {turn->replay, kNone})) return false;
@@ -179,14 +212,15 @@ bool WasQuiet(const Model& model, Index workspace, const Observation& at,
 }
 
 void CheckArrivals(const Model& model, Index workspace, Detection* detection) {
-  std::optional<LaunchOrder> order;
+  std::unique_ptr<LaunchOrder> own_order;
   std::optional<Finding> finding;
-  for (const Observation& at : Observe(model, workspace)) {
+  std::vector<Observation> own;
+  for (const Observation& at : Observed(model, workspace, &own)) {
     const uint32_t left = at.flags.arrivals.value_or(0) + at.flags.share.value_or(0);
     if (left == 0) continue;
     if (model.snapshots[at.snapshot].place != trace::SnapshotPlace::kTail) continue;
-    if (!order) order.emplace(model, model.workspaces[workspace].process);
-    if (!WasQuiet(model, workspace, at, *order)) continue;
+    const LaunchOrder& order = OrderOf(model, model.workspaces[workspace].process, &own_order);
+    if (!WasQuiet(model, workspace, at, order)) continue;
     if (finding) {
       ++finding->occurrences;
       continue;
@@ -207,13 +241,6 @@ void CheckArrivals(const Model& model, Index workspace, Detection* detection) {
 }
 
 // ---------------------------------------------------------------- what stands in the way
-
-std::string UndecodedKernel(const Model& model, Index process) {
-  for (const Kernel& kernel : model.kernels) {
-    if (kernel.process == process && kernel.lamport && !kernel.decoded) return kernel.name;
-  }
-  return "";
-}
 
 void CheckJumps(const Model& model, Index workspace, Detection* detection) {
   const Jumps jumps = FindJumps(model, workspace);

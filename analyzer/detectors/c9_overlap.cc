@@ -9,6 +9,7 @@
 
 #include "analyzer/detectors/graph_paths.h"
 #include "analyzer/detectors/happens_before.h"
+#include "analyzer/detectors/memo.h"
 #include "analyzer/detectors/wording.h"
 #include "analyzer/replay_progress.h"
 
@@ -48,18 +49,20 @@ std::set<Index> WorkspacesOf(const ExecVersion& version) {
   return workspaces;
 }
 
-Index FirstReplayOf(const Model& model, const Exec& exec, Index version) {
-  for (const Index replay : exec.replays) {
-    if (model.replays[replay].version == version && model.replays[replay].status == 0)
-      return replay;
-  }
-  return kNone;
-}
+struct Runs {
+  Index first = kNone;  // replay
+  uint64_t count = 0;
+};
 
-uint64_t ReplaysOf(const Model& model, const Exec& exec, Index version) {
-  return static_cast<uint64_t>(std::ranges::count_if(exec.replays, [&](Index replay) {
-    return model.replays[replay].version == version && model.replays[replay].status == 0;
-  }));
+// By version.
+std::vector<Runs> RunsOf(const Model& model, const Exec& exec) {
+  std::vector<Runs> runs(exec.versions.size());
+  for (const Index index : exec.replays) {
+    const Replay& replay = model.replays[index];
+    if (replay.status != 0 || replay.version >= runs.size()) continue;
+    if (runs[replay.version].count++ == 0) runs[replay.version].first = index;
+  }
+  return runs;
 }
 
 Finding DescribeNodes(const Model& model, Index workspace, Index replay, const Operation& first,
@@ -80,26 +83,33 @@ Finding DescribeNodes(const Model& model, Index workspace, Index replay, const O
   return finding;
 }
 
+// The first two calls in a row of the workspace that no path joins.
+void CheckPaths(const Model& model, const ExecVersion& version, Index workspace, const Runs& runs,
+                Detection* detection) {
+  const GraphPaths paths(model.graphs[version.graph]);
+  const std::vector<Operation> calls = CallsOn(version, workspace);
+  for (size_t i = 1; i < calls.size(); ++i) {
+    if (paths.Reaches(calls[i - 1].node, calls[i].node)) continue;
+    Finding finding = DescribeNodes(model, workspace, runs.first, calls[i - 1], calls[i]);
+    finding.occurrences = runs.count;
+    if (version.assumed) finding.confidence = Confidence::kLikely;
+    detection->findings.push_back(std::move(finding));
+    return;
+  }
+}
+
 void CheckGraphs(const Model& model, Detection* detection) {
   std::set<std::pair<Index, Index>> done;  // graph, workspace
   for (const Exec& exec : model.execs) {
+    if (model.processes[exec.process].definitions_lost) continue;
+    const std::vector<Runs> runs = RunsOf(model, exec);
     for (Index v = 0; v < exec.versions.size(); ++v) {
       const ExecVersion& version = exec.versions[v];
       if (version.graph == kNone || !model.graphs[version.graph].complete) continue;
-      if (model.processes[exec.process].definitions_lost) continue;
-      const Index replay = FirstReplayOf(model, exec, v);
-      if (replay == kNone) continue;
-      const GraphPaths paths(model.graphs[version.graph]);
+      if (runs[v].count == 0) continue;
       for (const Index workspace : WorkspacesOf(version)) {
         if (!done.insert({version.graph, workspace}).second) continue;
-        const std::vector<Operation> calls = CallsOn(version, workspace);
-        for (size_t i = 1; i < calls.size(); ++i) {
-          if (paths.Reaches(calls[i - 1].node, calls[i].node)) continue;
-          Finding finding = DescribeNodes(model, workspace, replay, calls[i - 1], calls[i]);
-          finding.occurrences = ReplaysOf(model, exec, v);
-          detection->findings.push_back(std::move(finding));
-          break;
-        }
+        CheckPaths(model, version, workspace, runs[v], detection);
       }
     }
   }
@@ -118,8 +128,12 @@ std::string Name(const Model& model, const Turn& turn) {
          std::to_string(model.execs[replay.exec].id) + " on stream " + stream;
 }
 
+// One clock: hosts may share a name, and containers of one host have several.
 bool SameHost(const Model& model, Index a, Index b) {
-  return model.processes[a].hostname == model.processes[b].hostname;
+  const Process& first = model.processes[a];
+  const Process& second = model.processes[b];
+  if (first.boot.empty() && second.boot.empty()) return first.hostname == second.hostname;
+  return first.boot == second.boot;
 }
 
 // A collective cannot end before its last rank has launched it.
@@ -127,6 +141,7 @@ std::string PeerCameLater(const Model& model, Index workspace, const Turn& first
                           const Turn& second) {
   const Workspace& own = model.workspaces[workspace];
   if (own.communicator == kNone || first.ops == 0) return "";
+  if (model.communicators[own.communicator].guessed) return "";
   for (const Index peer : model.communicators[own.communicator].members) {
     if (peer == kNone || peer == workspace) continue;
     if (!SameHost(model, own.process, model.workspaces[peer].process)) continue;
@@ -242,7 +257,8 @@ uint32_t MostExpected(const StuckCalls& stuck) {
 }
 
 bool LastSnapshotWasQuiet(const Model& model, Index workspace) {
-  const std::vector<Observation> observations = Observe(model, workspace);
+  std::vector<Observation> own;
+  const std::vector<Observation>& observations = Observed(model, workspace, &own);
   return !observations.empty() && observations.back().flags.arrivals == 0u;
 }
 
@@ -271,12 +287,11 @@ void CheckArrivals(const Model& model, const RankState& state, Detection* detect
 Detection DetectC9(const Model& model) {
   Detection detection;
   CheckGraphs(model, &detection);
-  std::map<Index, std::unique_ptr<LaunchOrder>> orders;
+  std::map<Index, std::unique_ptr<LaunchOrder>> own;
   for (Index workspace = 0; workspace < model.workspaces.size(); ++workspace) {
     if (!UsesSeveralStreams(model.workspaces[workspace])) continue;
-    std::unique_ptr<LaunchOrder>& order = orders[model.workspaces[workspace].process];
-    if (!order) order = std::make_unique<LaunchOrder>(model, model.workspaces[workspace].process);
-    CheckLaunches(model, workspace, *order, &detection);
+    const Index process = model.workspaces[workspace].process;
+    CheckLaunches(model, workspace, OrderOf(model, process, &own[process]), &detection);
   }
   for (Index hang = 0; hang < model.hangs.size(); ++hang) {
     if (model.hangs[hang].ended) continue;

@@ -1,6 +1,8 @@
 // C3b: indices that do not fit the calls, and all that makes them look so.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "analyzer/detectors/c3b_index_not_advanced.h"
 #include "tests/unit/detectors/model_fixture.h"
 
@@ -47,6 +49,42 @@ TEST_F(C3b, LikelyWhenItJumpsOnce) {
   const Finding finding = Detect().findings.at(0);
   EXPECT_EQ(finding.confidence, Confidence::kLikely);
   EXPECT_TRUE(Mentions(finding.missing, "initialised anew"));
+}
+
+// Single calls; the host sets the index to 0 ahead of these replays.
+TEST_F(C3b, LikelyWhileAllJumpsFitANewInitialisation) {
+  const Index single = world.AddExec(0, 1);
+  const auto run = [&](int replays, std::vector<int> restarts) {
+    uint32_t index = 0;
+    for (int i = 0; i < replays; ++i) {
+      if (std::ranges::find(restarts, i) != restarts.end()) index = 0;
+      index = (index + 1) % 3;
+      world.Tail(world.Replay(single), index);
+    }
+  };
+  run(20, {7, 14});
+  const Finding finding = Detect().findings.at(0);
+  EXPECT_EQ(finding.occurrences, 2u);
+  EXPECT_EQ(finding.confidence, Confidence::kLikely);
+  EXPECT_TRUE(Mentions(finding.missing, "each of the jumps fits"));
+  world.Tail(world.Replay(single), 2);  // 0 was due, and a new start would leave 1
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kProven);
+}
+
+TEST_F(C3b, ALaunchThatWasRefusedIsNotTheReplayOfItsNumber) {
+  Run(2);
+  lamplight::Replay refused = world.model.replays.back();
+  refused.status = 2;
+  refused.number = 2;
+  refused.launched_ns = world.now();
+  refused.ops[0].before = 2;
+  refused.snapshots.clear();
+  world.model.execs[exec].replays.push_back(static_cast<Index>(world.model.replays.size()));
+  world.model.replays.push_back(refused);
+  world.Eager(0);
+  world.model.replays[Run(2)].number = 2;
+  world.model.snapshots.back().replay = 2;
+  EXPECT_TRUE(Detect().findings.empty());
 }
 
 TEST_F(C3b, ProvenWhenHeadAndTailOfOneReplayDisagree) {

@@ -60,6 +60,12 @@ TEST_F(C9Graph, NothingConcludedWhenDefinitionsWereLost) {
   EXPECT_TRUE(Detect().findings.empty());
 }
 
+TEST_F(C9Graph, OnlyLikelyWhereTheExecMayHaveBeenUpdated) {
+  graph().edges.clear();
+  world.model.execs[0].versions[0].assumed = true;
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kLikely);
+}
+
 TEST_F(C9Graph, NothingForDifferentWorkspaces) {
   graph().edges.clear();
   world.model.execs[0].versions[0].calls[1].workspace = world.AddWorkspace(0);
@@ -117,6 +123,22 @@ TEST_F(C9Launch, NotConcludedWhenTheFirstMayHaveBeenOver) {
 
 TEST_F(C9Launch, ClocksOfOtherHostsProveNothing) {
   world.model.processes[1].hostname = "elsewhere";
+  Finish();
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C9Launch, OneBootIsOneHostWhateverItsName) {
+  world.model.processes[0].boot = world.model.processes[1].boot = "0a";
+  world.model.processes[1].hostname = "container";
+  Finish();
+  EXPECT_EQ(Detect().findings.size(), 1u);
+  world.model.processes[1] = world.model.processes[0];
+  world.model.processes[1].boot = "0b";
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C9Launch, PeersOfAGuessedGroupProveNothing) {
+  world.model.communicators[0].guessed = true;
   Finish();
   EXPECT_TRUE(Detect().findings.empty());
 }
