@@ -4,11 +4,14 @@
 #include "analyzer/detectors/c10_divergence.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "analyzer/detectors/aligned_operations.h"
 #include "analyzer/detectors/announced_calls.h"
+#include "analyzer/detectors/gone_on.h"
 #include "analyzer/detectors/hang_queue.h"
+#include "analyzer/detectors/other_collectives.h"
+#include "analyzer/detectors/silent_process.h"
 #include "analyzer/detectors/troubles.h"
 #include "analyzer/detectors/wording.h"
 
@@ -53,12 +56,16 @@ Divergence FindDivergence(const Model& model, const Communicator& communicator) 
   return divergence;
 }
 
-// A rank is never more than one call ahead of its peers, so ranks that really diverge do not go on.
+// Ranks that really diverge do not go on: a rank is never more than one call ahead of its peers.
 bool AllWentOn(const Model& model, const Divergence& divergence) {
   return std::ranges::all_of(divergence.first, [&](const Member& member) {
-    const std::vector<Observation> observations = Observe(model, member.workspace);
-    return !observations.empty() && observations.back().position > member.operation.op + 2;
+    return HasGoneOn(model, member.workspace, member.operation.op);
   });
+}
+
+bool Assumed(const Model& model, const Divergence& divergence) {
+  return std::ranges::any_of(
+      divergence.first, [&](const Member& member) { return IsAssumed(model, member.operation); });
 }
 
 // The hangs of the communicator at or after the operation.
@@ -109,6 +116,11 @@ constexpr std::string_view kDecideAlike =
     "Find why the ranks choose differently at this point: token counts, padding to graph buckets, "
     "one-shot/two-shot thresholds and fall-backs must be decided the same way on all ranks.";
 
+// Where ranks were put together by a guess, others may be the ones that belong together.
+bool InGuessedGroup(const Model& model, Index communicator) {
+  return communicator != kNone && model.communicators[communicator].guessed;
+}
+
 Finding NewFinding(const Model& model, Index communicator) {
   Finding finding;
   finding.hazard = "C10";
@@ -157,6 +169,13 @@ Finding DescribeDivergence(const Model& model, Index communicator, const Diverge
     finding.confidence = Confidence::kLikely;
     finding.missing.push_back(kNoHangRecorded);
   }
+  if (Assumed(model, divergence)) {
+    finding.confidence = std::max(finding.confidence, Confidence::kLikely);
+    finding.missing.push_back(
+        "whether all of the execs still ran these calls: older events were overwritten, and an "
+        "update of an exec may have been among them");
+  }
+  if (InGuessedGroup(model, communicator)) finding.confidence = Confidence::kPossible;
   finding.occurrences = divergence.count;
   AddAwaited(model, divergence, &finding);
   return finding;
@@ -212,11 +231,11 @@ Finding DescribeReported(const Model& model, Index communicator,
   if (AllAlike(calls)) {
     finding.title = "Ranks diverge: a rank went on without sending what a peer awaits";
     finding.ranks = {first.report.peer};
-    finding.summary = "Rank " + std::to_string(first.report.peer) + " has ended the call that " +
+    finding.summary = RankList({first.report.peer}) + " has ended the call that " +
                       RankName(model, first.workspace) + " is in, without having sent all of it.";
   }
   for (const AnnouncedCall& call : calls) {
-    finding.evidence.push_back("rank " + std::to_string(call.rank) + ": " +
+    finding.evidence.push_back(RankList({call.rank}) + ": " +
                                AnnouncedName(call.tokens, call.hidden, call.kind));
   }
   finding.actions = {std::string(kDecideAlike)};
@@ -224,28 +243,42 @@ Finding DescribeReported(const Model& model, Index communicator,
   return finding;
 }
 
+std::string DoNotLineUp(const Divergence& divergence, bool shifted, bool assumed) {
+  const std::string differ = "C10: the ranks' calls differ from operation " +
+                             std::to_string(divergence.first.front().operation.op) + " on, yet ";
+  if (assumed) {
+    return differ +
+           "all ranks went on past it: some are calls of a graph that its exec may not have run "
+           "any "
+           "more, since events that may tell of an update were overwritten";
+  }
+  return differ +
+         (shifted ? "they are the same calls under other numbers" : "all ranks went on past it") +
+         ": the operation numbers do not line up, because the shim did not see every call of every "
+         "rank";
+}
+
 // Whether the calls themselves prove a divergence, or the kernels that met it do. Kernels of ours
 // go on after one, with results that are no numbers.
-bool CheckCalls(const Model& model, Index communicator, Detection* detection) {
+enum class Calls : uint8_t { kAgree, kDiverge, kDoNotLineUp };
+
+Calls CheckCalls(const Model& model, Index communicator, Detection* detection) {
   const Divergence divergence = FindDivergence(model, model.communicators[communicator]);
   const std::vector<Index> reports = DivergenceReports(model, communicator);
-  if (divergence.count == 0 && reports.empty()) return false;
+  if (divergence.count == 0 && reports.empty()) return Calls::kAgree;
   if (divergence.count == 0) {
     detection->findings.push_back(DescribeReported(model, communicator, reports));
-    return true;
+    return Calls::kDiverge;
   }
-  if (reports.empty() && AllWentOn(model, divergence)) {
-    detection->unchecked.push_back("C10: the ranks' calls differ from operation " +
-                                   std::to_string(divergence.first.front().operation.op) +
-                                   " on, yet all ranks went on past it: the operation numbers do "
-                                   "not line up, because the shim "
-                                   "did not see every call of every rank");
-    return false;
+  const bool shifted = AreShifted(model, model.communicators[communicator]);
+  if (reports.empty() && (shifted || AllWentOn(model, divergence))) {
+    detection->unchecked.push_back(DoNotLineUp(divergence, shifted, Assumed(model, divergence)));
+    return Calls::kDoNotLineUp;
   }
   Finding finding = DescribeDivergence(model, communicator, divergence);
   TakeReports(model, reports, &finding);
   detection->findings.push_back(std::move(finding));
-  return true;
+  return Calls::kDiverge;
 }
 
 // ---------------------------------------------------------------- what peers have announced
@@ -277,7 +310,7 @@ void CheckHeaders(const Model& model, const RankState& state, Detection* detecti
   finding.summary = "The ranks have announced different calls under one number to " +
                     RankName(model, state.workspace) + ".";
   for (const AnnouncedCall& call : calls) {
-    finding.evidence.push_back("rank " + std::to_string(call.rank) + " announced " +
+    finding.evidence.push_back(RankList({call.rank}) + " announced " +
                                AnnouncedName(call.tokens, call.hidden, call.kind));
   }
   finding.actions = {std::string(kDecideAlike)};
@@ -306,6 +339,11 @@ std::optional<uint64_t> EarliestOp(const StuckCalls& stuck) {
   for (const Operation& operation : stuck.operations)
     op = std::min(op.value_or(~0ull), operation.op);
   return op;
+}
+
+// The kernel, where a call that was not decoded may be the missing one.
+std::string MayHideTheCall(const Model& model, Index peer) {
+  return UndecodedKernel(model, model.workspaces[peer].process);
 }
 
 bool NeverLaunched(const Model& model, const RankState& state, Index peer, uint64_t op) {
@@ -347,11 +385,17 @@ Finding DescribeMissing(const Model& model, const RankState& state, const StuckC
                                  : "its trace goes on for " +
                                        SecondsBetween(hang.launched_ns, process.last_ns) +
                                        " after the waiting launch, without it");
+  if (InGuessedGroup(model, other.communicator)) finding.confidence = Confidence::kPossible;
   finding.actions = {
       "Find why rank " + std::to_string(other.rank) +
           " left the common sequence: a skipped request, an early exit, an exception, or a host "
           "that waits elsewhere. Its host stacks say more.",
   };
+  if (const auto silent = SilentFor(model, other.process, hang)) {
+    finding.evidence.push_back(RankName(model, peer) + ": " + SilenceText(*silent));
+    const std::vector<std::string> advice = AdviceOnSilence();
+    finding.actions.insert(finding.actions.begin(), advice.begin(), advice.end());
+  }
   return finding;
 }
 
@@ -380,6 +424,13 @@ void CheckMissing(const Model& model, const RankState& state, Detection* detecti
     if (rank >= members.size() || members[rank] == kNone) continue;
     if (HasAnnounced(model, state, rank)) continue;
     if (!NeverLaunched(model, state, members[rank], *op)) continue;
+    if (const std::string hidden = MayHideTheCall(model, members[rank]); !hidden.empty()) {
+      detection->unchecked.push_back("C10: " + RankName(model, state.workspace) + " waits for " +
+                                     RankName(model, members[rank]) +
+                                     ", of which no such call is recorded, but calls of " + hidden +
+                                     " were not decoded and may be it");
+      continue;
+    }
     detection->findings.push_back(DescribeMissing(model, state, stuck, members[rank], *op));
   }
 }
@@ -388,16 +439,19 @@ void CheckMissing(const Model& model, const RankState& state, Detection* detecti
 
 Detection DetectC10(const Model& model) {
   Detection detection;
-  std::set<Index> found;  // communicators whose calls say it; headers say the same
+  std::map<Index, Calls> calls;  // by communicator
   for (Index i = 0; i < model.communicators.size(); ++i) {
-    if (CheckCalls(model, i, &detection)) found.insert(i);
+    calls[i] = CheckCalls(model, i, &detection);
   }
   for (Index hang = 0; hang < model.hangs.size(); ++hang) {
     if (model.hangs[hang].ended) continue;
     for (const RankState& state : StatesOf(model, hang)) {
       const Index communicator = model.workspaces[state.workspace].communicator;
-      if (!found.contains(communicator)) CheckHeaders(model, state, &detection);
-      CheckMissing(model, state, &detection);
+      const Calls of_group = communicator == kNone ? Calls::kAgree : calls[communicator];
+      // Headers say the same once more; without numbers that line up, no call is known to be
+      // missing.
+      if (of_group != Calls::kDiverge) CheckHeaders(model, state, &detection);
+      if (of_group != Calls::kDoNotLineUp) CheckMissing(model, state, &detection);
     }
   }
   return detection;

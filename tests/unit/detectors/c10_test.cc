@@ -98,6 +98,98 @@ TEST_F(C10, NumbersDoNotLineUpWhenAllRanksWentOn) {
   EXPECT_TRUE(Mentions(detection.unchecked, "do not line up"));
 }
 
+TEST_F(C10, AHangInALaterReplayIsPastIt) {
+  Round(2, [](Call& call) { call.tokens = 9; });
+  Round();
+  for (uint32_t rank = 0; rank < 3; ++rank) {
+    world.Hang(world.Replay(world.AddExec(rank, 1)), 0, 8);
+  }
+  EXPECT_EQ(Detect().findings.size(), 1u);  // only one call lies between
+  for (uint32_t rank = 0; rank < 3; ++rank) {
+    world.model.hangs[rank].ended = true;
+    world.Hang(world.Replay(rank), 1, 8);
+  }
+  const Detection detection = Detect();
+  EXPECT_TRUE(detection.findings.empty());
+  EXPECT_TRUE(Mentions(detection.unchecked, "do not line up"));
+}
+
+TEST_F(C10, AHungEagerCallSaysNothingOfThoseInFrontOfIt) {
+  Round(2, [](Call& call) { call.tokens = 9; });
+  for (int i = 0; i < 6; ++i) Round();
+  for (size_t i = 0; i < 3; ++i) world.EagerHang(last[last.size() - 3 + i], 0, 8);
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kProven);
+}
+
+TEST_F(C10, RanksWhoseHostsHaveWaitedForLaterCallsWentOn) {
+  Round(2, [](Call& call) { call.tokens = 9; });
+  for (int i = 0; i < 4; ++i) Round();
+  for (uint32_t rank = 0; rank < 3; ++rank) {
+    EXPECT_EQ(Detect().findings.size(), 1u);
+    world.OrderBy(trace::OrderKind::kStreamSync, rank, world.stream(rank));
+  }
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10, RanksThatEndedInAnOrderlyWayWentOn) {
+  Round(2, [](Call& call) { call.tokens = 9; });
+  for (int i = 0; i < 4; ++i) Round();
+  for (Process& process : world.model.processes) {
+    EXPECT_EQ(Detect().findings.size(), 1u);
+    process.closed = true;
+  }
+  EXPECT_TRUE(Detect().findings.empty());
+}
+
+// The shim has missed rank 1's first call; a hang much later.
+TEST(C10Calls, OfOneOrderUnderOtherNumbersDoNotDiffer) {
+  World world;
+  for (uint32_t i = 0; i < 60; ++i) {
+    for (uint32_t rank = 0; rank < 2; ++rank) {
+      Call call = world.MakeCall(rank);
+      call.tokens = (i + rank) % 7 + 1;
+      const Index eager = world.Eager(rank, call);
+      if (i == 59) world.Slots(world.EagerHang(eager, (i + rank) % 3, call.tokens), 1 - rank);
+    }
+  }
+  const Detection detection = DetectC10(world.model);
+  EXPECT_TRUE(detection.findings.empty());
+  EXPECT_TRUE(Mentions(detection.unchecked, "the same calls under other numbers"));
+}
+
+TEST(C10Calls, ThatDifferFromSomeNumberOnDiverge) {
+  World world;
+  for (uint32_t i = 0; i < 60; ++i) {
+    for (uint32_t rank = 0; rank < 2; ++rank) {
+      Call call = world.MakeCall(rank);
+      call.tokens = (i + (i >= 30 ? rank : 0)) % 7 + 1;  // rank 1 skips one
+      world.Eager(rank, call);
+    }
+  }
+  const Finding finding = DetectC10(world.model).findings.at(0);
+  EXPECT_EQ(finding.place.operation, 30u);
+}
+
+TEST_F(C10, OnlyPossibleInAGuessedGroup) {
+  world.model.communicators[0].guessed = true;
+  Round(2, [](Call& call) { call.tokens = 9; });
+  world.EagerHang(last.back(), 0, 9);
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kPossible);
+}
+
+TEST_F(C10, OnlyLikelyWhereAnExecMayHaveBeenUpdated) {
+  Call other = world.MakeCall(2);
+  other.tokens = 9;
+  for (uint32_t rank = 0; rank < 2; ++rank) world.Replay(world.AddExec(rank, 1));
+  const Index exec = world.AddExec(2, {other});
+  world.Hang(world.Replay(exec), 0, 9);
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kProven);
+  world.model.execs[exec].versions[0].assumed = true;
+  const Finding finding = Detect().findings.at(0);
+  EXPECT_EQ(finding.confidence, Confidence::kLikely);
+  EXPECT_TRUE(Mentions(finding.missing, "older events were overwritten"));
+}
+
 TEST_F(C10, OneRankThatDidNotGoOnIsEnough) {
   Round(2, [](Call& call) { call.tokens = 9; });
   for (int i = 0; i < 2; ++i) Round();
@@ -189,6 +281,27 @@ TEST_F(C10Missing, NothingWhenThePeersTraceStopsEarly) {
 TEST_F(C10Missing, NothingWhenThePeerHasMadeTheCall) {
   world.Eager(1);
   EXPECT_TRUE(Detect().findings.empty());
+}
+
+TEST_F(C10Missing, NotConcludedWhenThePeerHasKernelsThatWereNotDecoded) {
+  const Index unknown = world.AddKernel(1, trace::Algorithm::kUnknown);
+  world.model.kernels[unknown].decoded = false;
+  const Detection detection = Detect();
+  EXPECT_TRUE(detection.findings.empty());
+  EXPECT_TRUE(Mentions(detection.unchecked, "were not decoded and may be it"));
+}
+
+TEST_F(C10Missing, OnlyPossibleInAGuessedGroup) {
+  world.model.communicators[0].guessed = true;
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kPossible);
+}
+
+TEST_F(C10Missing, SaysWhenThePeersTraceEndsBeforeTheHangWasNoticed) {
+  EXPECT_FALSE(Mentions(Detect().findings.at(0).evidence, "was killed"));
+  peer().last_ns = world.model.hangs[hang].detected_ns - 4'000 * kMs;
+  const Finding finding = Detect().findings.at(0);
+  EXPECT_TRUE(Mentions(finding.evidence, "its trace ends 4.0 s before the hang was noticed"));
+  EXPECT_NE(finding.actions.at(0).find("dmesg"), std::string::npos);
 }
 
 TEST_F(C10Missing, NothingWhenThePeersRecordsHaveGaps) {
