@@ -51,6 +51,7 @@ Json PlaceJson(const Model& model, const Place& place) {
   json["pid"] = PidOrNull(model, place.process);
   json["communicator"] = place.communicator == kNone ? Json(nullptr) : Json(place.communicator + 1);
   json["graph"] = place.graph == kNone ? Json(nullptr) : Json(model.graphs[place.graph].id);
+  json["graph_assumed"] = place.graph != kNone && place.assumed;
   json["capture_site"] =
       place.graph == kNone ? Json::array() : SiteJson(model, model.graphs[place.graph].site);
   json["capture_python"] =
@@ -160,7 +161,8 @@ Json FindingJson(const Model& model, const Finding& finding) {
   json["title"] = finding.title;
   json["severity"] = ToString(finding.severity);
   json["confidence"] = ToString(finding.confidence);
-  json["ranks"] = finding.ranks;
+  json["ranks"] = Json::array();
+  for (const uint32_t rank : finding.ranks) json["ranks"].push_back(NumberOrNull(rank));
   json["summary"] = finding.summary;
   json["occurrences"] = finding.occurrences;
   json["place"] = PlaceJson(model, finding.place);

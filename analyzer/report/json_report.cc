@@ -53,11 +53,18 @@ Json ArrayByIndex(const Items& items, ToJson to_json) {
   return array;
 }
 
+template <class Launches>
+uint64_t NotRefused(const Launches& launches) {
+  uint64_t count = 0;
+  for (const auto& launch : launches) count += launch.status == 0;
+  return count;
+}
+
 Json CheckedJson(const Model& model) {
-  return {{"processes", model.processes.size()}, {"communicators", model.communicators.size()},
-          {"graphs", model.graphs.size()},       {"execs", model.execs.size()},
-          {"replays", model.replays.size()},     {"eager_calls", model.eager.size()},
-          {"snapshots", model.snapshots.size()}, {"hangs", model.hangs.size()}};
+  return {{"processes", model.processes.size()},  {"communicators", model.communicators.size()},
+          {"graphs", model.graphs.size()},        {"execs", model.execs.size()},
+          {"replays", NotRefused(model.replays)}, {"eager_calls", NotRefused(model.eager)},
+          {"snapshots", model.snapshots.size()},  {"hangs", model.hangs.size()}};
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace lamplight {
 
 inline constexpr int kReportSchemaMajor = 1;
-inline constexpr int kReportSchemaMinor = 4;
+inline constexpr int kReportSchemaMinor = 5;
 
 std::string JsonReport(const Model& model, const Detection& diagnosis);
 

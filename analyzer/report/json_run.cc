@@ -11,7 +11,9 @@ Json RanksJson(const Model& model, Index process) {
   for (const Workspace& workspace : model.workspaces) {
     if (workspace.process == process) ranks.insert(workspace.rank);
   }
-  return ranks;
+  Json array = Json::array();
+  for (const uint32_t rank : ranks) array.push_back(NumberOrNull(rank));
+  return array;
 }
 
 Json DevicesJson(const Model& model, Index process) {
@@ -51,13 +53,15 @@ Json DriverClientsJson(const DriverClients& clients) {
 
 Json ProcessJson(const Model& model, Index index) {
   const Process& process = model.processes[index];
-  uint64_t replays = 0, completed = 0, eager = 0;
+  uint64_t replays = 0, completed = 0, eager = 0, refused = 0;
   for (const Replay& replay : model.replays) {
     if (replay.exec == kNone || model.execs[replay.exec].process != index) continue;
-    ++replays;
+    ++(replay.status == 0 ? replays : refused);
     completed += replay.completed_ns != 0;
   }
-  for (const EagerLaunch& launch : model.eager) eager += launch.process == index;
+  for (const EagerLaunch& launch : model.eager) {
+    if (launch.process == index) ++(launch.status == 0 ? eager : refused);
+  }
   return {{"pid", process.pid},
           {"host", process.hostname},
           {"executable", process.executable},
@@ -69,9 +73,11 @@ Json ProcessJson(const Model& model, Index index) {
           {"replays", replays},
           {"replays_completed", completed},
           {"eager_calls", eager},
+          {"refused", refused},
           {"seen_through_cupti", DriverCallsJson(process.driver_calls)},
           {"seen_through_driver", DriverClientsJson(process.driver_clients)},
-          {"ended_orderly", process.closed}};
+          {"ended_orderly", process.closed},
+          {"last_record_ns", process.last_ns}};
 }
 
 Json SwapJson(const Model& model, const KernelSwap& swap) {

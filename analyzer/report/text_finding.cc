@@ -45,6 +45,7 @@ void WriteGraph(const Model& model, const Place& place, TextWriter* out) {
                      std::to_string(graph.declared_lamport_nodes) + " Lamport)";
   if (place.exec != kNone) line += ", exec " + std::to_string(model.execs[place.exec].id);
   if (place.replay != 0) line += ", replay " + std::to_string(place.replay);
+  if (place.assumed) line += "; assumed, see below";
   out->Paragraph("    ", line);
   WriteSite(model, graph.site, "    captured at", out);
   if (graph.site == kNone && place.exec != kNone) {

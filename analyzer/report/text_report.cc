@@ -30,10 +30,27 @@ void WriteLosses(const Model& model, TextWriter* out) {
   out->Line();
 }
 
+template <class Launches>
+uint64_t NotRefused(const Launches& launches) {
+  return static_cast<uint64_t>(
+      std::ranges::count_if(launches, [](const auto& launch) { return launch.status == 0; }));
+}
+
+// C4 is what kernels of ours report.
+bool CanReport(const Model& model) {
+  return !model.troubles.empty() || std::ranges::any_of(model.kernels, [](const Kernel& kernel) {
+    return kernel.descriptor.starts_with("lamplight-");
+  });
+}
+
 std::string Checked(const Model& model) {
-  return Count(model.replays.size(), "graph replay") + " and " +
-         Count(model.eager.size(), "eager call") + " of " + std::to_string(model.processes.size()) +
-         (model.processes.size() == 1 ? " process" : " processes");
+  return Count(NotRefused(model.replays), "graph replay") + " and " +
+         Count(NotRefused(model.eager), "eager call") + " of " +
+         std::to_string(model.processes.size()) +
+         (model.processes.size() == 1 ? " process" : " processes") +
+         (CanReport(model) ? " were checked for C1 to C4" : " were checked for C1 to C3") +
+         ", C7 to C10 and C16." +
+         (CanReport(model) ? "" : " Only kernels of Lamplight's own tell of C4.");
 }
 
 void WriteVerdictOf(const Model& model, const Finding& finding, TextWriter* out) {
@@ -58,7 +75,7 @@ void WriteVerdictOf(const Model& model, const Finding& finding, TextWriter* out)
 void WriteVerdict(const Model& model, const Detection& diagnosis, TextWriter* out) {
   if (!HasFindings(diagnosis)) {
     out->Line("VERDICT  Nothing found.");
-    out->Paragraph("  ", Checked(model) + " were checked for C1 to C4, C7 to C10 and C16.");
+    out->Paragraph("  ", Checked(model));
     if (!diagnosis.unchecked.empty()) {
       out->Paragraph("  ", "Some checks were not possible: see NOT CHECKED below.");
     }

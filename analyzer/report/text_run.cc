@@ -16,16 +16,19 @@ struct Totals {
   uint64_t replays = 0;
   uint64_t completed = 0;
   uint64_t eager = 0;
+  uint64_t refused = 0;
 };
 
 Totals TotalsOf(const Model& model, Index process) {
   Totals totals;
   for (const Replay& replay : model.replays) {
     if (replay.exec == kNone || model.execs[replay.exec].process != process) continue;
-    ++totals.replays;
+    ++(replay.status == 0 ? totals.replays : totals.refused);
     totals.completed += replay.completed_ns != 0;
   }
-  for (const EagerLaunch& launch : model.eager) totals.eager += launch.process == process;
+  for (const EagerLaunch& launch : model.eager) {
+    if (launch.process == process) ++(launch.status == 0 ? totals.eager : totals.refused);
+  }
   return totals;
 }
 
@@ -35,7 +38,7 @@ std::string RanksOf(const Model& model, Index process) {
     if (workspace.process == process) ranks.insert(workspace.rank);
   }
   std::vector<std::string> parts;
-  for (const uint32_t rank : ranks) parts.push_back(std::to_string(rank));
+  for (const uint32_t rank : ranks) parts.push_back(rank == kUnknown ? "?" : std::to_string(rank));
   return parts.empty() ? "-" : Joined(parts, " ");
 }
 
@@ -107,6 +110,14 @@ void WriteProcesses(const Model& model, TextWriter* out) {
   }
   out->Line("PROCESSES");
   out->Table(rows, "  ");
+  for (Index i = 0; i < model.processes.size(); ++i) {
+    const uint64_t refused = TotalsOf(model, i).refused;
+    if (refused == 0) continue;
+    out->Paragraph("  ", "pid " + std::to_string(model.processes[i].pid) + ": " +
+                             std::to_string(refused) +
+                             (refused == 1 ? " launch was" : " launches were") +
+                             " refused by the driver and not counted");
+  }
 }
 
 void WriteSwaps(const Model& model, TextWriter* out) {
@@ -127,6 +138,15 @@ void WriteSwaps(const Model& model, TextWriter* out) {
   }
 }
 
+constexpr size_t kMissingRanks = 16;  // that are listed; the JSON report has all
+
+std::string Shortened(std::vector<std::string> ranks) {
+  if (ranks.size() <= kMissingRanks) return Joined(ranks, ", ");
+  const std::string more = " and " + std::to_string(ranks.size() - kMissingRanks) + " more";
+  ranks.resize(kMissingRanks);
+  return Joined(ranks, ", ") + more;
+}
+
 void WriteCommunicators(const Model& model, TextWriter* out) {
   if (model.communicators.empty()) return;
   out->Heading("COMMUNICATORS");
@@ -142,7 +162,7 @@ void WriteCommunicators(const Model& model, TextWriter* out) {
     }
     std::string line = std::to_string(i + 1) + ": " + std::to_string(present) + " of " +
                        Count(communicator.world, "rank");
-    if (!missing.empty()) line += ", no trace of rank " + Joined(missing, ", ");
+    if (!missing.empty()) line += ", no trace of rank " + Shortened(missing);
     if (!communicator.basis.empty()) line += "; " + communicator.basis;
     out->Paragraph("  ", line);
   }

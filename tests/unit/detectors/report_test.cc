@@ -138,6 +138,45 @@ TEST_F(Reports, CleanTextSaysWhatWasChecked) {
   EXPECT_NE(text.find("2 graph replays and 0 eager calls of 2 processes"), std::string::npos);
 }
 
+TEST_F(Reports, CleanTextNamesC4OnlyWhereKernelsTellOfIt) {
+  world.model.hangs.clear();
+  EXPECT_NE(Text().find("checked for C1 to C3, C7 to C10"), std::string::npos) << Text();
+  world.model.kernels[0].descriptor = "lamplight-oneshot";
+  EXPECT_NE(Text().find("checked for C1 to C4, C7 to C10"), std::string::npos) << Text();
+}
+
+TEST_F(Reports, LaunchesThatWereRefusedAreCountedApart) {
+  world.model.hangs.clear();
+  world.model.replays.back().status = 2;
+  EXPECT_NE(Text().find("1 graph replay and 0 eager calls"), std::string::npos) << Text();
+  EXPECT_NE(Text().find("pid 100: 1 launch was refused"), std::string::npos) << Text();
+  const json report = Json();
+  EXPECT_EQ(report["checked"]["replays"], 1);
+  EXPECT_EQ(report["processes"][0]["replays"], 1);
+  EXPECT_EQ(report["processes"][0]["refused"], 1);
+}
+
+TEST_F(Reports, JsonTellsWhenTheLastRecordWasWritten) {
+  EXPECT_EQ(Json()["processes"][1]["last_record_ns"], world.model.processes[1].last_ns);
+}
+
+TEST_F(Reports, RanksWithoutANumberAreNull) {
+  world.model.workspaces[0].rank = kUnknown;
+  const json report = Json();
+  EXPECT_TRUE(report["findings"][0]["ranks"][0].is_null());
+  EXPECT_TRUE(report["processes"][0]["ranks"][0].is_null());
+  EXPECT_EQ(report.dump().find("4294967295"), std::string::npos);
+  EXPECT_EQ(Text().find("4294967295"), std::string::npos);
+}
+
+TEST_F(Reports, LongListsOfRanksWithoutTraceAreCut) {
+  Communicator huge;
+  huge.world = 4096;
+  huge.members.assign(huge.world, kNone);
+  world.model.communicators.push_back(huge);
+  EXPECT_NE(Text().find("4080 more"), std::string::npos);
+}
+
 TEST_F(Reports, CleanTextPointsAtWhatWasNotChecked) {
   world.model.hangs.clear();
   world.model.processes[0].events_lost = true;
@@ -152,7 +191,7 @@ TEST_F(Reports, LongListsAreCut) {
 TEST_F(Reports, JsonHoldsTheFinding) {
   const json report = Json();
   EXPECT_EQ(report["schema"], "lamplight.report");
-  EXPECT_EQ(report["version"], "1.4");
+  EXPECT_EQ(report["version"], "1.5");
   EXPECT_EQ(report["verdict"], "findings");
   const json& finding = report["findings"].at(0);
   EXPECT_EQ(finding["hazard"], "C1");
