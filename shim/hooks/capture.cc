@@ -23,9 +23,16 @@ void NoteBegin(CUstream stream, uint16_t mode, trace::GraphOrigin origin) {
   session->recorder().Emit(trace::RecordType::kCaptureBegin, record);
 }
 
+// A refused end, as by another thread than the one that began, leaves the capture going.
+bool GoesOn(const Session& session, CUstream stream) {
+  CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
+  return session.driver().StreamIsCapturing(stream, &capture) == CUDA_SUCCESS &&
+         capture != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
 void NoteEnd(CUstream stream, cudaError_t status, CUgraph graph) {
   Session* session = Session::Running();
-  if (session == nullptr) return;
+  if (session == nullptr || (status != cudaSuccess && GoesOn(*session, stream))) return;
   std::optional<GraphInfo> info = session->captures().Ended(stream);
   if (!info) return;
   session->streams().CaptureEnded();
