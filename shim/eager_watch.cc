@@ -69,7 +69,7 @@ uint64_t Period(trace::FlagLayout layout) {
 // An eager call leaves no marker of its own. It is looked at when half of its time is over: where
 // its stream is done by then, or where its flags still move, nothing is wrong. A kernel that is
 // stuck in it leaves arrivals standing; one that has not begun leaves the index behind the count of
-// calls, which tells modulo three.
+// calls, which tells modulo the generations.
 EagerWatch::News EagerWatch::Look(Workspace& workspace, uint64_t now) {
   const Workspace::Eager eager = workspace.last_eager();
   Seen& seen = seen_[&workspace];
@@ -87,6 +87,11 @@ bool EagerWatch::Hangs(Workspace& workspace, const Workspace::Eager& eager, Devi
                        uint64_t now, Seen& seen) {
   // First the stream, then the flags: what they say of a stream that is done is final.
   const std::optional<bool> done = StreamDone(eager.stream_id, device);
+  if (done.value_or(false) && seen.first_known) {
+    // There is nothing to be learnt, and the host may free an idle workspace at any moment.
+    seen.checked = eager.calls;
+    return false;
+  }
   const uint64_t calls = workspace.ops.load(std::memory_order_relaxed);
   const bool stand = FlagsStand(workspace, eager, device, now, seen);
   if (done.value_or(false)) {
@@ -150,6 +155,7 @@ void EagerWatch::LearnFirstIndex(const Workspace& workspace, uint64_t calls, See
   if (AnyReplayPending(workspace) || !index) return;
   if (workspace.ops.load(std::memory_order_relaxed) != calls) return;
   const uint64_t period = Period(workspace.layout);
+  seen.first_known = true;
   seen.first_index = static_cast<uint32_t>((*index + period - calls % period) % period);
 }
 

@@ -43,6 +43,7 @@ class EagerWatch {
     bool hangs = false;
     Workspace::Eager hung_call;
     uint32_t first_index = 0;  // of the workspace's first call
+    bool first_known = false;
   };
 
   uint64_t DueSince(const Workspace::Eager& eager) const {

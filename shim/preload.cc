@@ -60,6 +60,8 @@ RealFunctions<hooks::KernelLaunchFunction> launch_handle{"__cudaLaunchKernel"};
 RealFunctions<hooks::KernelLaunchFunction> launch_handle_ptsz{"__cudaLaunchKernel_ptsz"};
 Real<decltype(cudaLaunchKernelExC)> launch_ex{"cudaLaunchKernelExC"};
 Real<decltype(cudaLaunchKernelExC)> launch_ex_ptsz{"cudaLaunchKernelExC_ptsz"};
+Real<decltype(cudaDeviceReset)> device_reset{"cudaDeviceReset"};
+RealFunctions<cudaError_t (*)(void*)> library_unload{"cudaLibraryUnload"};
 RealFunctions<void (*)(void**)> unregister_binary{"__cudaUnregisterFatBinary"};
 
 Real<decltype(cudaStreamCreate)> stream_create{"cudaStreamCreate"};
@@ -230,6 +232,15 @@ LAMPLIGHT_EXPORT cudaError_t cudaLaunchKernelExC_ptsz(const cudaLaunchConfig_t* 
                                                       const void* function, void** arguments) {
   return hooks::LaunchEx(launch_ex_ptsz.For(LAMPLIGHT_CALLER), config, function, arguments, true,
                          LAMPLIGHT_CALLER);
+}
+LAMPLIGHT_EXPORT cudaError_t cudaDeviceReset() {
+  return hooks::DeviceReset(device_reset.For(LAMPLIGHT_CALLER));
+}
+// cudaLibraryUnload, of which the headers know from CUDA 12.8 on.
+LAMPLIGHT_EXPORT cudaError_t LamplightLibraryUnload(void* library) __asm__("cudaLibraryUnload");
+LAMPLIGHT_EXPORT cudaError_t LamplightLibraryUnload(void* library) {
+  hooks::CodeUnloaded();
+  return CallReal(library_unload.For(LAMPLIGHT_CALLER), library);
 }
 LAMPLIGHT_EXPORT void __cudaUnregisterFatBinary(void** handle) {
   hooks::CodeUnloaded();

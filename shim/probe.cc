@@ -78,6 +78,20 @@ bool Probe::Run(Device& device, std::function<void()> task, Duration limit) {
   return state_->changed.wait_for(lock, limit, [&] { return state_->finished >= mine; });
 }
 
+// Whether the driver knows of nothing there: the host has freed it. Less is asked than for inputs,
+// as flag words may lie in whatever memory kernels can reach.
+bool Probe::Gone(uint64_t address) const noexcept {
+  unsigned type = 0;
+  bool mapped = true;
+  if (driver_.PointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address) !=
+      CUDA_SUCCESS) {
+    return true;
+  }
+  const bool told =
+      driver_.PointerGetAttribute(&mapped, CU_POINTER_ATTRIBUTE_MAPPED, address) == CUDA_SUCCESS;
+  return told && !mapped;
+}
+
 bool Probe::Mapped(uint64_t address, size_t bytes) const noexcept {
   for (const uint64_t end : {address, address + bytes - 1}) {
     unsigned type = 0;
@@ -96,6 +110,10 @@ trace::SideChannel Probe::Read(Device& device, uint64_t address, void* out, size
                                Duration limit, CUresult* error) noexcept {
   const Clock::time_point deadline = Clock::now() + limit;
   auto* target = static_cast<std::byte*>(out);
+  if (bytes > 0 && (Gone(address) || Gone(address + bytes - 1))) {
+    *error = CUDA_ERROR_INVALID_VALUE;  // as the copy would say, if it did nothing worse
+    return trace::SideChannel::kError;
+  }
   while (bytes > 0) {
     const size_t part = std::min(bytes, Device::kStagingBytes);
     *error = driver_.MemcpyDtoHAsync(device.staging(), address, part, device.stream());

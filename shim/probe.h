@@ -28,7 +28,8 @@ class Probe {
   // back within `limit`; the task may then still run, so it must own what it touches.
   bool Run(Device& device, std::function<void()> task, Duration limit);
 
-  // For tasks: copies device memory to `out` through the device's staging memory; bounded.
+  // For tasks: copies device memory to `out` through the device's staging memory; bounded. Memory
+  // that is gone is not touched.
   trace::SideChannel Read(Device& device, uint64_t address, void* out, size_t bytes, Duration limit,
                           CUresult* error) noexcept;
   // For tasks: whether both ends of the range lie in mapped device memory. A copy from memory that
@@ -37,6 +38,7 @@ class Probe {
 
  private:
   struct State;
+  bool Gone(uint64_t address) const noexcept;
   static void Loop(const DriverApi& driver, std::shared_ptr<State> state);
 
   const DriverApi& driver_;

@@ -190,6 +190,11 @@ void EnterGraphDestroy(const Call& call) {
 
 void EnterUnload(const Call&) { hooks::CodeUnloaded(); }
 
+void EnterContextEnd(const Call& call) { call.Keep(hooks::ContextEnd()); }
+void ExitContextEnd(const Call& call) {
+  if (auto* end = call.Kept<hooks::ContextEnd>()) end->Returned();
+}
+
 // ---- order
 
 void ExitStreamCreate(const Call& call) {
@@ -246,9 +251,9 @@ constexpr Watched kCalls[] = {
     {abi::kGraphLaunch, EnterGraphLaunch, ExitGraphLaunch, true},
     {abi::kGraphExecDestroy, EnterExecDestroy, nullptr},
     {abi::kGraphDestroy, EnterGraphDestroy, nullptr},
-    {abi::kCtxDestroy, EnterUnload, nullptr},
-    {abi::kPrimaryCtxRelease, EnterUnload, nullptr},
-    {abi::kPrimaryCtxReset, EnterUnload, nullptr},
+    {abi::kCtxDestroy, EnterContextEnd, ExitContextEnd},
+    {abi::kPrimaryCtxRelease, EnterContextEnd, ExitContextEnd},
+    {abi::kPrimaryCtxReset, EnterContextEnd, ExitContextEnd},
     {abi::kModuleUnload, EnterUnload, nullptr},
     {abi::kLibraryUnload, EnterUnload, nullptr},
     {abi::kStreamCreate, nullptr, ExitStreamCreate},

@@ -29,7 +29,7 @@ namespace abi = lamplight::cupti;
 struct KeptCall {
   uint64_t serial = 0;  // of the call under way
   std::variant<std::monostate, hooks::CaptureStart, hooks::EagerCall, hooks::GraphLaunchCall,
-               hooks::InstantiateCall*, hooks::UpdateCall*>
+               hooks::ContextEnd, hooks::InstantiateCall*, hooks::UpdateCall*>
       call;
 };
 static_assert(std::is_trivially_destructible_v<KeptCall>);

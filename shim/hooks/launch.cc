@@ -185,6 +185,27 @@ cudaError_t LaunchEx(RealFunction<decltype(&cudaLaunchKernelExC)>& real,
       AttributesOf(*config), [&](void** own) { return CallReal(real, config, function, own); });
 }
 
+ContextEnd::ContextEnd() noexcept {
+  CodeUnloaded();
+  Guarded([&] {
+    Session* session = Session::Standing();
+    if (session == nullptr) return;
+    session->streams().HoldQueries();
+    session_ = session;
+  });
+}
+
+void ContextEnd::Returned() noexcept {
+  if (session_ != nullptr) session_->streams().ReleaseQueries();
+}
+
+cudaError_t DeviceReset(RealFunction<decltype(&cudaDeviceReset)>& real) {
+  ContextEnd end;
+  const cudaError_t status = CallReal(real);
+  end.Returned();
+  return status;
+}
+
 void CodeUnloaded() noexcept {
   Guarded([] {
     if (Session* session = Session::Standing()) session->functions().ForgetLaunches();

@@ -96,4 +96,17 @@ lamport::LaunchShape ShapeOf(dim3 grid, dim3 block, const CUlaunchAttribute* att
 // The process unloads code: launch addresses may come to mean other kernels.
 void CodeUnloaded() noexcept;
 
+// Around a call that may take a context away, with its code and its streams: meanwhile no stream is
+// asked for anything. Plain data.
+class ContextEnd {
+ public:
+  ContextEnd() noexcept;
+  void Returned() noexcept;
+
+ private:
+  Session* session_ = nullptr;  // null: nothing to do
+};
+
+cudaError_t DeviceReset(RealFunction<decltype(&cudaDeviceReset)>& real);
+
 }  // namespace lamplight::shim::hooks
