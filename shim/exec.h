@@ -88,6 +88,9 @@ struct Exec {
   std::atomic<bool> unrecordable{false};   // the driver refused that: completion is not watched
   std::atomic<uint64_t> snapshot_runs{0};  // replays whose collectives all are seen complete
   std::atomic<uint32_t> stream_id{0};
+  // It was launched into a capture, so that another graph has its nodes, too, for nobody knows how
+  // long: what they write to is nobody else's any more.
+  std::atomic<bool> borrowed{false};
   std::atomic<bool> uploaded{false};    // cudaGraphUpload has run: a first replay is like any other
   std::atomic<uint64_t> retired_ns{0};  // when the host destroyed it, 0: alive
 

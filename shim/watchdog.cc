@@ -140,6 +140,7 @@ void Watchdog::ReapRetired(uint64_t now) {
   const DriverApi& driver = session_.driver();
   for (const std::unique_ptr<Exec>& exec : session_.graphs().TakeRetired(now - kept_ns_)) {
     seen_.erase(exec.get());
+    if (exec->borrowed.load(std::memory_order_relaxed)) continue;
     const HeldNumbers held = exec->Over() ? exec->held : HeldNumbers{};
     if (exec->done == nullptr && held.empty()) continue;
     const auto reap = [&driver, device = exec->device, event = exec->done, held] {

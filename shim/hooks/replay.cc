@@ -46,7 +46,10 @@ GraphLaunchCall::GraphLaunchCall(CUgraphExec exec, CUstream stream) noexcept {
   Exec* known = session_ == nullptr ? nullptr : session_->graphs().FindExec(exec);
   if (known == nullptr) return;
   // Launched into a capture it becomes a child node of another graph and runs with that one.
-  if (session_->streams().IsCapturing(stream)) return;
+  if (session_->streams().IsCapturing(stream)) {
+    known->borrowed.store(true, std::memory_order_relaxed);
+    return;
+  }
   exec_ = known;
   stream_ = stream;
   record_ = CountIn(*session_, *exec_, stream);
