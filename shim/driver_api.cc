@@ -22,6 +22,10 @@ DriverApi LoadTable(std::string* missing) {
   Take(&api.CtxSetCurrent, "cuCtxSetCurrent", missing);
   Take(&api.CtxGetDevice, "cuCtxGetDevice", missing);
   Take(&api.CtxGetId, "cuCtxGetId", missing);
+  Take(&api.DeviceGetCount, "cuDeviceGetCount", missing);
+  Take(&api.DevicePrimaryCtxGetState, "cuDevicePrimaryCtxGetState", missing);
+  Take(&api.DevicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain", missing);
+  Take(&api.DevicePrimaryCtxRelease, "cuDevicePrimaryCtxRelease_v2", missing);
   Take(&api.DeviceGetName, "cuDeviceGetName", missing);
   Take(&api.DeviceGetUuid, "cuDeviceGetUuid_v2", missing);
   Take(&api.DeviceGetAttribute, "cuDeviceGetAttribute", missing);

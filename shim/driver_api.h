@@ -19,6 +19,10 @@ struct DriverApi {
   CUresult (*CtxSetCurrent)(CUcontext);
   CUresult (*CtxGetDevice)(CUdevice*);
   CUresult (*CtxGetId)(CUcontext, unsigned long long*);
+  CUresult (*DeviceGetCount)(int*);
+  CUresult (*DevicePrimaryCtxGetState)(CUdevice, unsigned*, int*);
+  CUresult (*DevicePrimaryCtxRetain)(CUcontext*, CUdevice);
+  CUresult (*DevicePrimaryCtxRelease)(CUdevice);
   CUresult (*DeviceGetName)(char*, int, CUdevice);
   CUresult (*DeviceGetUuid)(CUuuid*, CUdevice);
   CUresult (*DeviceGetAttribute)(int*, CUdevice_attribute, CUdevice);

@@ -229,7 +229,10 @@ Device* Session::CurrentDevice() {
   if (!known) {
     std::lock_guard lock(opening_mutex_);
     known = FindContext(id);
-    if (!known) known = LearnContext(context, id);
+    if (!known) {
+      known = LearnContext(context, id);
+      LearnOtherDevices();
+    }
   }
   if (!known) return nullptr;
   last = {this, *known};
@@ -273,6 +276,31 @@ std::optional<Session::KnownContext> Session::LearnContext(CUcontext context, Co
   }
   Know(learnt);
   return learnt;
+}
+
+// In a process with several GPUs one half of the first collective may spin while the other half is
+// being launched: too late to load anything on that one's device.
+void Session::LearnOtherDevices() {
+  const RelaxedCapture relaxed(*driver_);
+  int count = 0;
+  if (driver_->DeviceGetCount(&count) != CUDA_SUCCESS) return;
+  for (CUdevice device = 0; device < count; ++device) {
+    unsigned flags = 0;
+    int active = 0;
+    const bool told = driver_->DevicePrimaryCtxGetState(device, &flags, &active) == CUDA_SUCCESS;
+    if (told && active != 0) LearnPrimaryContext(device);
+  }
+}
+
+void Session::LearnPrimaryContext(CUdevice device) {
+  CUcontext context = nullptr;
+  if (driver_->DevicePrimaryCtxRetain(&context, device) != CUDA_SUCCESS) return;
+  const ContextId id = IdOf(context);
+  if (!FindContext(id)) {
+    const WithContext with(*driver_, context);
+    if (with.current()) LearnContext(context, id);
+  }
+  driver_->DevicePrimaryCtxRelease(device);
 }
 
 Device* Session::OpenDevice(CUcontext context) {

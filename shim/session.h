@@ -99,7 +99,10 @@ class Session {
   ContextId IdOf(CUcontext context) const noexcept;
   std::optional<KnownContext> FindContext(ContextId id) const;
   void Know(const KnownContext& context);
-  // Under opening_mutex_; the context is the current one.
+  // Under opening_mutex_, all of them. The devices that the process uses besides the current one.
+  void LearnOtherDevices();
+  void LearnPrimaryContext(CUdevice device);
+  // The context is the current one.
   std::optional<KnownContext> LearnContext(CUcontext context, ContextId id);
   Device* OpenDevice(CUcontext context);
 

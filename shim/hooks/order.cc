@@ -36,7 +36,11 @@ void Emit(Session& session, trace::OrderKind kind, uint32_t stream_id, EventCall
 
 void StreamCreated(cudaStream_t stream, unsigned flags) noexcept {
   Guarded([&] {
-    if (Session* session = Session::Standing()) session->streams().Created(stream, flags);
+    Session* session = Session::Standing();
+    if (session == nullptr) return;
+    session->streams().Created(stream, flags);
+    // Ahead of the device's first collective, which may have to wait for it.
+    if (session == Session::Running()) session->CurrentDevice();
   });
 }
 
