@@ -10,12 +10,17 @@
 namespace lamplight {
 namespace {
 
+// What people and supervisors send to one process: what a terminal sends has reached the child too.
+constexpr int kForwarded[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
+                              SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH};
+
 // Blocks what RunChild waits for; puts the old mask back.
 class BlockedSignals {
  public:
   BlockedSignals() {
     sigemptyset(&waited_);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&waited_, signal);
+    sigaddset(&waited_, SIGCHLD);
+    for (const int signal : kForwarded) sigaddset(&waited_, signal);
     sigprocmask(SIG_BLOCK, &waited_, &before_);
   }
   ~BlockedSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }

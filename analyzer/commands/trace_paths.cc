@@ -50,6 +50,7 @@ class FolderSearch {
     }
     const bool itself = found_.size() == 1 && found_.front() == root_;
     if (!itself) paths_.notes.push_back(FoundText());
+    if (!skipped_.empty()) paths_.notes.push_back(SkippedText());
   }
 
  private:
@@ -64,10 +65,37 @@ class FolderSearch {
       found_.push_back(path);
       traces_ += folder.traces.size();
       paths_.files.insert(paths_.files.end(), folder.traces.begin(), folder.traces.end());
+      for (const fs::path& below : folder.folders) LookForSkipped(below, depth + 1);
       return;
     }
     if (depth == kMaxDepth) return;
     for (const fs::path& below : folder.folders) Search(below, depth + 1);
+  }
+
+  // Folders beside traces are not searched: another run's traces may lie in them.
+  void LookForSkipped(const fs::path& path, int depth) {
+    if (++looked_into_ > kMaxFolders || depth > kMaxDepth) return;
+    const Folder folder = List(path);
+    if (!folder.traces.empty()) return skipped_.push_back(path);
+    for (const fs::path& below : folder.folders) LookForSkipped(below, depth + 1);
+  }
+
+  // "a, b and 3 more"
+  std::string Names(const std::vector<fs::path>& folders) const {
+    std::string text;
+    for (size_t i = 0; i < std::min(folders.size(), kNamedFolders); ++i) {
+      text += (i == 0 ? "" : ", ") + folders[i].lexically_relative(root_).string();
+    }
+    if (folders.size() > kNamedFolders) {
+      text += " and " + std::to_string(folders.size() - kNamedFolders) + " more";
+    }
+    return text;
+  }
+
+  std::string SkippedText() const {
+    return root_ +
+           ": subfolders beside the traces have traces too and were not read: " + Names(skipped_) +
+           "; name them where they belong to the same run";
   }
 
   std::string NothingText() const {
@@ -79,15 +107,8 @@ class FolderSearch {
   }
 
   std::string FoundText() const {
-    std::string text = root_ + " has no traces itself; read " + std::to_string(traces_) +
-                       (traces_ == 1 ? " trace" : " traces") + " of its subfolders ";
-    for (size_t i = 0; i < std::min(found_.size(), kNamedFolders); ++i) {
-      text += (i == 0 ? "" : ", ") + found_[i].lexically_relative(root_).string();
-    }
-    if (found_.size() > kNamedFolders) {
-      text += " and " + std::to_string(found_.size() - kNamedFolders) + " more";
-    }
-    return text;
+    return root_ + " has no traces itself; read " + std::to_string(traces_) +
+           (traces_ == 1 ? " trace" : " traces") + " of its subfolders " + Names(found_);
   }
 
   const std::string root_;
@@ -96,6 +117,7 @@ class FolderSearch {
   size_t looked_into_ = 0;
   size_t traces_ = 0;
   std::vector<fs::path> found_;
+  std::vector<fs::path> skipped_;
 };
 
 std::string MissingText(const std::string& argument, const std::error_code& error) {

@@ -136,6 +136,8 @@ TEST_F(Command, SubfoldersDoNotCountBesideTracesNorBelowThree) {
   const auto report =
       nlohmann::json::parse(Lamplight("report --format json " + folder_.path()).output);
   EXPECT_EQ(report["processes"].size(), 1u);
+  ASSERT_EQ(report["notes"].size(), 1u);
+  EXPECT_NE(report["notes"][0].get<std::string>().find("were not read: below;"), std::string::npos);
   Shell("cd " + folder_.path() + " && mv below/1.lamptrace a/b/c/d");
   const Ended deep = Lamplight("report " + folder_.File("a"));
   EXPECT_EQ(deep.status, 0) << deep.output;
@@ -293,12 +295,31 @@ TEST_F(Command, RunReportsSignalsAsAShellDoes) {
   EXPECT_TRUE(Has(killed, "ended by signal 9"));
 }
 
-TEST_F(Command, RunForwardsSigtermToTheProgram) {
-  const Ended ended = Shell(
-      "timeout -s TERM -k 20 1 " LAMPLIGHT_COMMAND " " +
-      WithShim("-- sh -c 'trap \"echo got it; exit 5\" TERM; i=0; while [ $i -lt 100 ]; do sleep "
-               "0.1; i=$((i+1)); done'"));
-  EXPECT_TRUE(Has(ended, "got it")) << ended.output;
+// A shell's background jobs ignore SIGQUIT.
+TEST_F(Command, RunForwardsSigtermAndSigquitToTheProgram) {
+  for (const std::string signal : {"TERM", "QUIT"}) {
+    const Ended ended = Shell("timeout -s " + signal + " -k 20 1 " LAMPLIGHT_COMMAND " " +
+                              WithShim("-- sh -c 'trap \"echo got it; exit 5\" " + signal +
+                                       "; i=0; while [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); "
+                                       "done'"));
+    EXPECT_TRUE(Has(ended, "got it")) << signal << ": " << ended.output;
+  }
+}
+
+TEST_F(Command, RunForwardsWhatIsSentToIt) {
+  const std::string run = WithShim("");
+  for (const char* signal : {"USR1", "USR2", "HUP", "CONT", "WINCH"}) {
+    const std::string program = std::string("sh -c 'trap \"echo got ") + signal + "; exit 5\" " +
+                                signal +
+                                "; echo up > $LAMPLIGHT_DIR/up; i=0; while [ $i -lt 100 ]; do "
+                                "sleep 0.1; i=$((i+1)); done'";
+    const Ended ended =
+        Shell("rm -f " + folder_.File("out/up") + "; " LAMPLIGHT_COMMAND " " + run + " -- " +
+              program + " & run=$!; while [ ! -e " + folder_.File("out/up") +
+              " ]; do sleep 0.05; done; kill -" + signal + " $run; wait $run; echo status $?");
+    EXPECT_TRUE(Has(ended, std::string("got ") + signal)) << signal << ": " << ended.output;
+    EXPECT_TRUE(Has(ended, "status 5")) << signal << ": " << ended.output;
+  }
 }
 
 TEST_F(Command, RunOfAMissingProgramIs127) {
