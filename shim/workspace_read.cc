@@ -15,6 +15,8 @@ namespace {
 constexpr uint32_t kMaxSlotRecords = 4096;
 constexpr size_t kMaxCandidates = 512;
 constexpr size_t kMaxRows = 4;  // of one input
+constexpr uint32_t kMaxBlocks = 4096;
+constexpr uint32_t kMaxCounters = 8;  // that the evidence holds
 
 // Calls that are complete (kernels/collective_call.h, EpochState).
 uint64_t EpochOf(const uint32_t* words) {
@@ -56,10 +58,60 @@ bool WorkspaceRead::ReadFlags(Probe& probe, Device& device, uint32_t* words) {
   if (!FlagAddress(probe, device, &address)) return false;
   CUresult error{};
   found_.words = std::min<uint32_t>(workspace_.flag_words, 16);
+  if (workspace_.layout == trace::FlagLayout::kPhases) {
+    return ReadCounters(probe, device, address, words);
+  }
   if (Failed(probe.Read(device, address, words, found_.words * 4, kReadLimit, &error), error)) {
     return false;
   }
   return workspace_.sizes_address == 0 || ReadSizes(probe, device, words);
+}
+
+// Any block may be the one that is stuck: all counters are read.
+bool WorkspaceRead::ReadCounters(Probe& probe, Device& device, uint64_t address, uint32_t* words) {
+  const uint32_t blocks = options_.call.grid[0] != 0 ? options_.call.grid[0]
+                                                     : workspace_.last_eager().call.call.grid[0];
+  counters_.resize(std::clamp(blocks, 1u, kMaxBlocks));
+  found_.words = std::min<uint32_t>(kMaxCounters, static_cast<uint32_t>(counters_.size()));
+  CUresult error{};
+  if (Failed(
+          probe.Read(device, address, counters_.data(), counters_.size() * 4, kReadLimit, &error),
+          error)) {
+    return false;
+  }
+  ShowCounters(phase_.value_or(counters_.front() & 1), words);
+  return true;
+}
+
+// As many as the evidence holds: of blocks in `phase` first, and where some have gone on, of one of
+// those at least.
+void WorkspaceRead::ShowCounters(uint32_t phase, uint32_t* words) {
+  const auto behind = [phase](uint32_t counter) { return (counter & 1) == phase; };
+  std::ranges::stable_partition(counters_, behind);
+  std::copy_n(counters_.begin(), found_.words, words);
+  if (!behind(counters_.back())) words[found_.words - 1] = counters_.back();
+}
+
+// A block that has ended its part of a call is in the next one's phase. But what this rank has sent
+// lies in the phase of the call under way, since a call clears all that it has read.
+void WorkspaceRead::FitPhase() {
+  if (workspace_.layout != trace::FlagLayout::kPhases) return;
+  const auto sent = [&](uint32_t role) {
+    for (size_t i = 0; i < stages_.size() && i < first_.size(); ++i) {
+      if (stages_[i].role != role) continue;
+      return TokensSentBy(workspace_.rank, stages_[i].layout, first_[i], options_.kernel.mark) > 0;
+    }
+    return false;
+  };
+  if (!sent(trace::kSlotCurrent) && sent(trace::kSlotNext)) {
+    for (PlannedStage& stage : stages_) {
+      stage.role = stage.role == trace::kSlotNext ? trace::kSlotCurrent : trace::kSlotNext;
+    }
+  }
+  for (const PlannedStage& stage : stages_) {
+    if (stage.role == trace::kSlotCurrent) phase_ = stage.generation;
+  }
+  if (phase_) ShowCounters(*phase_, found_.first);
 }
 
 // What other workspaces of the layout have in their flag words. It is put there, where it fits, so
@@ -92,7 +144,7 @@ std::optional<Generation> WorkspaceRead::GenerationNow() const {
     case trace::FlagLayout::kEpoch:
       return Generation{static_cast<uint32_t>(EpochOf(words) & 1), workspace_.generation_bytes};
     case trace::FlagLayout::kPhases:
-      // Of the first block, which has data to wait for in every call.
+      // Of the first block that is shown; see FitPhase.
       return Generation{words[0] & 1, workspace_.generation_bytes};
     default:
       return std::nullopt;
@@ -294,7 +346,10 @@ bool WorkspaceRead::Pass(Probe& probe, Device& device, uint32_t pass) {
     return false;
   }
   if (!ReadStages(probe, device, pass == 0 ? &first_ : &second_)) return false;
-  if (pass == 0) FitCall();
+  if (pass == 0) {
+    FitPhase();
+    FitCall();
+  }
   found_.read_end_ns[pass] = Recorder::NowNs();
   return true;
 }

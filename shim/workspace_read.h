@@ -87,6 +87,9 @@ class WorkspaceRead {
   bool FlagAddress(Probe& probe, Device& device, uint64_t* address);
   bool ReadFlags(Probe& probe, Device& device, uint32_t* words);
   bool ReadSizes(Probe& probe, Device& device, uint32_t* words);
+  bool ReadCounters(Probe& probe, Device& device, uint64_t address, uint32_t* words);
+  void ShowCounters(uint32_t phase, uint32_t* words);
+  void FitPhase();
   std::optional<Generation> GenerationNow() const;
   bool LocalAddress(Probe& probe, Device& device);
   bool ReadSequence(Probe& probe, Device& device, const uint32_t* words, uint32_t* sequence);
@@ -114,6 +117,10 @@ class WorkspaceRead {
     uint64_t generation_bytes = 0;
   };
   Sizes sizes_;
+  // Of a layout with a counter for each block: as read last, and what is known of the call under
+  // way.
+  std::vector<uint32_t> counters_;
+  std::optional<uint32_t> phase_;
   std::vector<PlannedStage> stages_;
   std::vector<Bytes> first_, second_;  // by planned stage
 };
