@@ -172,7 +172,7 @@ static_assert(sizeof(CollectiveCall) == 264);
 // (protocol.cuh) and a count of its own. `calls` is used only where there are headers.
 struct MnnvlState {
   uint32_t flags[9];
-  uint32_t unused;
+  uint32_t gone;  // see watch.cuh
   uint64_t calls;
 };
 static_assert(sizeof(MnnvlState) == 48 && offsetof(MnnvlState, calls) == 40);
@@ -181,8 +181,10 @@ static_assert(sizeof(MnnvlState) == 48 && offsetof(MnnvlState, calls) == 40);
 // the one under way, in one word that every cluster adds its share to.
 struct EpochState {
   uint64_t progress;  // calls completed × kWholeCall + shares of the call under way
-  uint64_t unused;
+  uint32_t gone;      // see watch.cuh
+  uint32_t unused;
 };
+static_assert(sizeof(EpochState) == 16);
 
 // The shares of a call's clusters are kWholeCall together, whatever their number, up to kWholeCall.
 // One of them has what the others leave: equal shares would take a division, at the end of every

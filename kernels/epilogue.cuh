@@ -27,17 +27,21 @@ LAMPLIGHT_DEVICE void AddSquares(const Piece& row, float* squares) {
   for (uint32_t i = 0; i < Piece::kElements; ++i) *squares += row.At(i) * row.At(i);
 }
 
-// One unit of a normed row: row * scale * (gamma + bias). The weights first, in one step: this is
-// what all threads do last in a call. (Where there is no bias, an infinite scale must not make it
-// NaN.)
+// One unit of a normed row: (row * scale) * (gamma + bias), as in the field. What a norm makes of a
+// row is of the order of 1, whatever its numbers are, so only weights that are too large overflow;
+// and weights that the bias almost takes away keep their digits.
 template <class Piece>
 LAMPLIGHT_DEVICE Piece Scaled(const Piece& row, float scale, const Piece& gamma, float bias) {
-  const float scaled_bias = bias == 0 ? 0 : scale * bias;
+  Floats<Piece::kElements> weights;
+  weights.Set(gamma);
+  // Most norms have none: this is what all threads do last in a call.
+  if (bias != 0) {
+    LAMPLIGHT_UNROLL
+    for (float& weight : weights.at) weight += bias;
+  }
   float values[Piece::kElements];
   LAMPLIGHT_UNROLL
-  for (uint32_t i = 0; i < Piece::kElements; ++i) {
-    values[i] = row.At(i) * machine::MultiplyAdd(scale, gamma.At(i), scaled_bias);
-  }
+  for (uint32_t i = 0; i < Piece::kElements; ++i) values[i] = row.At(i) * scale * weights.at[i];
   Piece scaled;
   scaled.Set(values);
   return scaled;

@@ -38,6 +38,43 @@ LAMPLIGHT_COLD AwaitedWord MissingLine(const machine::Words4* row, uint32_t pair
   return last;  // it has come meanwhile
 }
 
+// Waits for the lines of one warp, of this rank's own.
+LAMPLIGHT_DEVICE void AwaitOwnLines(const CollectiveCall& call, const Standing& standing,
+                                    Missing missing, const machine::Words4* row, uint32_t slot,
+                                    uint32_t slots, uint64_t tag) {
+  Watch<true> watch;
+  machine::Words4 value{};
+  for (;;) {
+    machine::PollPair(row + slot, slot < slots, &value);
+    if (machine::PairIsHere(tag, slot < slots, value)) return;
+    const auto line = [&] {
+      const AwaitedWord awaited = MissingLine(row, slot / kPairSlots, slots / kPairSlots, tag);
+      missing.word = awaited.word;
+      missing.packet = awaited.packet->word;
+      return missing;
+    };
+    if (!watch.GoOn(call, standing, line)) return;
+  }
+}
+
+// Waits for what a cluster's sums that this rank owns have been sent to all as, `sums` being where
+// they begin. Apart, and with a place of its own: few workspaces have a multicast address, and
+// calls without one need not make room for this.
+template <class Position>
+LAMPLIGHT_COLD void AwaitOwnSums(const CollectiveCall* call, Standing standing, const char* sums,
+                                 uint64_t tag) {
+  const Position place(*call);
+  for (uint32_t token = place.cluster; token < call->tokens; token += machine::Clusters()) {
+    if (token % call->world != call->rank) continue;
+    const auto* row =
+        reinterpret_cast<const machine::Words4*>(sums + token * place.packet_row_bytes);
+    const Missing missing = {.peer = call->rank, .token = token, .stage = 1, .packet_words = 4};
+    for (uint32_t slot = place.thread; place.WarpHas(slot); slot += place.threads) {
+      AwaitOwnLines(*call, standing, missing, row, slot, place.slots, tag);
+    }
+  }
+}
+
 template <DataType kType, uint32_t kWorld>
 class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWorld> {
  public:
@@ -94,6 +131,14 @@ class Epoch : public Exchange<Epoch<kType, kWorld>, Protocol::kEpoch, kType, kWo
   static LAMPLIGHT_DEVICE void Complete(Piece* piece) { machine::CompletePair(&piece->words); }
   LAMPLIGHT_DEVICE AwaitedWord Awaited(const machine::Words4* packet, uint32_t slot) const {
     return MissingLine(packet - slot, slot / kPairSlots, this->place_.slots / kPairSlots, tag_);
+  }
+
+  // Not before the end: what comes back need not be here earlier than the next call.
+  LAMPLIGHT_DEVICE void AwaitEcho(const Spot&, uint32_t, uint32_t) const {}
+  LAMPLIGHT_DEVICE void AwaitEchoes() const {
+    if (!Base::kMayEcho || standing_.kernel != Kernel::kTwoShot) return;
+    if (this->at_.given != Base::kNobody) return;
+    AwaitOwnSums<Position>(&this->call_, standing_, this->Local() + Stage(1), tag_);
   }
 
   LAMPLIGHT_DEVICE void Clear() const {}

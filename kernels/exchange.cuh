@@ -28,6 +28,9 @@ struct Spot {
   LAMPLIGHT_DEVICE Spot operator+(uint64_t bytes) const { return {row + bytes, stage}; }
 };
 
+// How the units of a sum were sent.
+enum class Sent : uint8_t { kToAll, kToOwner };
+
 // `kWorld` 0: any number of ranks, in steps of eight.
 template <class Derived, Protocol kProtocolOf, DataType kTypeOf, uint32_t kWorld>
 class Exchange {
@@ -41,6 +44,12 @@ class Exchange {
   // The addresses of the peers' buffers are parameters of the launch.
   static constexpr bool kInline = kProtocolOf == Protocol::kEpoch && kWorld != 0;
   static constexpr bool kSendsToOne = kWorld == 2;
+  // Of two ranks of an epoch workspace, whose peers' addresses are always known, neither needs a
+  // multicast address: it would carry the same to the peer, and the rest back to be awaited.
+  static constexpr bool kMulticasts = kProtocolOf != Protocol::kEpoch || kWorld != 2;
+  // What a rank sends to all may come back to it. (Unicast workspaces have no such address.)
+  static constexpr bool kMayEcho = !IsUnicast(kProtocolOf) && kMulticasts;
+  static constexpr uint32_t kNobody = kMaxWorld;
 
   // What of a call needs nothing of the grids in front: made while they still run. What is read
   // here nobody writes while the workspace is in use.
@@ -50,23 +59,27 @@ class Exchange {
     // Of two ranks, where this one sends to: the other's buffer, or the multicast address. Of a
     // larger known number, those of all ranks: for unrolled loops only.
     char* peers[kSendsToOne ? 1 : kStep];
-    // Whether its own data come back to a rank, through the multicast address. Of two ranks each
-    // may be given the other's address for that one: nothing comes back.
-    bool echoes;
+    // Of whom nothing is awaited that goes to all: this rank, or, where its own data come back to
+    // it through the multicast address, nobody. Of two ranks each may be given the other's address
+    // for that one: nothing comes back.
+    uint32_t given;
 
     explicit LAMPLIGHT_DEVICE Ahead(const CollectiveCall& call)
         : local(static_cast<char*>(kInline || call.local != nullptr ? call.local
                                                                     : call.peer_table[call.rank])),
           state(static_cast<uint32_t*>(call.state)),
-          echoes(kProtocolOf == Protocol::kMnnvl && call.multicast != nullptr) {
+          given(call.rank) {
       const uint32_t world = WorldOf(call);
       if (IsUnicast(kProtocolOf) && state == nullptr) {
         state = static_cast<uint32_t*>(call.peer_table[world]);
       }
-      if (world == 2 && echoes) echoes = BufferOf(call, 1 - call.rank) != call.multicast;
+      if (kMayEcho && call.multicast != nullptr &&
+          (world != 2 || BufferOf(call, 1 - call.rank) != call.multicast)) {
+        given = kNobody;
+      }
       if constexpr (kSendsToOne) {
-        peers[0] = call.multicast != nullptr ? static_cast<char*>(call.multicast)
-                                             : BufferOf(call, 1 - call.rank);
+        peers[0] = kMulticasts && call.multicast != nullptr ? static_cast<char*>(call.multicast)
+                                                            : BufferOf(call, 1 - call.rank);
       } else if constexpr (kWorld != 0 && !kInline) {
         if (call.multicast != nullptr) return;
         LAMPLIGHT_UNROLL
@@ -122,10 +135,11 @@ class Exchange {
   // The sum over ranks of the units at `spot`, `spot + stride`, …, in rank order; `own` is this
   // rank's. What it stored for itself is not waited for: it is there when the grid ends, before a
   // later one clears it. Warps look as one. NaN where a peer's unit will not come.
+  template <Sent kSent = Sent::kToAll>
   LAMPLIGHT_DEVICE void Reduce(const Spot& spot, uint64_t stride, uint32_t stage, uint32_t slot,
                                const Piece& own, Sums* sums) {
     Step pieces;
-    if (!ReduceFrom<false>(spot, stride, stage, slot, own, pieces, sums)) sums->Fill(Nan());
+    if (!ReduceFrom<false, kSent>(spot, stride, stage, slot, own, pieces, sums)) sums->Fill(Nan());
   }
 
   // Of two ranks one is awaited, for the other is this one: nothing is chosen by rank then, at the
@@ -140,20 +154,26 @@ class Exchange {
     if constexpr (kAwaitsOne) {
       self().Load(PeersPacket(spot, stride, slot), slot < place_.slots, &(*pieces)[0]);
     } else {
-      Load(spot, stride, slot, 0, *pieces);
+      Load<Sent::kToAll>(spot, stride, slot, 0, *pieces);
     }
   }
   // The same as above, `pieces` as Peek has left them.
   LAMPLIGHT_DEVICE void Reduce(const Spot& spot, uint64_t stride, uint32_t stage, uint32_t slot,
                                const Piece& own, Step* pieces, Sums* sums) {
-    if (!ReduceFrom<true>(spot, stride, stage, slot, own, *pieces, sums)) sums->Fill(Nan());
+    if (!ReduceFrom<true, Sent::kToAll>(spot, stride, stage, slot, own, *pieces, sums))
+      sums->Fill(Nan());
   }
 
   // What this rank has sent to all, where it comes back to itself.
   LAMPLIGHT_DEVICE void AwaitEcho(const Spot& spot, uint32_t stage, uint32_t slot) {
-    Piece echo;
-    if (at_.echoes) Await(spot, stage, slot, call_.rank, &echo);
+    if constexpr (kMayEcho) {
+      Piece echo;
+      if (at_.given == kNobody) Await(spot, stage, slot, call_.rank, &echo);
+    }
   }
+
+  // The same of all that was not awaited before, when the cluster has nothing else to do.
+  LAMPLIGHT_DEVICE void AwaitEchoes() const {}
 
   // One unit of this rank's own buffer. False: it will not come.
   LAMPLIGHT_DEVICE bool Await(const Spot& spot, uint32_t stage, uint32_t slot, uint32_t sender,
@@ -279,22 +299,26 @@ class Exchange {
     self().SendPacket(PacketAt(buffer, spot, slot), piece, slot < place_.slots);
   }
 
-  // In the epoch protocol nobody looks for what this rank sends to itself. Elsewhere it tells
-  // whoever reads the workspace of a stuck call what this rank has sent.
+  // In the epoch protocol a rank stores nothing for itself: nobody looks for it. Elsewhere that
+  // tells whoever reads the workspace of a stuck call what this rank has sent.
   LAMPLIGHT_DEVICE bool SendsTo(uint32_t peer) const {
     return !Position::kPairs || peer != call_.rank;
   }
 
   // Whether nothing is awaited of a rank: of this one, but where its own data come back to it
   // through the multicast address. In a graph a kernel can end ahead of its stores over the link
-  // (docs/kernels.md), and what comes after a later call has cleared the place would stay there.
-  // The epoch protocol clears nothing.
-  LAMPLIGHT_DEVICE bool IsGiven(uint32_t rank) const { return rank == call_.rank && !at_.echoes; }
+  // (docs/kernels.md). What comes after a later call has cleared the place would stay there, and
+  // what comes after a later call of another shape has given the place to a peer would replace what
+  // that one has sent.
+  template <Sent kSent>
+  LAMPLIGHT_DEVICE bool IsGiven(uint32_t rank) const {
+    return rank == (kMayEcho && kSent == Sent::kToAll ? at_.given : call_.rank);
+  }
 
   static LAMPLIGHT_DEVICE float Nan() { return BitsAs<float>(Element<DataType::kFp32>::kNan); }
 
   // False: a peer's unit will not come. `kPeeked`: the first step has been loaded a first time.
-  template <bool kPeeked>
+  template <bool kPeeked, Sent kSent>
   LAMPLIGHT_DEVICE bool ReduceFrom(const Spot& spot, uint64_t stride, uint32_t stage, uint32_t slot,
                                    const Piece& own, Piece* pieces, Sums* sums) {
     if constexpr (kAwaitsOne) {
@@ -304,7 +328,7 @@ class Exchange {
       sums->Add(pieces[0]);
       return true;
     } else {
-      return ReduceSteps<kPeeked>(spot, stride, stage, slot, own, pieces, sums);
+      return ReduceSteps<kPeeked, kSent>(spot, stride, stage, slot, own, pieces, sums);
     }
   }
 
@@ -327,12 +351,12 @@ class Exchange {
     return true;
   }
 
-  template <bool kPeeked>
+  template <bool kPeeked, Sent kSent>
   LAMPLIGHT_DEVICE bool ReduceSteps(const Spot& spot, uint64_t stride, uint32_t stage,
                                     uint32_t slot, const Piece& own, Piece* pieces, Sums* sums) {
     for (uint32_t first = 0; first < World(); first += kStep) {
       const bool peeked = kPeeked && first == 0;
-      if (!AwaitStep(spot, stride, stage, slot, first, own, peeked, pieces)) return false;
+      if (!AwaitStep<kSent>(spot, stride, stage, slot, first, own, peeked, pieces)) return false;
       LAMPLIGHT_UNROLL
       for (uint32_t i = 0; i < kStep; ++i) {
         if (i == 0 && first == 0) {
@@ -346,24 +370,26 @@ class Exchange {
   }
 
   // All loads of a step are in flight together.
+  template <Sent kSent>
   LAMPLIGHT_DEVICE void Load(const Spot& spot, uint64_t stride, uint32_t slot, uint32_t first,
                              Piece* pieces) const {
     LAMPLIGHT_UNROLL
     for (uint32_t i = 0; i < kStep; ++i) {
-      if (IsGiven(first + i)) continue;
+      if (IsGiven<kSent>(first + i)) continue;
       self().Load(PacketAt(Local(), spot + (first + i) * stride, slot), slot < place_.slots,
                   &pieces[i]);
     }
   }
+  template <Sent kSent>
   LAMPLIGHT_DEVICE bool AwaitStep(const Spot& spot, uint64_t stride, uint32_t stage, uint32_t slot,
                                   uint32_t first, const Piece& own, bool peeked, Piece* pieces) {
     Watch<Position::kPairs> watch;
     for (;; peeked = false) {
-      if (!peeked) Load(spot, stride, slot, first, pieces);
+      if (!peeked) Load<kSent>(spot, stride, slot, first, pieces);
       uint32_t late = kStep;
       LAMPLIGHT_UNROLL
       for (uint32_t i = 0; i < kStep; ++i) {
-        if (IsGiven(first + i)) continue;
+        if (IsGiven<kSent>(first + i)) continue;
         if (!self().IsHere(slot < place_.slots, pieces[i])) late = i;
       }
       if (late == kStep) break;

@@ -235,8 +235,6 @@ LAMPLIGHT_MACHINE uint64_t TimeNs() {
 }
 
 LAMPLIGHT_MACHINE float InverseRoot(float value) { return rsqrtf(value); }
-// Rounded once.
-LAMPLIGHT_MACHINE float MultiplyAdd(float a, float b, float c) { return fmaf(a, b, c); }
 
 // The same words. The compiler makes nothing of them any earlier, which would take registers.
 LAMPLIGHT_MACHINE Words4 NotEarlier(Words4 words) {
@@ -324,7 +322,6 @@ bool Claim(uint32_t* flag);
 void FenceSystem();
 uint64_t TimeNs();
 float InverseRoot(float value);
-inline float MultiplyAdd(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline Words4 NotEarlier(Words4 words) { return words; }
 template <class T>
 T* Settled(T* address) {

@@ -38,8 +38,11 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
         stages_(Base::StagesOf(kernel)),
         flags_(this->State()),
         needs_(ahead.needs) {
-    uint32_t words[protocol::kArrivals];
-    machine::PollForBlock(ahead.flag, protocol::kArrivals, words);
+    // Where calls are counted, all of the state in one go: when a cluster arrives early, all of its
+    // threads have read it.
+    const bool counts = call.header_offset != 0;
+    uint32_t words[kStateWords] = {};
+    machine::PollForBlock(ahead.flag, counts ? kStateWords : uint32_t{protocol::kArrivals}, words);
     index_ = words[protocol::kCurrentIndex];
     dirty_ = words[protocol::kDirtyIndex];
     bytes_ = words[protocol::kBytesPerBuffer];
@@ -49,7 +52,9 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
       sizes_[i] = words[protocol::kClearBytes0 + i];
     }
     standing_ = {0, index_, kernel, Protocol::kMnnvl, flags_ + protocol::kArrivals};
-    if (call.header_offset != 0) standing_.epoch = machine::Poll(CallsOf(standing_));
+    if (counts) {
+      standing_.epoch = words[kCallsWord] | static_cast<uint64_t>(words[kCallsWord + 1]) << 32;
+    }
   }
 
   LAMPLIGHT_DEVICE Standing standing() const { return standing_; }
@@ -90,6 +95,9 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
   }
 
  private:
+  static constexpr uint32_t kCallsWord = offsetof(MnnvlState, calls) / sizeof(uint32_t);
+  static constexpr uint32_t kStateWords = sizeof(MnnvlState) / sizeof(uint32_t);
+
   LAMPLIGHT_DEVICE Trouble Judge() const {
     // The generation to clear is always that of the call before: any other may hold data by now.
     if (index_ >= protocol::kGenerations || dirty_ != protocol::NextIndex(index_ + 1) ||
@@ -134,8 +142,9 @@ class Mnnvl : public Exchange<Mnnvl<kType, kWorld>, Protocol::kMnnvl, kType, kWo
     if (call.header_offset != 0) *CallsOf(standing) = standing.epoch + 1;
     *const_cast<volatile uint32_t*>(standing.arrivals) = 0;
     if ((call.options & kFollowersWait) == 0) {
+      const uint32_t* last = call.header_offset != 0 ? flags + kCallsWord : standing.arrivals;
       machine::Await(machine::Poll(flags) | machine::Poll(flags + protocol::kClearBytes0) |
-                     machine::Poll(standing.arrivals));
+                     machine::Poll(standing.arrivals) | machine::Poll(last));
     }
     LeaveWords(call, flags, protocol::kFlagWords, head, sizes, LargeShare(machine::Clusters()));
   }

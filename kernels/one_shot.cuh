@@ -26,6 +26,7 @@ LAMPLIGHT_DEVICE void FinishCall(const CollectiveCall& call, X& exchange,
   epilogue.Meet();
   if (place.FirstOfCluster()) exchange.Arrive();
   epilogue.Write();
+  exchange.AwaitEchoes();
   if (place.FirstOfCluster()) exchange.Leave();
 }
 

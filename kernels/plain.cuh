@@ -49,7 +49,8 @@ template <DataType kType>
 LAMPLIGHT_COLD void PoisonOutputs(const CollectiveCall* call, uint32_t thread, uint32_t threads) {
   using Bits = typename Element<kType>::Bits;
   const uint64_t elements = static_cast<uint64_t>(call->tokens) * call->hidden;
-  for (void* tensor : {call->output, call->residual_out}) {
+  void* residual_sums = (call->options & kNorm) != 0 ? call->residual_out : nullptr;
+  for (void* tensor : {call->output, residual_sums}) {
     // A misaligned tensor may be the very trouble.
     if (tensor == nullptr || reinterpret_cast<uint64_t>(tensor) % sizeof(Bits) != 0) continue;
     for (uint64_t i = thread; i < elements; i += threads) {
@@ -191,6 +192,7 @@ LAMPLIGHT_DEVICE void OpenPlain(const CollectiveCall& call, Kernel kernel, const
     return PoisonOutputs<X::kType>(&call, place.GridThread(), place.GridThreads());
   }
   body(place, exchange, unit);
+  exchange.AwaitEchoes();
   if (place.FirstOfCluster()) exchange.Leave();
 }
 

@@ -25,7 +25,8 @@ template <class X>
 LAMPLIGHT_DEVICE typename X::Piece SendSum(X& exchange, uint32_t slot,
                                            const typename X::Piece& own) {
   typename X::Sums sums;
-  exchange.Reduce(exchange.ScatterRow(0), exchange.ScatterStride(), kScatter, slot, own, &sums);
+  exchange.template Reduce<Sent::kToOwner>(exchange.ScatterRow(0), exchange.ScatterStride(),
+                                           kScatter, slot, own, &sums);
   const typename X::Piece sum = Rounded<X>(sums);
   exchange.SendToAll(exchange.BroadcastRow(), slot, sum);
   return sum;

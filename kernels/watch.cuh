@@ -2,6 +2,8 @@
 // awaited. Device code; one Watch for each wait of a thread.
 #pragma once
 
+#include <cstddef>
+
 #include "kernels/trouble.cuh"
 
 namespace lamplight::kernels {
@@ -46,6 +48,31 @@ LAMPLIGHT_DEVICE bool SameShape(const Header& header, const CollectiveCall& call
 // came up to 0.4 ms behind the header of the next kernel (docs/kernels.md).
 inline constexpr uint64_t kGoneOnPatienceNs = 1'000'000'000;
 
+// That a peer has been given up for the rest of a call is kept in the state of the workspace, so
+// that one wait of the rank takes that long and not each of them: for every row anew, a call could
+// take minutes. A word that no call needs: low bits of the call's number, and a bit for each peer
+// modulo 16. It is read and written only by whoever has looked for long and in vain.
+LAMPLIGHT_DEVICE uint32_t* GoneOf(const Standing& standing) {
+  static_assert(offsetof(MnnvlState, gone) == 4 * (protocol::kArrivals + 1));
+  static_assert(offsetof(EpochState, gone) == 8);
+  return standing.arrivals + (standing.protocol == Protocol::kEpoch ? 2 : 1);
+}
+LAMPLIGHT_DEVICE uint32_t GoneMark(const Standing& standing, uint32_t peer) {
+  return static_cast<uint32_t>(standing.epoch) << 16 | 1u << peer % 16;
+}
+LAMPLIGHT_DEVICE bool IsGone(const Standing& standing, uint32_t peer) {
+  const uint32_t mark = GoneMark(standing, peer);
+  const uint32_t seen = machine::Poll(GoneOf(standing));
+  return seen >> 16 == mark >> 16 && (seen & mark & 0xffffu) != 0;
+}
+// What others write at the same time may be lost: it is found out once more.
+LAMPLIGHT_DEVICE void NoteGone(const Standing& standing, uint32_t peer) {
+  const uint32_t mark = GoneMark(standing, peer);
+  volatile uint32_t* word = GoneOf(standing);
+  const uint32_t seen = *word;
+  *word = mark | (seen >> 16 == mark >> 16 ? seen : 0);
+}
+
 // Takes what an earlier check left and adds what the header of the missing packet's sender says.
 // The clock starts anew when the sender is first seen in a later call.
 LAMPLIGHT_DEVICE uint64_t JudgeHeader(const Header& header, const CollectiveCall& call,
@@ -73,6 +100,13 @@ LAMPLIGHT_COLD uint64_t CheckWait(const CollectiveCall* call, Standing standing,
   const uint64_t before = state;
   const Header header = HeaderOf(*call, missing.peer);
   state = JudgeHeader(header, *call, standing, missing, now, state);
+  if ((state & kGoneOn) != 0) {  // so there are headers, and the word
+    if (IsGone(standing, missing.peer)) {
+      state |= kDiverges | kGivenUp;
+    } else if ((state & kGivenUp) != 0) {
+      NoteGone(standing, missing.peer);
+    }
+  }
   const uint64_t waited = now - (state & ~kMarks);
   if ((state & ~before & (kDiverges | kGivenUp)) != 0) {
     Report(call, standing, Trouble::kDivergence, missing, waited, header);

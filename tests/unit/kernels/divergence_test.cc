@@ -247,6 +247,31 @@ TEST_P(Divergence, IsNotSeenWhileDataAreOnTheirWay) {
   ExpectExact(tensors, work);
 }
 
+// The second that a peer's data may take is waited for once in a call, not for each of its rows.
+TEST_P(Divergence, IsWaitedForOnce) {
+  Work work = Usual();
+  work.tokens = 6;
+  work.hidden = 4096;  // all rows go to one cluster of this device
+  RankGroup group(ShapeFor(GetParam(), 2, work));
+  group.limits = {1, 8};
+  group.deadline = std::chrono::seconds(20);
+  std::vector<Tensors> tensors = RandomTensors(2, work, 1);
+  const CollectiveCall peers = group.CallOf(1, work, tensors[1]);
+  const uint32_t kind = KindOf(peers, work.kernel, GetParam().protocol);
+  const uint32_t check = CheckOf(1, work.tokens, work.hidden, kind);
+  auto* header = reinterpret_cast<Header*>(group.buffer(0).As() + group.header_offset()) + 1;
+  *header = {1, work.tokens, work.hidden, kind << 16 | check};
+  const auto begin = std::chrono::steady_clock::now();
+  group.Do(0, work, tensors[0]);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  EXPECT_GE(took.count(), 1.0);
+  EXPECT_LT(took.count(), 1.9);
+  EXPECT_EQ(group.diagnostic(0).trouble, CodeOf(Trouble::kDivergence));
+  for (uint32_t token = 0; token < work.tokens; ++token) {
+    EXPECT_TRUE(RowIsNan(tensors[0], work, token)) << token;
+  }
+}
+
 // A header that is torn, or of another workspace, is not believed.
 TEST_P(Divergence, IsNotSeenInAHeaderWithAWrongCheck) {
   const Work work = Usual();

@@ -1,6 +1,10 @@
 // Every bit pattern in every lane of a packet, through every protocol and kernel, to the exact bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "tests/unit/kernels/exact.h"
 #include "tests/unit/kernels/reference.h"
 #include "tests/unit/kernels/routes.h"
@@ -9,6 +13,8 @@ namespace lamplight::kernels {
 namespace {
 
 constexpr uint32_t kPatterns = 1u << 16;
+// Relative error of a norm in fp32: a sum of hundreds of squares, a root and two products.
+constexpr double kNormSlack = 1e-5;
 
 // Elements of one packet: a unit of 16 bytes, or the 15 units of a line.
 uint32_t PacketElements(Protocol protocol, DataType type) {
@@ -52,9 +58,50 @@ class Patterns : public testing::TestWithParam<Route> {
     return group;
   }
 
+  static void SetGamma(std::vector<Tensors>* tensors, const Work& work, double weight) {
+    for (Tensors& one : *tensors) {
+      for (uint32_t i = 0; i < work.hidden; ++i) {
+        SetBits(&one.gamma, work.data_type, i, NearestBits(work.data_type, weight));
+      }
+    }
+  }
+  // A row of a norm, from the sums that it left.
+  void ExpectNormed(const std::vector<Tensors>& tensors, const Work& work, uint32_t token);
+
   void CheckAllPatterns(DataType type);
   void CheckPairs(DataType type, uint32_t world, const std::vector<uint32_t>& words);
 };
+
+void Patterns::ExpectNormed(const std::vector<Tensors>& tensors, const Work& work, uint32_t token) {
+  const Tensors& one = tensors[0];
+  const DataType type = work.data_type;
+  const uint64_t row = uint64_t{token} * work.hidden;
+  double squares = 0;
+  for (uint32_t i = 0; i < work.hidden; ++i) {
+    squares += std::pow(ToDouble(one.prenorm, type, row + i), 2);
+  }
+  if (squares > static_cast<double>(std::numeric_limits<float>::max())) {
+    squares = std::numeric_limits<double>::infinity();
+  }
+  const double scale = 1 / std::sqrt(squares / work.hidden + static_cast<double>(work.epsilon));
+  for (uint32_t i = 0; i < work.hidden; ++i) {
+    const double weight = ToDouble(one.gamma, type, i) + static_cast<double>(work.weight_bias);
+    const double expected = ToDouble(one.prenorm, type, row + i) * scale * weight;
+    const uint32_t found = Bits(one.output, type, row + i);
+    ASSERT_EQ(found, Bits(tensors[1].output, type, row + i));
+    if (std::isnan(expected) && IsNan(type, found)) continue;
+    const double value = ToDouble(one.output, type, row + i);
+    const auto rounded = [&](double number) {
+      Memory element(16);
+      SetBits(&element, type, 0, NearestBits(type, number));
+      return ToDouble(element, type, 0);
+    };
+    const double low = rounded(expected * (1 - kNormSlack));
+    const double high = rounded(expected * (1 + kNormSlack));
+    ASSERT_TRUE(std::min(low, high) <= value && value <= std::max(low, high))
+        << "element " << i << " is " << value << ", not " << expected;
+  }
+}
 
 void Patterns::CheckAllPatterns(DataType type) {
   const Work work = Rows(GetParam(), type, kPatterns, 512);
@@ -163,6 +210,44 @@ TEST_P(Patterns, RoundSumsAtZeroAndOverflow) {
           << std::hex << one.first << " + " << one.second;
     }
   }
+}
+
+// Every bf16 in rows of one exponent each, so that a row's norm is of the order of 1 wherever its
+// squares fit fp32: from its largest numbers on they are infinite, and what is scaled by that is 0.
+// The weights are such that they may not be multiplied by anything else before: a row of zeros is
+// scaled by 1000.
+TEST_P(Patterns, NormEveryBf16) {
+  constexpr DataType kType = DataType::kBf16;
+  const Work work{.kernel = GetParam().kernel, .tokens = 256, .hidden = 256, .epsilon = 1e-6f};
+  const auto pattern = [](uint32_t token, uint32_t i) {
+    return token << 7 | i % 128 | i / 128 << 15;
+  };
+  std::vector<Tensors> tensors(2, Tensors(work));
+  SetGamma(&tensors, work, 1e36);
+  for (uint32_t token = 0; token < work.tokens; ++token) {
+    for (uint32_t i = 0; i < work.hidden; ++i) {
+      SetBits(&tensors[1].input, kType, uint64_t{token} * work.hidden + i, pattern(token, i));
+    }
+  }
+  GroupFor(work)->DoAll(work, tensors);
+  ExpectExact(tensors, work);
+  for (uint32_t token = 0; token < work.tokens; ++token) {
+    SCOPED_TRACE("exponent " + std::to_string(token));
+    ExpectNormed(tensors, work, token);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(Patterns, NormByWeightsThatTheBiasAlmostTakesAway) {
+  const Work work{.kernel = GetParam().kernel,
+                  .data_type = DataType::kFp32,
+                  .tokens = 2,
+                  .hidden = 64,
+                  .weight_bias = 7.7f};
+  std::vector<Tensors> tensors = RandomTensors(2, work, 1);
+  SetGamma(&tensors, work, -7.6999993);
+  GroupFor(work)->DoAll(work, tensors);
+  for (uint32_t token = 0; token < work.tokens; ++token) ExpectNormed(tensors, work, token);
 }
 
 INSTANTIATE_TEST_SUITE_P(Routes, Patterns, testing::ValuesIn(kRoutes),

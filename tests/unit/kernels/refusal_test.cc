@@ -65,6 +65,26 @@ void ExpectCorrupt(const Route& route, uint32_t word, uint32_t value, Trouble tr
   refused.Expect(trouble, [](CollectiveCall*) {});
 }
 
+// What the call names there and has no use for, it leaves alone.
+TEST(Refusal, WritesNoResidualSumsWithoutANorm) {
+  for (const Route& route : kRoutes) {
+    Work work = kWork;
+    work.kernel = route.kernel;
+    work.norm = false;
+    RankGroup group(ShapeFor(route, 2, work));
+    Tensors tensors = RandomTensors(2, work, 1)[0];
+    const Memory before = tensors.prenorm;
+    CollectiveCall call = group.CallOf(0, work, tensors);
+    call.options |= kAwaitSums;
+    call.residual_out = tensors.prenorm.As();
+    call.input = tensors.input.As() + 4;  // no multiple of 16
+    group.Launch(call, work);
+    EXPECT_EQ(group.diagnostic(0).trouble, CodeOf(Trouble::kMisaligned));
+    EXPECT_TRUE(AllNan(tensors.output, work));
+    EXPECT_EQ(tensors.prenorm, before) << NameOf(route);
+  }
+}
+
 TEST(Refusal, MnnvlFlagsThatCannotBe) {
   constexpr uint32_t kBytes = 4 * 2 * 128;
   for (const Route& route : {kRoutes[0], kRoutes[1], kRoutes[2]}) {

@@ -83,6 +83,32 @@ TEST(JudgeHeader, OfALaterCallGivesUpWhenThePeerHasLongBeenThere) {
   }
 }
 
+TEST(Gone, IsKnownOfThePeerInTheCallAlone) {
+  for (const Protocol protocol : {Protocol::kMnnvl, Protocol::kEpoch}) {
+    MnnvlState flags{};
+    EpochState count{};
+    const bool lines = protocol == Protocol::kEpoch;
+    Standing standing = kStanding;
+    standing.protocol = protocol;
+    standing.arrivals =
+        lines ? reinterpret_cast<uint32_t*>(&count.progress) : flags.flags + protocol::kArrivals;
+    EXPECT_FALSE(IsGone(standing, 3));
+    NoteGone(standing, 3);
+    NoteGone(standing, 9);
+    EXPECT_EQ(GoneOf(standing), lines ? &count.gone : &flags.gone);
+    Standing next = standing;
+    ++next.epoch;
+    for (uint32_t peer = 0; peer < 16; ++peer) {
+      EXPECT_EQ(IsGone(standing, peer), peer == 3 || peer == 9) << peer;
+      EXPECT_FALSE(IsGone(next, peer));
+    }
+    NoteGone(next, 0);
+    EXPECT_TRUE(IsGone(next, 0));
+    EXPECT_FALSE(IsGone(next, 3));
+    EXPECT_FALSE(IsGone(standing, 3));
+  }
+}
+
 TEST(JudgeHeader, KeepsThatTheWaitWasReported) {
   const uint64_t once = Judge(Says(42, 4), 3, kReported);
   EXPECT_EQ(once & kReported, kReported);
