@@ -1,4 +1,5 @@
 // Workspaces over memory of the caller: FlashInfer's MNNVL layout. Nothing is exchanged.
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/host/copies.h"
@@ -46,6 +47,12 @@ Status ReadPeers(const lamplight_adopt_options& options, void** peers) {
     const std::string name = "the buffer address of rank " + std::to_string(rank);
     LAMPLIGHT_TRY(CheckNotNull(peers[rank], name.c_str()));
     LAMPLIGHT_TRY(CheckAligned(peers[rank], kTensorAlignment, name.c_str()));
+    void* const* same = std::find(peers, peers + rank, peers[rank]);
+    if (same == peers + rank) continue;
+    return Error(LAMPLIGHT_ERROR_VALUE,
+                 "the buffer addresses of ranks %td and %u are both %p: each rank has a buffer of "
+                 "its own",
+                 same - peers, rank, peers[rank]);
   }
   return {};
 }
@@ -67,7 +74,14 @@ Status CheckFlags(const uint32_t* flags) {
   if (flags[kBytesPerBuffer] == 0 || flags[kBytesPerBuffer] % kGenerationAlignment != 0) {
     return BadFlags(flags, "word 2 is no multiple of 32 bytes");
   }
-  if (flags[kDirtyStages] > kMaxStages) return BadFlags(flags, "word 3 counts stages, 0 to 4");
+  if (flags[kDirtyIndex] != NextIndex(NextIndex(flags[kCurrentIndex]))) {
+    return BadFlags(flags, "word 1 numbers the generation before that of word 0");
+  }
+  const uint32_t stages = flags[kDirtyStages];
+  if (stages > kMaxStages) return BadFlags(flags, "word 3 counts stages, 0 to 4");
+  if (stages > 0 && flags[kBytesPerBuffer] / kTensorAlignment % stages != 0) {
+    return BadFlags(flags, "word 2 does not split into as many stages as word 3 counts");
+  }
   if (flags[kArrivals] != 0) return BadFlags(flags, "word 8 counts arrivals of a call that runs");
   return {};
 }

@@ -1,4 +1,5 @@
 // What kernels report, read from host memory without any CUDA call. Thread-safe.
+#include <cstdio>
 #include <cstring>
 
 #include "kernels/host/versioned.h"
@@ -8,6 +9,9 @@
 
 namespace lamplight::kernels {
 namespace {
+
+// Every caller has a kind and who waits for whom.
+constexpr size_t kLeast = LAMPLIGHT_BYTES_THROUGH(lamplight_trouble, peer);
 
 void Describe(const Diagnostic& from, lamplight_trouble* to) {
   to->kind = from.trouble;
@@ -57,15 +61,9 @@ Diagnostic Described(const lamplight_trouble& from) {
 
 Status QueryTrouble(const Workspace& workspace, lamplight_trouble* to) {
   lamplight_trouble trouble;
-  // Every caller has a kind and who waits for whom.
-  constexpr size_t kLeast = LAMPLIGHT_BYTES_THROUGH(lamplight_trouble, peer);
   if (to == nullptr) return Error(LAMPLIGHT_ERROR_NULL, "trouble is null");
   const uint32_t size = to->struct_size;
-  if (size < kLeast) {
-    return Error(LAMPLIGHT_ERROR_STRUCT_SIZE,
-                 "trouble->struct_size is %u: set it to sizeof(lamplight_trouble), %zu", size,
-                 sizeof trouble);
-  }
+  LAMPLIGHT_TRY(CheckStructSize(size, kLeast, "trouble"));
   trouble = {};
   const Diagnostic found = ReadTrouble(*workspace.trouble());
   if (found.trouble != LAMPLIGHT_TROUBLE_NONE) Describe(found, &trouble);
@@ -77,8 +75,16 @@ Status QueryTrouble(const Workspace& workspace, lamplight_trouble* to) {
 
 void ForgetTrouble(const Workspace& workspace) { ForgetTrouble(*workspace.trouble()); }
 
-size_t TroubleText(const lamplight_trouble& trouble, char* buffer, size_t bytes) {
+size_t TroubleText(const lamplight_trouble& from, char* buffer, size_t bytes) {
   char text[256];
+  const uint32_t size = from.struct_size;
+  if (size < kLeast || size > kMostStructBytes) {
+    std::snprintf(text, sizeof text,
+                  "trouble->struct_size is %u: set it to sizeof(lamplight_trouble)", size);
+    return CopyText(text, buffer, bytes);
+  }
+  lamplight_trouble trouble{};
+  std::memcpy(&trouble, &from, std::min<size_t>(size, sizeof trouble));
   TroubleText(Described(trouble), text, sizeof text);
   return CopyText(text, buffer, bytes);
 }

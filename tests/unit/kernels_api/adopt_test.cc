@@ -79,6 +79,34 @@ class Adopt : public testing::Test {
   std::vector<void*> allocated_;
 };
 
+// Every call would refuse them on the device.
+TEST_F(Adopt, FlagsOfAnotherTurnAreRefused) {
+  for (uint32_t index = 0; index < 3; ++index) {
+    for (uint32_t dirty = 0; dirty < 3; ++dirty) {
+      SetFlags({index, dirty, kGeneration, 0, 0, 0, 0, 0, 0});
+      if (dirty == (index + 2) % 3) {
+        EXPECT_EQ(LAMPLIGHT_OK, Try(Good())) << LastError();
+      } else {
+        Refuses(Good(), LAMPLIGHT_ERROR_STATE, "word 1 numbers the generation before");
+      }
+    }
+  }
+}
+
+TEST_F(Adopt, StagesThatDoNotSplitAGenerationAreRefused) {
+  SetFlags({0, 2, kGeneration, 3, 64, 64, 64, 0, 0});
+  Refuses(Good(), LAMPLIGHT_ERROR_STATE, "word 2 does not split into as many stages");
+  SetFlags({0, 2, 3 * kGeneration / 4, 3, 64, 64, 64, 0, 0});
+  EXPECT_EQ(LAMPLIGHT_OK, Try(Good())) << LastError();
+}
+
+TEST_F(Adopt, TwoRanksOfOneBufferAreRefused) {
+  void* twice[] = {buffers_[1], buffers_[1]};
+  Options options = Good();
+  options.peers_host = twice;
+  Refuses(options, LAMPLIGHT_ERROR_VALUE, "the buffer addresses of ranks 0 and 1 are both");
+}
+
 // What the next call writes, and what the one before has left, may be anything.
 TEST_F(Adopt, ABufferThatIsNotArmedIsRefused) {
   for (uint32_t index = 0; index < 3; ++index) {

@@ -170,6 +170,29 @@ TEST_F(TroubleOf, BadArgumentsAreNamed) {
   EXPECT_EQ(LAMPLIGHT_ERROR_NULL, lamplight_workspace_forget(nullptr));
 }
 
+// A struct that was never set: neither is written through nor read.
+TEST_F(TroubleOf, AHugeStructSizeIsRefused) {
+  Report(Timeout());
+  for (const uint32_t size : {4097u, 0xccccccccu, ~0u}) {
+    lamplight_trouble trouble{};
+    trouble.struct_size = size;
+    EXPECT_EQ(LAMPLIGHT_ERROR_STRUCT_SIZE, lamplight_workspace_query(workspace(), &trouble));
+    EXPECT_NE(std::string::npos,
+              LastError().find("trouble->struct_size is " + std::to_string(size)));
+    EXPECT_EQ(0u, trouble.kind);
+    EXPECT_EQ(0u, TextOf(trouble).find("trouble->struct_size is " + std::to_string(size)));
+  }
+}
+
+// What an older caller lacks is not read: it is somebody else's memory.
+TEST_F(TroubleOf, TheTextOfAnOlderCallersIsMadeOfWhatItHas) {
+  Report(Timeout());
+  lamplight_trouble trouble = Query(workspace());
+  trouble.struct_size = offsetof(lamplight_trouble, index);
+  const std::string text = TextOf(trouble);
+  EXPECT_EQ(0u, text.find("rank 1 waits for rank 3 since 10.250 s: token 0, word 0")) << text;
+}
+
 TEST_F(TroubleOf, OlderCallersGetWhatTheyHaveRoomFor) {
   Report(Timeout());
   lamplight_trouble trouble;
