@@ -151,7 +151,9 @@ class Reader {
     call().world = kernel_.world;
     call().quantisation = kernel_.quantisation;
     const char* refusal = ReadLayout();
-    return refusal != nullptr ? refusal : Check();
+    if (refusal != nullptr) return refusal;
+    if ((call().options & kernels::kNorm) == 0) DropTensorsOfNorm();
+    return Check();
   }
 
  private:
@@ -380,10 +382,6 @@ class Reader {
       return "its fusion pattern is not known";
     if (p.pattern == kAllReduce) {
       call().output = p.sums;
-      call().residual_out = nullptr;
-      // Nobody reads them: what they hold need not even be aligned.
-      call().residual_in = nullptr;
-      call().gamma = nullptr;
       return nullptr;
     }
     call().options |= kernels::kNorm;
@@ -394,6 +392,13 @@ class Reader {
       call().quantisation = Quantisation::kNvfp4;
     }
     return nullptr;
+  }
+
+  // Nobody uses them: what these pointers hold need not even be aligned.
+  void DropTensorsOfNorm() {
+    call().residual_in = nullptr;
+    call().residual_out = nullptr;
+    call().gamma = nullptr;
   }
 
   void Mnnvl(Kernel kernel) {

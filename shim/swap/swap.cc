@@ -54,7 +54,7 @@ bool Swap::Replace(CUcontext prepared, const Function& field, void* const* argum
   if (arguments == nullptr || field.symbol.starts_with("lamplight_")) return false;
   Context* context = contexts_.Find(prepared);
   if (context == nullptr || context->kernels == nullptr) return false;
-  const Known* known = known_.Find(&field);
+  Known* known = known_.Find(&field);
   if (known == nullptr) [[unlikely]]
     known = Learn(field);
   FieldCall call;
@@ -67,16 +67,19 @@ bool Swap::Replace(CUcontext prepared, const Function& field, void* const* argum
   }
   if (why_not == nullptr) why_not = Choose(*context, call, share, out);
   out->function = why_not == nullptr ? FunctionOf(*out->kernel) : nullptr;
-  Note(field, out->function, why_not);
+  const void* outcome = why_not == nullptr ? static_cast<const void*>(out->function) : why_not;
+  if (known->outcomes.IsNew(outcome)) [[unlikely]]
+    Tell(field, out->function, why_not);
   return why_not == nullptr;
 }
 
-// Two threads may both learn it; either entry will do.
-const Swap::Known* Swap::Learn(const Function& field) {
-  auto known = std::make_unique<Known>();
-  known->why_not = DescribeFieldKernel(field.recognition, field.symbol, &known->kernel);
-  known_.Insert(&field, known.get());
-  return known.release();
+// Two threads may both learn it: one entry stays.
+Swap::Known* Swap::Learn(const Function& field) {
+  auto learnt = std::make_unique<Known>();
+  learnt->why_not = DescribeFieldKernel(field.recognition, field.symbol, &learnt->kernel);
+  Known* known = known_.Add(&field, learnt.get());
+  if (known == learnt.get()) learnt.release();
+  return known;
 }
 
 // Not before it is launched: as with the field's kernels, what the process has launched by then
@@ -159,11 +162,8 @@ CUresult Swap::Launch(const SwappedCall& swapped, void** arguments,
   return swap_driver_.LaunchKernelEx(&config, swapped.kernel->handle, arguments, nullptr);
 }
 
-// Once for each kernel, and again when its outcome changes.
-void Swap::Note(const Function& field, const Function* by, const char* why_not) {
-  const void* outcome = by != nullptr ? static_cast<const void*>(by) : why_not;
-  if (outcomes_.Find(&field) == outcome) return;
-  outcomes_.Insert(&field, outcome);
+// Once for each kernel and outcome.
+void Swap::Tell(const Function& field, const Function* by, const char* why_not) {
   if (by == nullptr) {
     LogWarning("not swapped: {}: {}", field.symbol, why_not);
   } else {

@@ -15,6 +15,7 @@
 #include "shim/handle_map.h"
 #include "shim/lamport/recognition.h"
 #include "shim/swap/field_call.h"
+#include "shim/swap/outcomes.h"
 #include "shim/swap/swap_diagnostics.h"
 #include "shim/swap/swap_kernels.h"
 #include "shim/swap/workspace_widths.h"
@@ -72,13 +73,14 @@ class Swap {
   struct Known {
     FieldKernel kernel;
     const char* why_not = nullptr;
+    Outcomes outcomes;
   };
-  const Known* Learn(const Function& field);
+  Known* Learn(const Function& field);
   const char* CheckWidth(const FieldCall& field);
   const char* Choose(Context& context, const FieldCall& field, uint32_t share,
                      SwappedCall* out) noexcept;
   const Function* FunctionOf(const SwapKernel& kernel);
-  void Note(const Function& field, const Function* by, const char* why_not);
+  void Tell(const Function& field, const Function* by, const char* why_not);
 
   const DriverApi& driver_;
   Functions& functions_;
@@ -88,9 +90,8 @@ class Swap {
   uint64_t timeout_ns_;
   SwapDriver swap_driver_;
   HandleMap<Context> contexts_;
-  HandleMap<const Known> known_;  // of each field kernel; entries live for ever
+  HandleMap<Known> known_;  // of each field kernel; entries live for ever
   WorkspaceWidths widths_;
-  HandleMap<const void> outcomes_;  // of each field kernel: by what it was swapped last, or why not
 };
 
 }  // namespace lamplight::shim

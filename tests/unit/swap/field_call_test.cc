@@ -284,6 +284,25 @@ TEST(FieldCall, OneShotWithoutNormHasNoNorm) {
   EXPECT_EQ(field.call.world, 2u);
 }
 
+// The pointers of a norm, which nobody reads then, may hold anything.
+TEST(FieldCall, CallsWithoutANormHaveNoTensorsOfOne) {
+  FieldLaunch words("0.6.4", "28oneshotAllreduceFusionKernelILh2EfLb0E");
+  words.Set(0, kOut).Set(1, kPrenorm + 1).Set(2, kShard).Set(3, kResidual + 1).Set(4, kGamma + 1);
+  words.Set(5, kPeers).Set(7, 1).Set(8, 64).Set(11, kFlags);
+  for (const FieldLaunch& launch :
+       {words, ByPattern("28oneshotAllreduceFusionKernelILh8E13__nv_bfloat16"),
+        ByPattern("22twoshotAllreduceKernel"),
+        ByValue("22twoshotAllreduceKernelILh8E13__nv_bfloat16Lb0E")}) {
+    const CollectiveCall call = MustRead(launch).call;
+    EXPECT_EQ(call.options & kernels::kNorm, 0);
+    EXPECT_EQ(call.residual_in, nullptr);
+    EXPECT_EQ(call.residual_out, nullptr);
+    EXPECT_EQ(call.gamma, nullptr);
+    EXPECT_EQ(Address(call.output), kOut);
+    EXPECT_EQ(Address(call.input), kShard);
+  }
+}
+
 TEST(FieldCall, ReadsTheTwoShotPair) {
   FieldLaunch sends("0.6.4", "22twoshotAllreduceKernelILh8E13__nv_bfloat16");
   sends.Set(0, kOut).Set(1, kShard).Set(2, kPeers).Set(3, kMulticast).Set(4, 16u).Set(5, 2880u);
