@@ -99,22 +99,28 @@ typedef enum lamplight_pattern {
   /* output = sum */
   LAMPLIGHT_PATTERN_ALL_REDUCE = 0,
   /* residual_out = sum + residual_in
-   * output = residual_out / sqrt(mean(residual_out²) + epsilon) × (gamma + weight_bias) */
+   * output = residual_out / sqrt(mean(residual_out²) + epsilon) × (gamma + weight_bias), in fp32:
+   * the squares overflow where an element is above about 1.8e19, and the row becomes zeros */
   LAMPLIGHT_PATTERN_RESIDUAL_RMSNORM = 1,
   /* The same without residual_in; residual_out = sum */
   LAMPLIGHT_PATTERN_RMSNORM = 2
 } lamplight_pattern;
 
-/* Of the row that `output` would hold. */
+/* Of the row that `output` would hold. The recipes are FlashInfer's. They saturate: what is beyond a
+ * format's largest number becomes that, infinities too, so that they are seen in `output` alone. NaN
+ * stays NaN (NVFP4: in the scale). */
 typedef enum lamplight_quantisation {
   LAMPLIGHT_QUANTISATION_NONE = 0,
-  /* e4m3 = value / *output_scale */
+  /* e4m3 = value × (1 / *output_scale), both rounded to fp32 */
   LAMPLIGHT_QUANTISATION_FP8 = 1,
-  /* scale_output[token] = the largest magnitude of the token / 448; e4m3 = value / that */
+  /* scale_output[token] = the largest magnitude of the token / 448, but at least 1 / (512 × 448);
+   * e4m3 = value × (1 / that). Of a token with an infinity the scale is infinite, that element NaN
+   * and all others 0 */
   LAMPLIGHT_QUANTISATION_FP8_PER_TOKEN = 2,
   /* Two e2m1 to a byte, the first in the low half. For 16 elements each:
    * e4m3 scale = *output_scale × their largest magnitude / 6; e2m1 = value × *output_scale / scale.
-   * *output_scale: 448 × 6 / the largest magnitude of the tensor, as a rule. */
+   * *output_scale: 448 × 6 / the largest magnitude of the tensor, as a rule. An infinity gives the
+   * largest scale, 448, and the largest e2m1, 6. */
   LAMPLIGHT_QUANTISATION_NVFP4 = 3
 } lamplight_quantisation;
 

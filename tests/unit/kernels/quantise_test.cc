@@ -301,6 +301,41 @@ TEST_P(Quantise, NanStaysNan) {
   }
 }
 
+// FlashInfer's recipes have no infinity: by the tensor's scale and in NVFP4 an infinite sum becomes
+// the largest number; the token's own scale is infinite then, and what is divided by it NaN or 0.
+TEST_P(Quantise, InfinityGoesByTheRecipe) {
+  if (GetParam().kernel == Kernel::kTwoShotSends) return;  // the pair always norms
+  constexpr uint32_t kToken = 1, kAt = 20;
+  for (const bool negative : {false, true}) {
+    for (const Quantisation quantisation :
+         {Quantisation::kFp8, Quantisation::kFp8PerToken, Quantisation::kNvfp4}) {
+      Work work = Usual(quantisation);
+      work.norm = false;
+      std::vector<Tensors> tensors = Scaled(work, 1);
+      const uint64_t at = kToken * work.hidden + kAt;
+      SetBits(&tensors[1].input, work.data_type, at, negative ? 0xff80 : 0x7f80);
+      tensors = Run(work, std::move(tensors));
+      const Tensors& one = tensors[0];
+      const uint8_t sign = negative ? 0x80 : 0;
+      ASSERT_TRUE(std::isinf(Row(one, work, kToken, kAt)));
+      if (quantisation == Quantisation::kFp8) {
+        EXPECT_EQ(Code(one, at), 0x7e | sign);
+        EXPECT_EQ(Code(one, at + 1), NearestE4m3(Row(one, work, kToken, kAt + 1)));
+      } else if (quantisation == Quantisation::kFp8PerToken) {
+        EXPECT_TRUE(std::isinf(one.scales.As<float>()[kToken]));
+        EXPECT_EQ(Code(one, at) & 0x7f, 0x7f);
+        EXPECT_EQ(Code(one, at + 1) & 0x7f, 0);
+      } else {
+        const uint64_t place = SwizzledPlace(kToken, kAt / 16, work.hidden / 16);
+        EXPECT_EQ(one.scales.As<uint8_t>()[place], 0x7e);
+        EXPECT_EQ(Code(one, at / 2) >> (at % 2 * 4) & 15, negative ? 15 : 7);
+      }
+      // Rows and groups beside it are as ever.
+      EXPECT_EQ(one.quantised, tensors[1].quantised);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Routes, Quantise, testing::ValuesIn(kRoutes),
                          [](const auto& param) { return NameOf(param.param); });
 
