@@ -68,18 +68,24 @@ bool Assumed(const Model& model, const Divergence& divergence) {
       divergence.first, [&](const Member& member) { return IsAssumed(model, member.operation); });
 }
 
+// One past the communicator's last operation that may be part of the hang; 0: none is.
+uint64_t EndOfHang(const Model& model, Index index, Index communicator) {
+  const Hang& hang = model.hangs[index];
+  for (const Index workspace : WorkspacesOf(model, index)) {
+    if (model.workspaces[workspace].communicator != communicator) continue;
+    const OpRange* range =
+        hang.replay_index == kNone ? nullptr : RangeOf(model.replays[hang.replay_index], workspace);
+    if (range != nullptr) return range->before + range->ops;
+    if (workspace == hang.workspace) return hang.op_before + 1;
+  }
+  return 0;
+}
+
 // The hangs of the communicator at or after the operation.
 std::vector<Index> HangsSince(const Model& model, Index communicator, uint64_t op) {
   std::vector<Index> hangs;
   for (Index i = 0; i < model.hangs.size(); ++i) {
-    const Hang& hang = model.hangs[i];
-    if (hang.ended || hang.workspace == kNone) continue;
-    if (model.workspaces[hang.workspace].communicator != communicator) continue;
-    const OpRange* range = hang.replay_index == kNone
-                               ? nullptr
-                               : RangeOf(model.replays[hang.replay_index], hang.workspace);
-    const uint64_t end = range == nullptr ? hang.op_before + 1 : range->before + range->ops;
-    if (end > op) hangs.push_back(i);
+    if (!model.hangs[i].ended && EndOfHang(model, i, communicator) > op) hangs.push_back(i);
   }
   return hangs;
 }

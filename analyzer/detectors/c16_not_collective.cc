@@ -7,6 +7,7 @@
 
 #include "analyzer/detectors/hang_queue.h"
 #include "analyzer/detectors/other_collectives.h"
+#include "analyzer/detectors/silent_process.h"
 #include "analyzer/detectors/wording.h"
 
 namespace lamplight {
@@ -302,6 +303,28 @@ void AddSlotEvidence(const Model& model, const RankState& state, bool several, F
   finding->evidence.push_back(std::move(line));
 }
 
+// A rank that is gone holds up the others wherever they are.
+void AddSilentPeers(const Model& model, const Hang& hang, const RankState& state,
+                    Finding* finding) {
+  const Index communicator = model.workspaces[state.workspace].communicator;
+  if (communicator == kNone) return;
+  bool any = false;
+  for (const Index member : model.communicators[communicator].members) {
+    if (member == kNone || member == state.workspace) continue;
+    const auto silent = SilentFor(model, model.workspaces[member].process, hang);
+    if (!silent) continue;
+    any = true;
+    finding->evidence.push_back(RankName(model, member) + ": " + SilenceText(*silent));
+  }
+  if (!any) return;
+  finding->confidence = std::max(finding->confidence, Confidence::kLikely);
+  finding->title = kThisRankOrAnother;
+  finding->missing.push_back(
+      "whether another collective waits for the rank whose process has written nothing more");
+  const std::vector<std::string> advice = AdviceOnSilence();
+  finding->actions.insert(finding->actions.begin(), advice.begin(), advice.end());
+}
+
 Finding DescribeBefore(const Model& model, Index index, const std::vector<RankState>& states) {
   const Hang& hang = model.hangs[index];
   const Due due = FindDue(model, hang, states);
@@ -325,6 +348,7 @@ Finding DescribeBefore(const Model& model, Index index, const std::vector<RankSt
     finding.missing.push_back(kNobodyInside);
   }
   if (!elsewhere || !Empty(others)) finding.title = kThisRankOrAnother;
+  AddSilentPeers(model, hang, *due.state, &finding);
   finding.summary = Summary(model, due, finding, others);
   AddHangEvidence(model, hang, &finding);
   return finding;

@@ -215,6 +215,23 @@ TEST_F(C10, HangsBeforeTheDivergenceAreNotExplained) {
   EXPECT_NE(early, late);
 }
 
+TEST(C10Calls, OnAReplaysSecondWorkspaceExplainItsHangToo) {
+  World world;
+  const std::vector<Index> second{world.AddWorkspace(0), world.AddWorkspace(1)};
+  world.model.communicators.push_back({2, second, true, "another key"});
+  std::vector<Index> hangs;
+  for (uint32_t rank = 0; rank < 2; ++rank) {
+    world.model.workspaces[second[rank]].communicator = 1;
+    Call first = world.MakeCall(rank), other = first;
+    other.workspace = second[rank];
+    other.tokens += rank;
+    hangs.push_back(world.Hang(world.Replay(world.AddExec(rank, {first, other})), 1, 0));
+  }
+  const Finding finding = DetectC10(world.model).findings.at(0);
+  EXPECT_EQ(finding.place.communicator, 1u);
+  EXPECT_EQ(finding.hangs, hangs);
+}
+
 TEST(C10Calls, EachDifferenceCounts) {
   const auto differs = [](auto change) {
     World world;

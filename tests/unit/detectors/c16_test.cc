@@ -220,6 +220,15 @@ TEST_F(C16Others, BehindItsCollectivesAPeerThatEndedTheReplayIsEnough) {
   EXPECT_EQ(Found().confidence, Confidence::kProven);
 }
 
+TEST_F(C16Others, ARankThatIsGoneMayHoldThemUp) {
+  world.model.hangs[waiting].ended = true;
+  world.model.processes[0].last_ns = hang().launched_ns;
+  const Finding finding = Found();
+  EXPECT_EQ(finding.confidence, Confidence::kLikely);
+  EXPECT_TRUE(Mentions(finding.evidence, "rank 0 (pid 100): its trace ends 10.0 s before"));
+  EXPECT_NE(finding.actions.at(0).find("dmesg"), std::string::npos);
+}
+
 TEST(OtherCollectives, AreKnownByTheirNames) {
   for (const char* name :
        {kNccl, "void vllm::cross_device_reduce_1stage<__nv_bfloat16, 2>(vllm::RankData*)",
