@@ -1,8 +1,13 @@
 // Thread-safe: one lock per exec, TopologyMutex() where graphs are read. Never both at once.
 #include "tests/device_sim/exec.h"
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "tests/device_sim/capture.h"
 #include "tests/device_sim/config.h"
+#include "tests/device_sim/event.h"
 #include "tests/device_sim/graph_run.h"
 #include "tests/device_sim/submit.h"
 
@@ -13,11 +18,20 @@ constexpr uint64_t kKnownFlags =
     CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH | CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD |
     CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH | CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY;
 
+// Whose events are all still there: the driver promises nothing for a node whose event is not.
+bool HasItsEvents(const Program& program) {
+  return std::ranges::all_of(program.steps, [](const Step& step) {
+    const auto* record = std::get_if<EventRecordCall>(&step.operation);
+    return record == nullptr || Events().Find(EventTable::HandleOf(record->event.get())) != nullptr;
+  });
+}
+
 Status Snapshot(CUgraph handle, Program* program, GraphRef* clone) {
   const std::lock_guard lock(TopologyMutex());
   const GraphRef graph = Graphs().Find(handle);
   if (graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
   SIM_TRY(BuildProgramLocked(*graph, program));
+  if (!HasItsEvents(*program)) return CUDA_ERROR_INVALID_VALUE;
   if (clone != nullptr) *clone = graph->CloneLocked();
   return kOk;
 }
