@@ -163,6 +163,19 @@ def check_lose_trace(bench: Bench) -> None:
     expect(done.errors.count("off: somebody shortened the trace file") == 2, done.errors)
 
 
+def check_two_devices(bench: Bench) -> None:
+    """The second device is ready when its half is launched: behind the first half nothing loads."""
+    folder = bench.folder / "trace"
+    done = bench.run([bench.build / "bin" / "two_devices_host"], 60,
+                     bench.environment(LD_PRELOAD=bench.shim, LAMPLIGHT_DIR=folder,
+                                       LAMPLIGHT_SIM_DEVICES="2", LAMPLIGHT_SIM_LAZY_LOADING="1"))
+    expect((done.status, done.output) == (0, "done\n"),
+           f"two_devices_host ended with {done.status}: {done.last_words()}")
+    (trace,) = folder.glob("*.lamptrace")
+    devices = sorted(d["device_id"] for d in bench.records(trace, "Device"))
+    expect(devices == [0, 1], f"devices {devices}")
+
+
 def check_green(mode: str, bench: Bench) -> None:
     """A green context shares its device's memory: its nodes have marks, and the device is one."""
     run = Run(bench, f"{mode} epoch one-shot 2").clean()
@@ -293,6 +306,7 @@ CHECKS = {
     "move": functools.partial(check_move, "default"),
     "move-journal": functools.partial(check_move, "journal"),
     "exchange-child": check_exchange_child, "lose-trace": check_lose_trace,
+    "two-devices": check_two_devices,
     "green": functools.partial(check_green, "green"),
     "green-current": functools.partial(check_green, "green-current"), "diverge": check_diverge, "diverge-alone": check_diverge_alone,
 } | {name: functools.partial(check_stop, name) for name in STOPS}
