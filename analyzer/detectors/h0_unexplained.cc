@@ -204,7 +204,7 @@ std::optional<Finding> DescribeSilentPeer(const Model& model, Index index) {
   const std::vector<Index> silent = SilentPeers(model, index, states);
   if (silent.empty()) return std::nullopt;
   Finding finding = NewFinding(model, index);
-  finding.title = "A rank that others wait for was killed, has crashed or stands still";
+  finding.title = "A rank that others wait for has fallen silent: killed, crashed or stopped";
   AddStates(model, index, states, &finding);
   std::set<uint32_t> ranks;
   for (const Index peer : silent) {

@@ -25,8 +25,8 @@ std::optional<uint64_t> SilentFor(const Model& model, Index index, const Hang& h
 
 std::string SilenceText(uint64_t silent_ns) {
   return "its trace ends " + Seconds(silent_ns) +
-         " before the hang was noticed and was not closed: the process was killed, has crashed, or "
-         "stands still (SIGSTOP, a debugger, a frozen container)";
+         " before the hang was noticed and was not closed: the process was killed, has crashed or "
+         "stands still (SIGSTOP, a debugger, a frozen container), unless its recording ended early";
 }
 
 std::vector<std::string> AdviceOnSilence() {
@@ -35,7 +35,8 @@ std::vector<std::string> AdviceOnSilence() {
       "errors of the GPU), the events of its container or scheduler.",
       "If it still exists, see whether it is stopped: state T in /proc/PID/status, a debugger, a "
       "frozen control group.",
-      "If its trace was copied while it ran, copy the traces of all ranks once more.",
+      "If its stderr has a line of Lamplight's by which the recording ended, or its trace was "
+      "copied while it ran, the trace says no more of it: record anew, or copy all traces again.",
   };
 }
 

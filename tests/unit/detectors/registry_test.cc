@@ -387,7 +387,8 @@ TEST_F(SilentPeer, IsNamedAndWhatToLookAt) {
   const Detection detection = Detect();
   ASSERT_EQ(Hazards(detection), std::vector<std::string>{"H0"});
   const Finding& finding = detection.findings[0];
-  EXPECT_EQ(finding.title, "A rank that others wait for was killed, has crashed or stands still");
+  EXPECT_EQ(finding.title,
+            "A rank that others wait for has fallen silent: killed, crashed or stopped");
   EXPECT_EQ(finding.ranks, std::vector<uint32_t>{1});
   EXPECT_EQ(finding.hangs, std::vector<Index>{hang});
   EXPECT_NE(finding.summary.find("ends 10.0 s before the hang was noticed and was not closed"),
@@ -401,13 +402,13 @@ TEST_F(SilentPeer, IsNamedAndWhatToLookAt) {
 TEST_F(SilentPeer, IsOneThatWroteNothingForAWhile) {
   const auto title = [&] { return Detect().findings.at(0).title; };
   peer().closed = true;
-  EXPECT_NE(title(), "A rank that others wait for was killed, has crashed or stands still");
+  EXPECT_NE(title(), "A rank that others wait for has fallen silent: killed, crashed or stopped");
   peer().closed = false;
   peer().clock_aligned = false;
   EXPECT_EQ(title(), "Hang without a proven cause");
   peer().clock_aligned = true;
   peer().last_ns = world.model.hangs[hang].detected_ns - 2'000 * kMs;
-  EXPECT_NE(title(), "A rank that others wait for was killed, has crashed or stands still");
+  EXPECT_NE(title(), "A rank that others wait for has fallen silent: killed, crashed or stopped");
 }
 
 TEST_F(SilentPeer, OneThatNobodyWaitsForIsNotNamed) {
