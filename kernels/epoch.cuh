@@ -57,9 +57,9 @@ LAMPLIGHT_DEVICE void AwaitOwnLines(const CollectiveCall& call, const Standing& 
   }
 }
 
-// Waits for what a cluster's sums that this rank owns have been sent to all as, `sums` being where
-// they begin. Apart, and with a place of its own: few workspaces have a multicast address, and
-// calls without one need not make room for this.
+// Waits for this rank's own sums of a cluster's tokens, which come back from the multicast address;
+// `sums` is where their stage begins. Apart, and with a place of its own: few workspaces have such
+// an address, and calls without one need not make room for this.
 template <class Position>
 LAMPLIGHT_COLD void AwaitOwnSums(const CollectiveCall* call, Standing standing, const char* sums,
                                  uint64_t tag) {

@@ -54,8 +54,10 @@ void Batch::Upload(const Entry& entry, uint32_t rank) const {
   const Placement& at = entry.at;
   const Tensors& from = entry.tensors[rank];
   Image image(at.begin, at.end);
-  image.Put(at.input, from.input.As(), entry.job.work.bytes());
-  image.Put(at.residual, from.residual.As(), entry.job.work.bytes());
+  const bool over_input = at.overwritten != Placement::kNowhere && at.input == at.overwritten;
+  image.Put(over_input ? at.source : at.input, from.input.As(), entry.job.work.bytes());
+  const bool over_residual = at.overwritten != Placement::kNowhere && !over_input;
+  image.Put(over_residual ? at.source : at.residual, from.residual.As(), entry.job.work.bytes());
   image.Put(at.gamma, from.gamma.As(),
             uint64_t{entry.job.work.hidden} * BytesOf(entry.job.work.data_type));
   image.Put(at.output_scale, &from.output_scale, sizeof(float));
@@ -69,7 +71,13 @@ void Batch::Upload(const Entry& entry, uint32_t rank) const {
 
 void Batch::Launch(uint32_t rank, size_t index) const {
   const Entry& entry = entries_[index];
-  const lamplight_call call = CallOf(entry.job, entry.at, group_->memory(rank));
+  char* memory = group_->memory(rank);
+  const lamplight_call call = CallOf(entry.job, entry.at, memory);
+  if (entry.at.overwritten != Placement::kNowhere) {
+    Check(cudaMemcpyAsync(memory + entry.at.overwritten, memory + entry.at.source,
+                          entry.job.work.bytes(), cudaMemcpyDeviceToDevice, group_->stream(rank)),
+          "cudaMemcpyAsync of what is overwritten");
+  }
   Check(lamplight_all_reduce(group_->workspace(rank), &call, group_->stream(rank)),
         Describe(entry.job));
 }

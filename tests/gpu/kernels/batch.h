@@ -21,7 +21,7 @@ class Batch {
 
   // False, and nothing is added, where the group's memory is full. `tensors`: one for each rank.
   bool Add(const Job& job, std::vector<Tensors> tensors);
-  // On the rank's stream: eager, or into its capture.
+  // On the rank's stream: eager, or into its capture. What the call overwrites is made anew first.
   void Launch(uint32_t rank, size_t index) const;
   // All ranks launch all jobs, in order, and wait.
   void LaunchAll();

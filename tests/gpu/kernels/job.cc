@@ -7,6 +7,8 @@ constexpr uint64_t kAlignment = 256;
 constexpr uint64_t kGuard = 256;  // at least so many bytes behind each tensor
 
 constexpr const char* kTypes[] = {"fp16", "bf16", "fp32"};
+constexpr const char* kPlaces[] = {"", " output-over-input", " sums-over-input",
+                                   " sums-over-residual", " output-over-residual"};
 constexpr const char* kQuantisations[] = {"", " fp8", " fp8-per-token", " nvfp4"};
 
 uint64_t Take(uint64_t bytes, uint64_t* at) {
@@ -33,6 +35,7 @@ std::string Describe(const Job& job) {
   if (work.quantisation == Quantisation::kNvfp4 && work.scale_layout == ScaleLayout::kLinear) {
     text += "-linear";
   }
+  text += kPlaces[static_cast<int>(job.in_place)];
   return text + (job.pdl ? " pdl" : "") + (job.followers_wait ? " followers-wait" : "");
 }
 
@@ -63,8 +66,13 @@ Placement Place(const Job& job, uint64_t begin) {
   const bool quantised = work.quantisation != Quantisation::kNone;
   Placement at;
   at.begin = at.outputs = begin;
-  at.input = Take(work.bytes(), &at.outputs);
-  if (work.norm && job.residual) at.residual = Take(work.bytes(), &at.outputs);
+  const bool over_input =
+      job.in_place == InPlace::kOutputOverInput || job.in_place == InPlace::kSumsOverInput;
+  const bool over_residual = job.in_place != InPlace::kNone && !over_input;
+  (over_input ? at.source : at.input) = Take(work.bytes(), &at.outputs);
+  if (work.norm && job.residual) {
+    (over_residual ? at.source : at.residual) = Take(work.bytes(), &at.outputs);
+  }
   if (work.norm) at.gamma = Take(uint64_t{work.hidden} * BytesOf(work.data_type), &at.outputs);
   if (ReadsScale(work.quantisation)) at.output_scale = Take(sizeof(float), &at.outputs);
   at.end = at.outputs;
@@ -72,6 +80,11 @@ Placement Place(const Job& job, uint64_t begin) {
   if (work.norm) at.prenorm = Take(work.bytes(), &at.end);
   if (quantised) at.quantised = Take(QuantisedBytes(work), &at.end);
   if (quantised && ScaleBytes(work) > 0) at.scales = Take(ScaleBytes(work), &at.end);
+  if (job.in_place == InPlace::kNone) return at;
+  const bool sums =
+      job.in_place == InPlace::kSumsOverInput || job.in_place == InPlace::kSumsOverResidual;
+  at.overwritten = sums ? at.prenorm : at.output;
+  (over_input ? at.input : at.residual) = at.overwritten;
   return at;
 }
 

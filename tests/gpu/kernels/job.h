@@ -9,6 +9,15 @@
 
 namespace lamplight::kernels::gpu {
 
+// Which output takes the place of which input.
+enum class InPlace : uint8_t {
+  kNone,
+  kOutputOverInput,
+  kSumsOverInput,  // residual_out
+  kSumsOverResidual,
+  kOutputOverResidual
+};
+
 // `work` says what the reference needs; the rest is the call's alone.
 struct Job {
   Work work;
@@ -16,6 +25,7 @@ struct Job {
   bool automatic = false;  // LAMPLIGHT_ALGORITHM_AUTO instead of work.kernel
   bool pdl = true;
   bool followers_wait = false;
+  InPlace in_place = InPlace::kNone;  // but kOutputOverInput: with a norm, or a residual
 };
 
 std::string Describe(const Job& job);
@@ -23,12 +33,14 @@ uint32_t DtypeOf(DataType type);
 uint32_t AlgorithmOf(const Job& job);
 
 // Offsets in a rank's memory, the same on every rank; kNowhere for what the job has not. Inputs lie
-// in [begin, outputs), what the call writes in [outputs, end). Between tensors are guards.
+// in [begin, outputs), what the call writes in [outputs, end). Between tensors are guards. What a
+// call overwrites is `input` or `residual`, too, and is made anew from `source` before each launch.
 struct Placement {
   static constexpr uint64_t kNowhere = ~uint64_t{0};
 
   uint64_t begin = 0, outputs = 0, end = 0;
   uint64_t input = kNowhere, residual = kNowhere, gamma = kNowhere, output_scale = kNowhere;
+  uint64_t source = kNowhere, overwritten = kNowhere;
   uint64_t output = kNowhere, prenorm = kNowhere, quantised = kNowhere, scales = kNowhere;
 };
 

@@ -31,6 +31,7 @@ constexpr Command kCommands[] = {
     {"sizes", "rows, tokens and capacities at every edge, all dtypes and outputs", RunSizes},
     {"sequences", "calls of any kind in any order on one workspace", RunSequences},
     {"skew", "the same with ranks late by up to 50 ms, and the report of it", RunSkew},
+    {"in_place", "outputs over inputs, few and many rows, ranks in step and late", RunInPlace},
     {"soak", "many replays of random graphs, every output compared", RunSoak},
 };
 

@@ -36,6 +36,12 @@ Job RandomJob(const Group& group, uint64_t max_elements, std::mt19937* random) {
   } while (work.hidden > max_elements);
   job.residual = (*random)() % 4 != 0;
   job.pdl = (*random)() % 4 != 0;
+  if ((*random)() % 4 == 0) {
+    const InPlace places[] = {InPlace::kOutputOverInput, InPlace::kSumsOverInput,
+                              InPlace::kSumsOverResidual, InPlace::kOutputOverResidual};
+    const uint32_t possible = !work.norm ? 1 : !job.residual ? 2 : 4;
+    job.in_place = places[(*random)() % possible];
+  }
   // Behind every call there are only others of the library and kernels launched without PDL.
   job.followers_wait = (*random)() % 2 == 0;
   const uint32_t most =

@@ -71,6 +71,7 @@ step() {
   step sizes 90 "$program" sizes $ranks
   step sequences 90 "$program" sequences $ranks
   step skew 90 "$program" skew $ranks
+  step in_place 90 "$program" in_place $ranks
   step soak $((soak_seconds + 60)) "$program" soak $ranks \
     --replays "${SOAK_REPLAYS:-1000000}" --seconds "$soak_seconds"
 }

@@ -33,6 +33,7 @@ void RunPatterns(SuiteRun* run);
 void RunSizes(SuiteRun* run);
 void RunSequences(SuiteRun* run);
 void RunSkew(SuiteRun* run);
+void RunInPlace(SuiteRun* run);
 void RunSoak(SuiteRun* run);
 
 inline constexpr Protocol kProtocols[] = {Protocol::kEpoch, Protocol::kMnnvl};
