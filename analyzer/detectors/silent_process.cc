@@ -1,12 +1,16 @@
 // Every process that runs writes an anchor of its clock each second.
 #include "analyzer/detectors/silent_process.h"
 
+#include <algorithm>
+
 #include "analyzer/detectors/wording.h"
 
 namespace lamplight {
 namespace {
 
-// Three anchors that are missing: a host under load may be late with one.
+// When the hang was noticed, an anchor was overdue; and as far as the hung process's records go, so
+// were at least three: a host under load may be late with one.
+constexpr uint64_t kOverdue = 1'500'000'000;
 constexpr uint64_t kSilence = 3'000'000'000;
 
 }  // namespace
@@ -17,10 +21,11 @@ std::optional<uint64_t> SilentFor(const Model& model, Index index, const Hang& h
   if (process.closed || process.last_ns == 0 || !comparable || index == hang.process) {
     return std::nullopt;
   }
-  if (hang.detected_ns < process.last_ns || hang.detected_ns - process.last_ns < kSilence) {
-    return std::nullopt;
-  }
-  return hang.detected_ns - process.last_ns;
+  const uint64_t last = process.last_ns;
+  if (hang.detected_ns < last || hang.detected_ns - last < kOverdue) return std::nullopt;
+  const uint64_t watched = std::max(hang.detected_ns, model.processes[hang.process].last_ns);
+  if (watched - last < kSilence) return std::nullopt;
+  return hang.detected_ns - last;
 }
 
 std::string SilenceText(uint64_t silent_ns) {

@@ -408,6 +408,11 @@ TEST_F(SilentPeer, IsOneThatWroteNothingForAWhile) {
   EXPECT_EQ(title(), "Hang without a proven cause");
   peer().clock_aligned = true;
   peer().last_ns = world.model.hangs[hang].detected_ns - 2'000 * kMs;
+  EXPECT_EQ(title().rfind("A rank that others wait for has fallen silent", 0), 0u);
+  world.model.processes[0].last_ns = world.model.hangs[hang].detected_ns;  // too soon to tell
+  EXPECT_NE(title().rfind("A rank that others wait for has fallen silent", 0), 0u);
+  world.model.processes[0].last_ns += 60'000 * kMs;
+  peer().last_ns = world.model.hangs[hang].detected_ns - 1'000 * kMs;
   EXPECT_NE(title(), "A rank that others wait for has fallen silent: killed, crashed or stopped");
 }
 
