@@ -106,7 +106,9 @@ Session* Session::Start() noexcept {
   driver::Define(*session->recorder_);
   expected = State::kStarting;
   if (!state.compare_exchange_strong(expected, State::kRunning)) {
-    running_.store(nullptr, std::memory_order_release);  // it has failed meanwhile
+    // It has failed meanwhile, with nothing of ours in the host's graphs yet.
+    running_.store(nullptr, std::memory_order_release);
+    standing_.store(nullptr, std::memory_order_release);
   } else if (!session->watchdog_->Start()) {
     Fail("the watchdog's thread cannot be started");
   }

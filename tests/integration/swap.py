@@ -3,8 +3,10 @@
 
 import dataclasses
 import functools
+import os
 import re
 import sys
+import time
 
 import scenario
 from scenario import Bench, expect
@@ -103,6 +105,24 @@ def check_journal(bench: Bench) -> None:
         expect(ended and [s["op"] for s in eager] == ended, f"eager snapshots {eager}")
 
 
+def check_trace_lost(bench: Bench) -> None:
+    """When the recording ends, eager launches do not go back to the kernel that hangs."""
+    trace = bench.folder / "trace"
+    arguments = ("--dim 64 --requests 1500 --buckets 1,4,8 --hang-limit 8 --kernel legacy "
+                 "--eager-percent 100 --payload subnormal --poison-request 1400")
+    server = bench.start([bench.server, *arguments.split()],
+                         bench.environment(LD_PRELOAD=bench.shim, LAMPLIGHT_DIR=trace,
+                                           LAMPLIGHT_SWAP="1"))
+    while server.poll() is None and len(list(trace.glob("*.lamptrace"))) < 2:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    for file in trace.glob("*.lamptrace"):
+        os.truncate(file, 0)
+    output, errors = server.communicate(timeout=90)
+    expect(errors.count("on the kernels swapped in") == 2, f"lines of the end: {errors[-800:]}")
+    expect(server.returncode == scenario.OK, f"the server ended with {server.returncode}: {errors}")
+
+
 def check_refused(bench: Bench) -> None:
     """A kernel that is nobody's we know keeps running, with one line that says why."""
     trace = bench.folder / "trace"
@@ -127,4 +147,5 @@ def check_bad_value(bench: Bench) -> None:
 if __name__ == "__main__":
     sys.exit(scenario.main(__doc__, {
         name: functools.partial(check_case, name) for name in CASES
-    } | {"journal": check_journal, "refused": check_refused, "bad-value": check_bad_value}))
+    } | {"journal": check_journal, "trace-lost": check_trace_lost, "refused": check_refused,
+         "bad-value": check_bad_value}))
