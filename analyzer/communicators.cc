@@ -14,7 +14,8 @@ namespace {
 constexpr uint32_t kMaxWorld = 4096;      // far more GPUs than any fabric joins
 constexpr size_t kMaxEndsOfARank = 1024;  // beyond it, damage speaks
 
-constexpr size_t kMostHalves = 8;  // pairs of jobs that a note names
+constexpr size_t kMaxHalves = 256;  // groups with missing ranks that are compared
+constexpr size_t kMostHalves = 8;   // pairs of jobs that a note names
 
 using Ends = std::vector<Index>;  // workspaces
 using EndsByRank = std::map<uint32_t, Ends>;
@@ -201,9 +202,16 @@ class Grouping {
            communicator.members.end();
   }
 
+  // "1 (job a)"
+  std::string Half(size_t communicator) const {
+    std::string text = std::to_string(communicator + 1);
+    text += " (job " + JobOf(model_.communicators[communicator]) + ")";
+    return text;
+  }
+
   void NoteHalves() {
     std::vector<size_t> halves;
-    for (size_t i = 0; i < model_.communicators.size() && halves.size() < kMaxEndsOfARank; ++i) {
+    for (size_t i = 0; i < model_.communicators.size() && halves.size() < kMaxHalves; ++i) {
       if (Lacks(model_.communicators[i])) halves.push_back(i);
     }
     std::set<std::pair<std::string, std::string>> told;
@@ -215,11 +223,12 @@ class Grouping {
         const std::string& job = JobOf(first);
         const std::string& other = JobOf(second);
         if (job == other || !Complete(first, second) || !told.insert({job, other}).second) continue;
-        Note(kNone,
-             "communicators " + std::to_string(a + 1) + " (job " + job + ") and " +
-                 std::to_string(b + 1) + " (job " + other +
-                 ") have exactly the ranks that the other lacks: if they are one server, set "
-                 "LAMPLIGHT_JOB to the same text on all of its hosts");
+        std::string text = "communicators " + Half(a);
+        text += " and " + Half(b);
+        text +=
+            " have exactly the ranks that the other lacks: if they are one server, set "
+            "LAMPLIGHT_JOB to the same text on all of its hosts";
+        Note(kNone, std::move(text));
       }
     }
   }
