@@ -135,6 +135,14 @@ void PlaceAtFirstStale(const Model& model, Index workspace, const Frozen& frozen
   }
 }
 
+// What an exec passes that may have been updated is not known; that it does not change is.
+bool OnlyTheValueTells(const Model& model, const Frozen& frozen) {
+  return IsAssumed(model, frozen.uses.front()) &&
+         std::ranges::all_of(frozen.uses, [&](const Operation& operation) {
+           return PhaseOf(operation) == PhaseOf(frozen.uses.front());
+         });
+}
+
 Finding Describe(const Model& model, Index workspace, const IndexUses& uses,
                  const std::vector<Frozen>& all) {
   const Frozen& frozen = all.front();
@@ -145,6 +153,7 @@ Finding Describe(const Model& model, Index workspace, const IndexUses& uses,
   finding.ranks = {model.workspaces[workspace].rank};
   PlaceAtFirstStale(model, workspace, frozen, &finding);
   finding.occurrences = StaleReplays(all);
+  if (OnlyTheValueTells(model, frozen)) finding.confidence = Confidence::kLikely;
   finding.summary =
       "The kernel takes its generation index as an argument. The capture froze it, so " +
       std::to_string(finding.occurrences) + " of " + Count(Replays(all), "replay") +

@@ -66,6 +66,17 @@ TEST_F(C3, StaleAgainstEagerCallsEvenWhenReplaysAgree) {
   EXPECT_EQ(Detect().findings.at(0).occurrences, 1u);
 }
 
+TEST_F(C3, OnlyLikelyWhereTheValueOfAnExecThatMayHaveBeenUpdatedTells) {
+  EagerCalls(4);
+  const Index exec = world.AddExec(0, {Indexed(3), Indexed(4), Indexed(5)});
+  world.Replay(exec);
+  world.model.execs[exec].versions[0].assumed = true;
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kLikely);
+  world.Eager(0, Indexed(7));
+  world.Replay(exec);  // one call later: whatever it passes, it does not follow
+  EXPECT_EQ(Detect().findings.at(0).confidence, Confidence::kProven);
+}
+
 TEST_F(C3, NothingWhenTheArgumentIsSetAnewForEveryReplay) {
   const Index exec = world.AddExec(0, {Indexed(0)});
   for (uint32_t i = 0; i < 5; ++i) {
