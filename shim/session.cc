@@ -233,7 +233,7 @@ Device* Session::CurrentDevice() {
     known = FindContext(id);
     if (!known) {
       known = LearnContext(context, id);
-      LearnOtherDevices();
+      if (known) LearnOtherDevices();
     }
   }
   if (!known) return nullptr;
