@@ -106,9 +106,9 @@ typedef enum lamplight_pattern {
   LAMPLIGHT_PATTERN_RMSNORM = 2
 } lamplight_pattern;
 
-/* Of the row that `output` would hold. The recipes are FlashInfer's. They saturate: what is beyond a
- * format's largest number becomes that, infinities too, so that they are seen in `output` alone. NaN
- * stays NaN (NVFP4: in the scale). */
+/* Of the row that `output` would hold. The recipes are FlashInfer's. They saturate: what is beyond
+ * a format's largest number becomes that, infinities too, so that they are seen in `output` alone.
+ * NaN stays NaN (NVFP4: in the scale). */
 typedef enum lamplight_quantisation {
   LAMPLIGHT_QUANTISATION_NONE = 0,
   /* e4m3 = value × (1 / *output_scale), both rounded to fp32 */
