@@ -13,8 +13,8 @@ struct ChildEnd {
   int signal = 0;
 };
 
-// Runs `command` to its end. SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT and SIGWINCH
-// go on to it; what comes from the terminal has reached it already.
+// Runs `command` to its end. SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT and
+// SIGWINCH go on to it; what comes from the terminal has reached it already.
 ChildEnd RunChild(const std::vector<std::string>& command,
                   const std::vector<std::string>& environment);
 

@@ -1,4 +1,5 @@
-// The texts of abi.json, abi_sglang.json and abi_tensorrt_llm.json, built into the library. Constant.
+// The texts of abi.json, abi_sglang.json and abi_tensorrt_llm.json, built into the library.
+// Constant.
 #pragma once
 
 #include <string_view>

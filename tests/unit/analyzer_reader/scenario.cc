@@ -48,8 +48,8 @@ class ScenarioBuilder {
     kernel.world = scenario_.world;
     kernel.parameters = 1;
     kernel.flags = trace::kKernelLamport | trace::kKernelDecoded;
-    trace_.Define(Draft<trace::Kernel>(kernel).String(&trace::Kernel::descriptor,
-                                                      "sglang-push-oneshot-23"));
+    trace_.Define(
+        Draft<trace::Kernel>(kernel).String(&trace::Kernel::descriptor, "sglang-push-oneshot-23"));
   }
 
   void DefineProcess() {
