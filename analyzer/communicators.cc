@@ -114,12 +114,12 @@ class Grouping {
       const Process& process = ProcessOf(end);
       by_parent[{process.boot, process.hostname, process.ppid}].push_back(end);
     }
-    // A server on several hosts has several parents: then no part has all ranks.
+    // A server on several hosts has several parents: then no part has all ranks. In one of several
+    // servers a rank may have died or hung ahead of its first call.
     const std::set<uint32_t> ranks = RanksOf(ends);
-    const bool clear = std::all_of(by_parent.begin(), by_parent.end(), [&](const auto& group) {
-      return OneProcessPerRank(group.second) && RanksOf(group.second) == ranks;
-    });
-    if (clear) {
+    const auto distinct = [&](const auto& group) { return OneProcessPerRank(group.second); };
+    const auto whole = [&](const auto& group) { return RanksOf(group.second) == ranks; };
+    if (std::ranges::all_of(by_parent, distinct) && std::ranges::any_of(by_parent, whole)) {
       for (const auto& [parent, members] : by_parent) {
         Match(members, scope + " and parent process", false);
       }

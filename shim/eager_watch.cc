@@ -118,6 +118,9 @@ bool EagerWatch::IsOver(Workspace& workspace, Device& device, Seen& seen) {
     over = flags && *flags != seen.flags;
   }
   seen.hangs = !over;
+  // What made it look hung may be a workspace that was initialised anew: its first index is learnt
+  // again.
+  if (over) seen.first_known = false;
   return over;
 }
 

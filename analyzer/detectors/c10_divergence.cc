@@ -276,7 +276,8 @@ Calls CheckCalls(const Model& model, Index communicator, Detection* detection) {
     detection->findings.push_back(DescribeReported(model, communicator, reports));
     return Calls::kDiverge;
   }
-  const bool shifted = AreShifted(model, model.communicators[communicator]);
+  const bool shifted =
+      AreShifted(model, model.communicators[communicator], divergence.first.front().operation.op);
   if (reports.empty() && (shifted || AllWentOn(model, divergence))) {
     detection->unchecked.push_back(DoNotLineUp(divergence, shifted, Assumed(model, divergence)));
     return Calls::kDoNotLineUp;

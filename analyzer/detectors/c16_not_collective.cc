@@ -177,7 +177,7 @@ bool HasEnded(const Model& model, Index workspace, uint64_t op) {
 // inside the call that this rank has not joined, or it has ended what this rank is stuck behind.
 bool GroupIsElsewhere(const Model& model, const RankState& state) {
   const Workspace& own = model.workspaces[state.workspace];
-  if (own.communicator == kNone) return false;
+  if (own.communicator == kNone || model.communicators[own.communicator].guessed) return false;
   const Index replay = model.hangs[state.hang].replay_index;
   const OpRange* range =
       replay == kNone ? nullptr : RangeOf(model.replays[replay], state.workspace);
@@ -307,7 +307,7 @@ void AddSlotEvidence(const Model& model, const RankState& state, bool several, F
 void AddSilentPeers(const Model& model, const Hang& hang, const RankState& state,
                     Finding* finding) {
   const Index communicator = model.workspaces[state.workspace].communicator;
-  if (communicator == kNone) return;
+  if (communicator == kNone || model.communicators[communicator].guessed) return;
   bool any = false;
   for (const Index member : model.communicators[communicator].members) {
     if (member == kNone || member == state.workspace) continue;

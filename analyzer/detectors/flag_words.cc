@@ -77,6 +77,7 @@ FlagWords ReadEpoch(std::span<const uint32_t> words) {
 FlagWords ReadPhases(std::span<const uint32_t> words) {
   FlagWords flags;
   if (words.empty()) return flags;
+  flags.phases = true;
   flags.generations = 2;
   flags.index = words[0] & 1;
   flags.arrivals = static_cast<uint32_t>(

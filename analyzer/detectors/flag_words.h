@@ -16,7 +16,8 @@ struct FlagWords {
   std::optional<uint32_t> index;  // current generation, 0 to generations - 1
   uint32_t generations = protocol::kGenerations;
   std::optional<uint64_t> epoch;     // calls that were ever completed
-  std::optional<uint32_t> arrivals;  // blocks or clusters that have arrived
+  std::optional<uint32_t> arrivals;  // blocks or clusters that have arrived; phases: have ended
+  bool phases = false;               // so that none says nothing of a call's beginning
   std::optional<uint32_t> share;     // epoch protocol: of the call under way, of kWholeCall
   std::optional<uint32_t> bytes;     // size of a generation, in the layout's own unit
   // What the call that moved the flags last has written: bytes, by stage; in unicast workspaces

@@ -41,14 +41,27 @@ bool EndedInAnOrderlyWay(const Model& model, Index workspace, uint64_t op) {
       model.hangs, [&](const Hang& hang) { return hang.process == process && !hang.ended; });
 }
 
+// When the launch was over and by which thread: another's may be a wait that began ahead of it.
+struct Launched {
+  uint32_t tid = 0;
+  uint64_t time_ns = 0;
+};
+Launched LaunchOf(const Model& model, const Turn& turn) {
+  if (turn.replay == kNone) return {model.eager[turn.eager].tid, turn.time_ns};
+  const Replay& replay = model.replays[turn.replay];
+  return {replay.tid, std::max(turn.time_ns, replay.returned_ns)};
+}
+
 // The host has waited for the stream, or for the device, behind a later call.
 bool TheHostWaited(const Model& model, Index workspace, uint64_t op) {
   const Workspace& own = model.workspaces[workspace];
   const auto later = FindOperation(model, workspace, op + kAhead + 1);
   if (!later) return false;
   const Turn& turn = own.timeline[later->turn];
+  const Launched launch = LaunchOf(model, turn);
   return std::ranges::any_of(model.orders, [&](const Order& order) {
-    if (order.process != own.process || order.time_ns <= turn.time_ns) return false;
+    if (order.process != own.process || order.tid != launch.tid) return false;
+    if (order.time_ns <= launch.time_ns) return false;
     if (order.kind == trace::OrderKind::kStreamSync) {
       return order.stream != kNone && order.stream == turn.stream;
     }
@@ -84,11 +97,12 @@ bool Alike(const Model& model, const Call& a, const Call& b) {
          model.kernels[a.kernel].data_type == model.kernels[b.kernel].data_type;
 }
 
-// Whether a's calls are b's, with numbers that are `ahead` lower.
-bool AlikeWith(const Model& model, const Calls& a, const Calls& b, uint64_t ahead) {
+// Whether a's calls are b's, with numbers that are `ahead` lower. The one of number `op`, at which
+// they differ, must be among those that are compared: periodic calls look shifted up to there.
+bool AlikeWith(const Model& model, const Calls& a, const Calls& b, uint64_t ahead, uint64_t op) {
   if (b.calls.size() < ahead + kLeastAlike) return false;
   const size_t count = std::min(a.calls.size(), b.calls.size() - ahead);
-  if (count < kLeastAlike) return false;
+  if (count < kLeastAlike || op >= count) return false;
   size_t changes = 0;
   for (size_t i = 0; i < count; ++i) {
     if (!Alike(model, *a.calls[i], *b.calls[i + ahead])) return false;
@@ -98,10 +112,11 @@ bool AlikeWith(const Model& model, const Calls& a, const Calls& b, uint64_t ahea
 }
 
 // By how many numbers one is ahead of the other.
-std::optional<uint64_t> ShiftBetween(const Model& model, const Calls& a, const Calls& b) {
+std::optional<uint64_t> ShiftBetween(const Model& model, const Calls& a, const Calls& b,
+                                     uint64_t op) {
   if (a.first != 0 || b.first != 0) return std::nullopt;
   for (uint64_t ahead = 0; ahead <= kMostMissed; ++ahead) {
-    if (AlikeWith(model, a, b, ahead) || AlikeWith(model, b, a, ahead)) return ahead;
+    if (AlikeWith(model, a, b, ahead, op) || AlikeWith(model, b, a, ahead, op)) return ahead;
   }
   return std::nullopt;
 }
@@ -113,14 +128,14 @@ bool HasGoneOn(const Model& model, Index workspace, uint64_t op) {
          EndedInAnOrderlyWay(model, workspace, op) || TheHostWaited(model, workspace, op);
 }
 
-bool AreShifted(const Model& model, const Communicator& communicator) {
+bool AreShifted(const Model& model, const Communicator& communicator, uint64_t op) {
   std::vector<Calls> all;
   for (const Index member : communicator.members) {
     if (member != kNone) all.push_back(CallsOf(model, member));
   }
   bool shifted = false;
   for (size_t i = 1; i < all.size(); ++i) {
-    const std::optional<uint64_t> shift = ShiftBetween(model, all.front(), all[i]);
+    const std::optional<uint64_t> shift = ShiftBetween(model, all.front(), all[i], op);
     if (!shift) return false;
     shifted |= *shift != 0;
   }

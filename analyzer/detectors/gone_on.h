@@ -14,7 +14,8 @@ namespace lamplight {
 bool HasGoneOn(const Model& model, Index workspace, uint64_t op);
 
 // From their first to their last, the ranks' calls are the same but for a few numbers that some are
-// ahead. Only where there are many calls, and not all alike.
-bool AreShifted(const Model& model, const Communicator& communicator);
+// ahead, the call of number `op` among them, at which they differ. Only where there are many calls,
+// and not all alike.
+bool AreShifted(const Model& model, const Communicator& communicator, uint64_t op);
 
 }  // namespace lamplight

@@ -183,7 +183,7 @@ std::vector<Index> SilentPeers(const Model& model, Index index,
   std::vector<Index> silent;
   for (const RankState& state : states) {
     const Workspace& own = model.workspaces[state.workspace];
-    if (own.communicator == kNone) continue;
+    if (own.communicator == kNone || model.communicators[own.communicator].guessed) continue;
     const std::vector<uint32_t> absent = state.AbsentPeers(own.rank);
     for (const Index member : model.communicators[own.communicator].members) {
       if (member == kNone || member == state.workspace) continue;

@@ -93,6 +93,7 @@ Progress Judge(const RankState& state) {
     if (state.awaited.empty()) return Progress::kUnclear;
     return state.Sentinel() > 0 ? Progress::kWaiting : Progress::kAllArrived;
   }
+  if (state.flags.phases && !state.own_slots_read) return Progress::kUnclear;
   return state.flags.arrivals ? Progress::kNotBegun : Progress::kUnclear;
 }
 

@@ -22,6 +22,8 @@ std::optional<uint64_t> SilentFor(const Model& model, Index index, const Hang& h
     return std::nullopt;
   }
   const uint64_t last = process.last_ns;
+  // Of an earlier run: it was gone before the one that waits was there.
+  if (last < model.processes[hang.process].start_ns) return std::nullopt;
   if (hang.detected_ns < last || hang.detected_ns - last < kOverdue) return std::nullopt;
   const uint64_t watched = std::max(hang.detected_ns, model.processes[hang.process].last_ns);
   if (watched - last < kSilence) return std::nullopt;

@@ -235,6 +235,8 @@ void AddFlagEvidence(const Model& model, const RankState& state, Finding* findin
   }
   if (state.flags.share.value_or(0) != 0) {
     line += ", " + ClustersOfTheNext(model, state) + " of the next one have ended";
+  } else if (state.flags.phases) {
+    line += *state.flags.arrivals == 0 ? "" : ", some blocks have ended their part of the call";
   } else if (state.flags.arrivals) {
     line += ", arrivals " + std::to_string(*state.flags.arrivals);
   }

@@ -1,6 +1,8 @@
 // Several traces to one model: one clock, and the communicators that the ranks form.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/unit/analyzer_reader/model_fixture.h"
 
 namespace lamplight {
@@ -107,6 +109,26 @@ TEST_F(MergedRanks, ReplicasWithoutRankVariablesAreAGuessAndSaySo) {
   EXPECT_EQ(model.communicators[1].members, (std::vector<Index>{2, 3}));
   EXPECT_FALSE(model.communicators[0].certain);
   EXPECT_TRUE(Mentions(model.notes, "which is a guess"));
+}
+
+// Of two servers with parents of their own, one has a rank that made no call.
+TEST_F(MergedRanks, AServerThatLacksARankIsToldByItsParent) {
+  std::vector<TraceBuilder> traces;
+  for (uint32_t i = 0; i < 3; ++i) {
+    Scenario scenario = Rank(i == 2 ? 0 : i);
+    scenario.pid = 4000 + i;
+    scenario.ppid = i == 2 ? 3998 : 3997;
+    scenario.start_ns += (i == 2 ? 0 : i + 1) * 1'000'000'000ull;  // the incomplete one was first
+    traces.push_back(BuildScenario(scenario));
+  }
+  const Model model = Build(traces);
+  ASSERT_EQ(model.communicators.size(), 2u);
+  std::set<std::vector<Index>> groups;
+  for (const Communicator& communicator : model.communicators) {
+    EXPECT_FALSE(communicator.guessed);
+    groups.insert(communicator.members);
+  }
+  EXPECT_TRUE(groups.contains(std::vector<Index>{0, 1}));
 }
 
 TEST_F(MergedRanks, RecordedKeyOutweighsTheJob) {

@@ -157,6 +157,21 @@ TEST(C10Calls, OfOneOrderUnderOtherNumbersDoNotDiffer) {
   EXPECT_TRUE(Mentions(detection.unchecked, "the same calls under other numbers"));
 }
 
+// Calls with a period look shifted by it up to the one that differs.
+TEST(C10Calls, WithAPeriodDivergeInTheLastOne) {
+  World world;
+  for (uint32_t i = 0; i < 40; ++i) {
+    for (uint32_t rank = 0; rank < 2; ++rank) {
+      Call call = world.MakeCall(rank);
+      call.tokens = i == 39 && rank == 0 ? 5 : i % 2 == 0 ? 4 : 8;
+      world.Eager(rank, call);
+    }
+  }
+  const Detection detection = DetectC10(world.model);
+  ASSERT_EQ(detection.findings.size(), 1u);
+  EXPECT_EQ(detection.findings[0].place.operation, 39u);
+}
+
 TEST(C10Calls, ThatDifferFromSomeNumberOnDiverge) {
   World world;
   for (uint32_t i = 0; i < 60; ++i) {

@@ -416,6 +416,18 @@ TEST_F(SilentPeer, IsOneThatWroteNothingForAWhile) {
   EXPECT_NE(title(), "A rank that others wait for has fallen silent: killed, crashed or stopped");
 }
 
+TEST_F(SilentPeer, IsNoneOfAnEarlierRunNorOfAGuessedGroup) {
+  const auto named = [&] {
+    return Detect().findings.at(0).title.starts_with("A rank that others wait for has fallen");
+  };
+  ASSERT_TRUE(named());
+  world.model.communicators[0].guessed = true;
+  EXPECT_FALSE(named());
+  world.model.communicators[0].guessed = false;
+  world.model.processes[0].start_ns = peer().last_ns + 1;
+  EXPECT_FALSE(named());
+}
+
 TEST_F(SilentPeer, OneThatNobodyWaitsForIsNotNamed) {
   for (SlotState& slot : world.model.hangs[hang].slots) {
     slot.arrived = slot.words;
