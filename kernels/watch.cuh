@@ -93,30 +93,11 @@ LAMPLIGHT_DEVICE uint64_t JudgeHeader(const Header& header, const CollectiveCall
   return state | mark | (gone ? kDiverges | kGivenUp : 0);
 }
 
-// Who can tell whether the missing packet comes: its sender. But lines of another shape may lie
-// over anybody's, a rank's own among them that come back to it from a multicast address. So where
-// data are lines, and for own data, it is any peer that makes another call; or else one that has
-// gone on, which took all data of this call.
-LAMPLIGHT_DEVICE uint32_t WhoTells(const CollectiveCall& call, const Standing& standing,
-                                   uint32_t sender) {
-  if (standing.protocol != Protocol::kEpoch && sender != call.rank) return sender;
-  uint32_t teller = sender;
-  for (uint32_t other = 0; other < call.world; ++other) {
-    const Header header = HeaderOf(call, other);
-    const uint32_t ahead = header.sequence - static_cast<uint32_t>(standing.epoch);
-    if (header.kind_and_check == 0 || ahead >= 1u << 31) continue;
-    if (ahead == 0 && !SameShape(header, call, standing)) return other;
-    if (ahead != 0 && (teller == sender || other == sender)) teller = other;
-  }
-  return teller;
-}
-
 LAMPLIGHT_COLD uint64_t CheckWait(const CollectiveCall* call, Standing standing, Missing missing,
                                   uint64_t state) {
   const uint64_t now = machine::TimeNs();
   if (state == 0) state = now & ~kMarks;
   const uint64_t before = state;
-  missing.peer = WhoTells(*call, standing, missing.peer);
   const Header header = HeaderOf(*call, missing.peer);
   state = JudgeHeader(header, *call, standing, missing, now, state);
   if ((state & kGoneOn) != 0) {  // so there are headers, and the word

@@ -3,13 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <memory>
-#include <thread>
 
 #include "tests/unit/kernels/exact.h"
 #include "tests/unit/kernels/multicast_relay.h"
 #include "tests/unit/kernels/reference.h"
 #include "tests/unit/kernels/routes.h"
-#include "tests/unit/kernels/troubles.h"
 
 namespace lamplight::kernels {
 namespace {
@@ -153,33 +151,6 @@ TEST_P(LateEcho, StandsInNobodysWay) {
   for (uint32_t call = 0; call < works.size(); ++call) {
     SCOPED_TRACE("call " + std::to_string(call));
     ExpectExact(tensors[call], works[call]);
-  }
-}
-
-// A rank with rows of half the length stores over what has come back to others: those must not wait
-// for their own for ever.
-TEST_P(LateEcho, OfACallThatDivergesIsGivenUp) {
-  Work longer{.kernel = GetParam().kernel, .tokens = 8, .hidden = 480, .norm = false};
-  Work shorter = longer;
-  shorter.hidden = 240;
-  for (const uint32_t late : {1u, 3u}) {
-    SCOPED_TRACE("rank " + std::to_string(late));
-    MulticastGroup multicast(GetParam(), 4, longer, true);
-    RankGroup& group = multicast.group();
-    group.deadline = std::chrono::seconds(8);
-    group.limits = {4, 2};
-    multicast.Relay();
-    std::vector<Tensors> tensors = RandomTensors(4, longer, late);
-    tensors[late] = std::move(RandomTensors(4, shorter, late)[late]);
-    group.Together([&](uint32_t rank) {
-      if (rank == late) std::this_thread::sleep_for(std::chrono::milliseconds(30));
-      for (int call = 0; call < 1; ++call) {
-        group.Do(rank, rank == late ? shorter : longer, tensors[rank]);
-      }
-    });
-    // MNNVL kernels take whatever lies there.
-    if (GetParam().protocol != Protocol::kEpoch) continue;
-    EXPECT_EQ(group.diagnostic(0).trouble, CodeOf(Trouble::kDivergence));
   }
 }
 
