@@ -9,8 +9,6 @@
 
 #include "shim/driver/clients.h"
 
-#if defined(__x86_64__)
-
 namespace {
 
 using lamplight::shim::driver::Dlsym;
@@ -69,5 +67,3 @@ dlsym:
   .popsection
 )");
 // clang-format on
-
-#endif

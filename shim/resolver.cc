@@ -24,15 +24,10 @@ using Dlsym = void* (*)(void*, const char*);
 // libc's own. A library in front of the shim may have one too, as an ordinary function: what it
 // takes for the next function behind itself is the shim's.
 Dlsym RealDlsym() noexcept {
-#if defined(__x86_64__)
-  constexpr char kVersion[] = "GLIBC_2.2.5";
-#else
-  constexpr char kVersion[] = "GLIBC_2.17";
-#endif
   static constinit std::atomic<Dlsym> cached{nullptr};
   Dlsym real = cached.load(std::memory_order_acquire);
   if (real != nullptr) return real;
-  real = reinterpret_cast<Dlsym>(dlvsym(RTLD_NEXT, "dlsym", kVersion));
+  real = reinterpret_cast<Dlsym>(dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5"));
   if (real == nullptr) real = &dlsym;
   cached.store(real, std::memory_order_release);
   return real;

@@ -96,14 +96,7 @@ void WorkspaceRead::ShowCounters(uint32_t phase, uint32_t* words) {
 // lies in the phase of the call under way, since a call clears all that it has read.
 void WorkspaceRead::FitPhase() {
   if (workspace_.layout != trace::FlagLayout::kPhases) return;
-  const auto sent = [&](uint32_t role) {
-    for (size_t i = 0; i < stages_.size() && i < first_.size(); ++i) {
-      if (stages_[i].role != role) continue;
-      return TokensSentBy(workspace_.rank, stages_[i].layout, first_[i], options_.kernel.mark) > 0;
-    }
-    return false;
-  };
-  if (!sent(trace::kSlotCurrent) && sent(trace::kSlotNext)) {
+  if (TokensSentIn(trace::kSlotCurrent) == 0 && TokensSentIn(trace::kSlotNext) > 0) {
     for (PlannedStage& stage : stages_) {
       stage.role = stage.role == trace::kSlotNext ? trace::kSlotCurrent : trace::kSlotNext;
     }
@@ -283,17 +276,21 @@ bool WorkspaceRead::ReadStages(Probe& probe, Device& device, std::vector<Bytes>*
   return true;
 }
 
-// In the current generation, or where nothing has been sent there, in the dirty one.
-uint32_t WorkspaceRead::TokensSent() const {
-  for (const uint32_t role : {trace::kSlotCurrent, trace::kSlotDirty}) {
-    for (size_t i = 0; i < stages_.size() && i < first_.size(); ++i) {
-      if (stages_[i].role != role || stages_[i].layout.stage != 0) continue;
-      const uint32_t tokens =
-          TokensSentBy(workspace_.rank, stages_[i].layout, first_[i], options_.kernel.mark);
-      if (tokens > 0) return tokens;
-    }
+// In the first stage of a generation.
+uint32_t WorkspaceRead::TokensSentIn(uint32_t role) const {
+  for (size_t i = 0; i < stages_.size() && i < first_.size(); ++i) {
+    if (stages_[i].role != role || stages_[i].layout.stage != 0) continue;
+    const uint32_t tokens =
+        TokensSentBy(workspace_.rank, stages_[i].layout, first_[i], options_.kernel.mark);
+    if (tokens > 0) return tokens;
   }
   return 0;
+}
+
+// In the current generation, or where nothing has been sent there, in the dirty one.
+uint32_t WorkspaceRead::TokensSent() const {
+  const uint32_t tokens = TokensSentIn(trace::kSlotCurrent);
+  return tokens > 0 ? tokens : TokensSentIn(trace::kSlotDirty);
 }
 
 // Calls of one graph may have different token counts. What this rank has sent tells which it is:

@@ -99,6 +99,7 @@ class WorkspaceRead {
   std::optional<trace::LamportCall> LastCall() const;
   void PlanSlots();
   bool ReadStages(Probe& probe, Device& device, std::vector<Bytes>* out);
+  uint32_t TokensSentIn(uint32_t role) const;
   uint32_t TokensSent() const;
   void FitCall();
   void Classify();

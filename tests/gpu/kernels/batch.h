@@ -2,6 +2,8 @@
 // back when all are judged. One thread, but Launch, which each rank's thread may call.
 #pragma once
 
+#include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "tests/gpu/kernels/group.h"
@@ -21,6 +23,14 @@ class Batch {
 
   // False, and nothing is added, where the group's memory is full. `tensors`: one for each rank.
   bool Add(const Job& job, std::vector<Tensors> tensors);
+  // The same, but where it is full, `flush` runs what is there and clears it first. Throws where
+  // the job has no room by itself.
+  template <class Flush>
+  void AddOrFlush(const Job& job, std::vector<Tensors> tensors, Flush flush) {
+    if (Add(job, tensors)) return;
+    flush();
+    if (!Add(job, std::move(tensors))) throw std::runtime_error("too large: " + Describe(job));
+  }
   // On the rank's stream: eager, or into its capture. What the call overwrites is made anew first.
   void Launch(uint32_t rank, size_t index) const;
   // All ranks launch all jobs, in order, and wait.

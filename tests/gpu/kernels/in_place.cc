@@ -44,10 +44,7 @@ class Jobs {
     job.work.tokens = std::min(tokens, group_->MaxTokens(job.work));
     run_->counts["long"] += tokens > kFew && job.work.tokens == tokens;
     std::vector<Tensors> tensors = InputsFor(job, group_->world(), run_->settings.seed + ++jobs_);
-    if (batch_.Add(job, tensors)) return;
-    Flush();
-    if (!batch_.Add(job, std::move(tensors)))
-      throw std::runtime_error("too large: " + Describe(job));
+    batch_.AddOrFlush(job, std::move(tensors), [this] { Flush(); });
   }
   // Eager and in graphs, in step and not.
   void Flush() {

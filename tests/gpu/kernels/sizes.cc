@@ -37,10 +37,7 @@ class Sizes {
   void Check(Job job) {
     job.work.tokens = std::min(job.work.tokens, group_->MaxTokens(job.work));
     std::vector<Tensors> tensors = InputsFor(job, group_->world(), run_->settings.seed + ++jobs_);
-    if (batch_.Add(job, tensors)) return;
-    Flush();
-    if (!batch_.Add(job, std::move(tensors)))
-      throw std::runtime_error("too large: " + Describe(job));
+    batch_.AddOrFlush(job, std::move(tensors), [this] { Flush(); });
   }
   void Flush() {
     run_->watchdog.Beat("sizes");
